@@ -1,0 +1,136 @@
+// The kernel table: everything that touches a tensor's numbers, as plain function pointers over views. cpu_kernels(isa) and,
+// where linked, cuda_kernels() return one; the choice is made once, at start. Layers (src/model) are written against this
+// table alone.
+//
+// Rules that every implementation keeps:
+//  * Batch invariance: what a row (a token, a sequence) gets does not depend on the other rows of the call, on how many there
+//    are, or on the number of threads. One query row decoded against a KV cache gets the bits that the same row gets inside a
+//    packed training forward.
+//  * A gradient argument that is ADDED to is marked "+="; any other output is overwritten.
+//  * Sums are kept in float32 at least. `Mat`s named x, y, q, k, v, dx ... hold the compute type (float32 or bfloat16, all of
+//    one call alike); parameters and their gradients are float32, contiguous.
+//  * Zero rows are allowed everywhere and do nothing.
+// Shapes: B sequences, T tokens (rows), C channels, H heads, G key-value heads, D head size, F feed-forward, V vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kernels/tensor.h"
+
+namespace loquat {
+
+// W [N, K] (y = x Wᵀ, as nn.Linear stores it) in the layout that this table multiplies from. `forward` serves linear and
+// lm_head, `backward` serves linear_backward_input; both were filled by `pack` from the same float32 master.
+struct PackedWeight {
+  int64_t n = 0;
+  int64_t k = 0;
+  DType dtype = DType::kF32;  // the compute type
+  const void* forward = nullptr;
+  const void* backward = nullptr;  // null where no gradient is taken
+};
+
+// One sequence of a packed batch, for attention. Query row i of the segment (row q_begin + i of q) has position
+// kv_len - q_len + i and attends to keys 0 ... kv_len - q_len + i of this segment, and to nothing else.
+struct AttentionSegment {
+  int64_t q_begin = 0;
+  int64_t q_len = 0;
+  const void* k = nullptr;  // row t at k + t * kv_stride elements: [G * D], rotated already
+  const void* v = nullptr;
+  int64_t kv_len = 0;
+  int64_t kv_stride = 0;
+};
+
+struct AttentionShape {
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+  float scale = 0;
+};
+
+struct AdamWStep {
+  float lr, beta1, beta2, eps, weight_decay;
+  float bias_correction1, bias_correction2;  // 1 - beta^step
+  float grad_scale;                          // gradients are multiplied by this first (clipping)
+};
+
+struct Kernels {
+  const char* name;  // "reference", "avx2", "avx512", "amx"
+
+  // --- products -----------------------------------------------------------------------------------------------------------
+  // Bytes that one orientation of W [n, k] takes packed, 64-byte aligned memory.
+  int64_t (*packed_bytes)(int64_t n, int64_t k, DType dtype);
+  // Packs float32 W [n, k] into `forward` and, if not null, `backward`.
+  void (*pack)(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void* backward);
+  // y [T, N] = x [T, K] Wᵀ; with `add`, y += (then y is float32 whatever the compute type: the residual stream). y may be
+  // float32 or the compute type.
+  void (*linear)(Mat y, Mat x, const PackedWeight& w, bool add);
+  // dx [T, K] = dy [T, N] W; with `add`, dx +=.
+  void (*linear_backward_input)(Mat dx, Mat dy, const PackedWeight& w, bool add);
+  // dw [N, K] += dyᵀ x.
+  void (*linear_backward_weight)(float* dw, Mat dy, Mat x);
+  // c [m, n] = a [m, k] b [k, n], each transposed first where its flag says so (then a is stored [k, m], b [n, k]); float32.
+  void (*matmul)(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k, bool transpose_a,
+                 bool transpose_b);
+
+  // --- the layer's other parts --------------------------------------------------------------------------------------------
+  // x [T, C] float32 = table [V, C] rows of tokens.
+  void (*embedding)(Mat x, const float* table, const int32_t* tokens);
+  // dtable [V, C] += rows of dx [T, C] float32.
+  void (*embedding_backward)(float* dtable, int64_t vocab, Mat dx, const int32_t* tokens);
+  // y [T, C] = x * rstd * weight with rstd = 1 / sqrt(mean(x²) + eps); x float32 (the residual stream), rstd [T] saved.
+  void (*rms_norm)(Mat y, Mat x, const float* weight, float eps, float* rstd);
+  // dx [T, C] float32 += ; dweight [C] +=.
+  void (*rms_norm_backward)(Mat dx, float* dweight, Mat dy, Mat x, const float* weight, const float* rstd);
+  // In place: heads of D in each row of x [T, heads * D] are rotated by positions[t] (the halves convention of Hugging Face's
+  // Llama: element i pairs with i + D/2). cos_sin: [max_position, D] float32, D/2 cosines then D/2 sines. With `inverse`, the
+  // rotation is undone (the backward).
+  void (*rope)(Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse);
+  // y [T, F] = silu(gate) * up with gate_up [T, 2F] = gate then up.
+  void (*swiglu)(Mat y, Mat gate_up);
+  void (*swiglu_backward)(Mat dgate_up, Mat dy, Mat gate_up);
+  // out [T, H * D], causal softmax attention by segment; lse [T, H] float32: log of the sum of exponentials of the scaled
+  // scores, for the backward (null: not wanted). Query head h reads key-value head h / (H / G).
+  void (*attention)(Mat out, Mat q, std::span<const AttentionSegment> segments, const AttentionShape& shape, float* lse);
+  // For training, where each segment's keys and values are rows q_begin ... of packed k, v [T, G * D] (q_len == kv_len).
+  // dq, dk, dv are overwritten; they may be column ranges of one [T, (H + 2G) D] tensor.
+  void (*attention_backward)(Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k, Mat v, const float* lse,
+                             std::span<const AttentionSegment> segments, const AttentionShape& shape);
+  // y [T, C] float32 += x [T, C] with each element kept with probability 1 - p and scaled by 1 / (1 - p). The mask is a hash
+  // of (seed, row * C + col), so the backward makes it again: dx = dy with the same mask.
+  void (*dropout_add)(Mat y, Mat x, float p, uint64_t seed);
+  void (*dropout_backward)(Mat dx, Mat dy, float p, uint64_t seed);
+
+  // --- vocabulary: never a [T, V] array ------------------------------------------------------------------------------------
+  // For row t: logits = x[t] Wᵀ * inv_temperature; logprob[t] = log softmax(logits)[targets[t]]; lse[t] = logsumexp(logits);
+  // entropy[t] (null: not wanted) = of the softmax, in nats.
+  void (*lm_head)(Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature, float* logprob, float* lse,
+                  float* entropy);
+  // The loss's derivative by logprob[t] is dlogprob[t], by entropy[t] dentropy[t] (null: zero). dx [T, C] overwritten;
+  // dw [V, C] += (null: frozen).
+  void (*lm_head_backward)(Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature,
+                           const float* lse, const float* dlogprob, const float* entropy, const float* dentropy);
+  // Of float32 logits [V]: logsumexp(logits * inv_temperature), by exactly the arithmetic of lm_head.
+  float (*log_sum_exp)(const float* logits, int64_t n, float inv_temperature);
+
+  // --- flat float32 vectors -------------------------------------------------------------------------------------------------
+  void (*adamw)(float* w, const float* g, float* m, float* v, int64_t n, const AdamWStep& step);
+  double (*sum_of_squares)(const float* x, int64_t n);  // in blocks of a fixed size: the same with any number of threads
+  void (*axpby)(float* y, const float* x, int64_t n, float a, float b);  // y = a x + b y
+  void (*convert)(Mat y, Mat x);                                         // same shape, either type to either
+};
+
+enum class Isa { kAuto, kReference, kAvx2, kAvx512, kAmx };
+
+// The best table that this machine runs (kAuto), or the one asked for; an error names what is missing. $LOQUAT_ISA =
+// reference | avx2 | avx512 | amx overrides kAuto.
+Result<const Kernels*> cpu_kernels(Isa isa = Isa::kAuto);
+// Every table that this machine runs, the reference first: for tests.
+std::vector<const Kernels*> all_cpu_kernels();
+// Null without CUDA.
+const Kernels* cuda_kernels();
+
+}  // namespace loquat
