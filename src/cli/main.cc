@@ -1,0 +1,33 @@
+// loquat: the whole recipe, one verb at a time.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <exception>
+
+#include "cli/verbs.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"Loquat: from text and people's judgments to an assistant: pretrain, fine-tune, align, attack, measure, talk."};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "loquat 0.1.0");
+  int exit_code = 0;
+  loquat::add_recipe_verb(app, exit_code);
+  loquat::add_chat_verb(app, exit_code);
+  loquat::add_serve_verb(app, exit_code);
+  loquat::add_eval_verb(app, exit_code);
+  loquat::add_stage_verbs(app, exit_code);
+  loquat::add_town_verb(app, exit_code);
+  loquat::add_tokenizer_verb(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    app.exit(e);
+    return 2;
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "loquat: %s\n", e.what());
+    return 1;
+  }
+  return exit_code;
+}

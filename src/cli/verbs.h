@@ -1,0 +1,25 @@
+// The program's verbs, one file each (<name>_verb.cc). A verb adds its subcommand to `app` and, when it is chosen, runs in the
+// subcommand's callback and leaves the exit status in `exit_code`: 0 done, 1 the program's own failure, 2 bad input,
+// 3 a guard that could not recover.
+#pragma once
+
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace loquat {
+
+void add_recipe_verb(CLI::App& app, int& exit_code);
+void add_stage_verbs(CLI::App& app, int& exit_code);  // pretrain, sft, reward, ppo, dpo
+void add_eval_verb(CLI::App& app, int& exit_code);
+void add_town_verb(CLI::App& app, int& exit_code);
+void add_tokenizer_verb(CLI::App& app, int& exit_code);
+void add_chat_verb(CLI::App& app, int& exit_code);
+void add_serve_verb(CLI::App& app, int& exit_code);
+
+// Prints "loquat: MESSAGE" on stderr and returns 2.
+int bad_input(const std::string& message);
+
+}  // namespace loquat
