@@ -1,0 +1,34 @@
+// The reference table.
+#include "kernels/reference.h"
+
+namespace loquat::reference {
+
+constinit const Kernels kTable = {
+    .name = "reference",
+    .packed_bytes = packed_bytes,
+    .pack = pack,
+    .linear = linear,
+    .linear_backward_input = linear_backward_input,
+    .linear_backward_weight = linear_backward_weight,
+    .matmul = matmul,
+    .embedding = embedding,
+    .embedding_backward = embedding_backward,
+    .rms_norm = rms_norm,
+    .rms_norm_backward = rms_norm_backward,
+    .rope = rope,
+    .swiglu = swiglu,
+    .swiglu_backward = swiglu_backward,
+    .attention = attention,
+    .attention_backward = attention_backward,
+    .dropout_add = dropout_add,
+    .dropout_backward = dropout_backward,
+    .lm_head = lm_head,
+    .lm_head_backward = lm_head_backward,
+    .log_sum_exp = log_sum_exp,
+    .adamw = adamw,
+    .sum_of_squares = sum_of_squares,
+    .axpby = axpby,
+    .convert = convert,
+};
+
+}  // namespace loquat::reference

@@ -1,0 +1,84 @@
+// Reference causal attention by segment, and its backward.
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "base/threads.h"
+#include "kernels/reference.h"
+
+namespace loquat::reference {
+
+void attention(Mat out, Mat q, std::span<const AttentionSegment> segments, const AttentionShape& shape, float* lse) {
+  const int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
+  for (const AttentionSegment& s : segments) {
+    parallel_for(s.q_len, [&](int64_t i) {
+      const int64_t row = s.q_begin + i, keys = s.kv_len - s.q_len + i + 1;
+      std::vector<double> p(keys), sum_v(d);
+      for (int64_t h = 0; h < shape.heads; ++h) {
+        const int64_t kv_col = h / group * d;
+        double top = -std::numeric_limits<double>::infinity();
+        for (int64_t j = 0; j < keys; ++j) {
+          double dot = 0;
+          for (int64_t c = 0; c < d; ++c) {
+            dot += get(q, row, h * d + c) * load(s.k, j * s.kv_stride + kv_col + c, q.dtype);
+          }
+          p[j] = dot * shape.scale;
+          top = std::max(top, p[j]);
+        }
+        double sum = 0;
+        sum_v.assign(d, 0);
+        for (int64_t j = 0; j < keys; ++j) {
+          const double e = std::exp(p[j] - top);
+          sum += e;
+          for (int64_t c = 0; c < d; ++c) sum_v[c] += e * load(s.v, j * s.kv_stride + kv_col + c, q.dtype);
+        }
+        for (int64_t c = 0; c < d; ++c) put(out, row, h * d + c, sum_v[c] / sum);
+        if (lse) lse[row * shape.heads + h] = static_cast<float>(top + std::log(sum));
+      }
+    });
+  }
+}
+
+// p = exp(s - lse); dv = pᵀ dout; dp = dout vᵀ; ds = p (dp - dout · out) scale; dq = ds k; dk = dsᵀ q.
+void attention_backward(Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k, Mat v, const float* lse,
+                        std::span<const AttentionSegment> segments, const AttentionShape& shape) {
+  const int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
+  const int64_t parts = static_cast<int64_t>(segments.size()) * shape.kv_heads;
+  parallel_for(parts, [&](int64_t part) {
+    const AttentionSegment& s = segments[part / shape.kv_heads];
+    const int64_t g = part % shape.kv_heads;
+    std::vector<double> key_grad(s.q_len * d), value_grad(s.q_len * d), query_grad(d);
+    for (int64_t h = g * group; h < (g + 1) * group; ++h) {
+      for (int64_t i = 0; i < s.q_len; ++i) {
+        const int64_t row = s.q_begin + i;
+        double delta = 0;
+        for (int64_t c = 0; c < d; ++c) delta += static_cast<double>(get(dout, row, h * d + c)) * get(out, row, h * d + c);
+        query_grad.assign(d, 0);
+        for (int64_t j = 0; j <= i; ++j) {
+          const int64_t key = s.q_begin + j;
+          double dot = 0, dp = 0;
+          for (int64_t c = 0; c < d; ++c) {
+            dot += static_cast<double>(get(q, row, h * d + c)) * get(k, key, g * d + c);
+            dp += static_cast<double>(get(dout, row, h * d + c)) * get(v, key, g * d + c);
+          }
+          const double p = std::exp(dot * shape.scale - lse[row * shape.heads + h]);
+          const double ds = p * (dp - delta) * shape.scale;
+          for (int64_t c = 0; c < d; ++c) {
+            query_grad[c] += ds * get(k, key, g * d + c);
+            key_grad[j * d + c] += ds * get(q, row, h * d + c);
+            value_grad[j * d + c] += p * get(dout, row, h * d + c);
+          }
+        }
+        for (int64_t c = 0; c < d; ++c) put(dq, row, h * d + c, query_grad[c]);
+      }
+    }
+    for (int64_t j = 0; j < s.q_len; ++j) {
+      for (int64_t c = 0; c < d; ++c) {
+        put(dk, s.q_begin + j, g * d + c, key_grad[j * d + c]);
+        put(dv, s.q_begin + j, g * d + c, value_grad[j * d + c]);
+      }
+    }
+  });
+}
+
+}  // namespace loquat::reference
