@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -46,7 +47,7 @@ class Rng {
   }
   template <typename C>
   const auto& pick(const C& items) {
-    return items[below(items.size())];
+    return std::data(items)[below(std::size(items))];
   }
   // Index drawn with probability proportional to weights (all >= 0, some > 0).
   size_t weighted(std::span<const double> weights);
