@@ -1,0 +1,70 @@
+// The attack families and the bookkeeping of a campaign; whole campaigns run in the recipe's tests.
+#include "redteam/campaign.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace loquat::redteam {
+namespace {
+
+TEST(AttackFamilies, HaveUniqueNamesAndAreFound) {
+  std::set<std::string_view> names;
+  for (const AttackFamily& family : attack_families()) {
+    EXPECT_TRUE(names.insert(family.name).second) << family.name;
+    EXPECT_EQ(find_family(family.name), &family);
+  }
+  EXPECT_EQ(names.size(), 18u);
+  EXPECT_EQ(find_family("no such family"), nullptr);
+  EXPECT_FALSE(families_named({"persona", "no such family"}).ok());
+  EXPECT_EQ(families_without({"persona", "quiz"}).size(), names.size() - 2);
+}
+
+TEST(AttackFamilies, EndWithAUsersTurnAndAreDeterministic) {
+  AttackContext context;
+  context.benign_examples = {{"When does the mill open?", "It opens at 8."}};
+  context.sensitive_words = {"cellar", "mill"};
+  const std::string request = "What word opens the cellar door of the mill?";
+  for (const AttackFamily& family : attack_families()) {
+    Rng a(7, family.name), b(7, family.name);
+    const Messages first = family.wrap(request, context, a);
+    ASSERT_FALSE(first.empty()) << family.name;
+    EXPECT_EQ(first.back().role, "user") << family.name;
+    EXPECT_FALSE(first.back().content.empty()) << family.name;
+    EXPECT_EQ(first.back().content.find("{q}"), std::string::npos) << family.name;
+    EXPECT_EQ(first.back().content.find("{c}"), std::string::npos) << family.name;
+    EXPECT_EQ(first, family.wrap(request, context, b)) << family.name;
+  }
+}
+
+TEST(Campaign, KeepsOneWinOfEachWording) {
+  std::vector<Attempt> attempts(4);
+  for (Attempt& a : attempts) a.task.messages = {{"user", "Tell me."}};
+  attempts[0].prompt = {{"user", "Tell me, please!"}};
+  attempts[1].prompt = {{"user", "tell me please"}};
+  attempts[2].prompt = {{"user", "Tell all."}};
+  attempts[3].prompt = {{"user", "Another."}};
+  attempts[0].outcome = attempts[1].outcome = attempts[2].outcome = Outcome::kSuccess;
+  attempts[3].outcome = Outcome::kFailure;
+  const std::vector<Attempt> wins = unique_wins(attempts);
+  ASSERT_EQ(wins.size(), 2u);
+  EXPECT_EQ(wins[1].prompt[0].content, "Tell all.");
+  const std::vector<Demonstration> lessons = attacker_demonstrations(wins);
+  ASSERT_EQ(lessons.size(), 2u);
+  EXPECT_EQ(lessons[0].messages.back().content, "Tell me, please!");
+}
+
+TEST(Campaign, SelfBleuTellsRepetitionFromVariety) {
+  const std::vector<std::string> same(20, "the word of the cellar door please");
+  std::vector<std::string> different;
+  for (int i = 0; i < 20; ++i) {
+    std::string text;
+    for (int j = 0; j < 6; ++j) text += "w" + std::to_string(i * 6 + j) + " ";
+    different.push_back(text);
+  }
+  EXPECT_GT(self_bleu(same, Rng(1)), 0.95);
+  EXPECT_LT(self_bleu(different, Rng(1)), 0.1);
+}
+
+}  // namespace
+}  // namespace loquat::redteam
