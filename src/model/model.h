@@ -1,9 +1,9 @@
-// A decoder-only Transformer (Llama family): RMSNorm, rotary positions, SwiGLU, grouped queries, tied or untied embeddings,
-// and a head: logits over the vocabulary, or one score per token (reward model, critic).
+// A decoder-only Transformer (Llama family): RMSNorm, rotary positions, SwiGLU, grouped queries, tied or untied
+// embeddings, and a head: logits over the vocabulary, or one score per token (reward model, critic).
 //
-// Explicit layers: forward keeps what backward needs, backward adds into the gradients. for_each_param is the only list of
-// parameters: init, checkpoint, optimizer, gradient norm and sharding all walk it. All values lie in one flat float32 buffer
-// (the master weights), all gradients in another of the same layout.
+// Explicit layers: forward keeps what backward needs, backward adds into the gradients. for_each_param is the only list
+// of parameters: init, checkpoint, optimizer, gradient norm and sharding all walk it. All values lie in one flat
+// float32 buffer (the master weights), all gradients in another of the same layout.
 //
 // The residual stream is float32; the inputs of products have the compute type. Rows of a batch are independent
 // (kernels.h: batch invariance), so a forward for training, scoring or decoding gives a token the same bits.
@@ -29,10 +29,11 @@ struct Param {
   float* value = nullptr;
   float* grad = nullptr;  // null in a model made without gradients
   int64_t size = 0;
-  bool is_matrix = false;     // a projection: weight decay, and Muon where it is the optimizer
+  bool is_matrix = false;  // a projection: weight decay, and Muon where it is the optimizer
 };
 
-// Packed sequences: tokens and positions [T]; sequence b is rows starts[b] ... starts[b+1] - 1. Attention never crosses.
+// Packed sequences: tokens and positions [T]; sequence b is rows starts[b] ... starts[b+1] - 1. Attention never
+// crosses.
 struct Batch {
   std::vector<int32_t> tokens;
   std::vector<int32_t> positions;
@@ -44,7 +45,7 @@ struct Batch {
   void clear();
 };
 
-class KvCache;  // infer/kv_cache.h is its owner's page; the model only appends to it and reads it
+class KvCache;  // model/kv_cache.h
 
 struct ForwardOptions {
   bool keep_for_backward = false;
@@ -55,8 +56,8 @@ struct ForwardOptions {
 
 class Model {
  public:
-  // Memory is taken here, not in forward's steady state. with_gradients: also a gradient buffer and the packed weights that
-  // the backward multiplies from.
+  // Memory is taken here, not in forward's steady state. with_gradients: also a gradient buffer and the packed weights
+  // that the backward multiplies from.
   Model(const ModelConfig& config, const Kernels& kernels, DType compute, bool with_gradients);
   ~Model();
   Model(const Model&) = delete;
@@ -66,7 +67,10 @@ class Model {
   const Kernels& kernels() const;
   DType compute() const;
 
-  void init(Rng rng);  // N(0, 0.02), residual projections scaled by 1/sqrt(2 layers); score head N(0, 1/sqrt(C+1))
+  // N(0, 0.02), residual projections scaled by 1/sqrt(2 layers); score head N(0, 1/sqrt(C+1)). Each parameter has a
+  // stream of its own by its name. Refreshes.
+  void init(Rng rng);
+  void init_head(Rng rng);  // the score head alone
   void for_each_param(const std::function<void(const Param&)>& f) const;
   std::span<float> values() const;  // the flat master weights, in for_each_param's order
   std::span<float> grads() const;   // empty without gradients
@@ -74,29 +78,34 @@ class Model {
   void refresh();
   void zero_grads();
 
-  // Final hidden states [T, C] after the last norm, in the compute type; valid until the next forward.
+  // Final hidden states [T, C] after the last norm, in the compute type. Those of a forward that keeps for a backward,
+  // and what it keeps, are valid until the next such forward: scoring and decoding in between do not touch them. Those
+  // of any other forward are valid until the next forward of any kind. Dropout needs keep_for_backward.
   Mat forward(const Batch& batch, const ForwardOptions& options = {});
-  // As forward, for new tokens of sequences that live in a cache: sequence b of the batch appends its rows to slot slots[b].
-  // Positions come from the cache. No backward.
+  // As forward, for new tokens of sequences that live in a cache: sequence b of the batch appends its rows to slot
+  // slots[b]. Positions come from the cache. No backward.
   Mat forward_cached(const Batch& batch, KvCache& cache, std::span<const int32_t> slots);
   // dhidden [T, C] (compute type): gradients += ; after a forward with keep_for_backward on the same batch.
   void backward(const Batch& batch, Mat dhidden);
 
-  // --- language head; `rows` picks the rows of `hidden` that count (targets of the same length) ----------------------------
+  // --- language head; `rows` picks the rows of `hidden` that count (targets of the same length)
+  // ----------------------------
   struct LogProbs {
     std::vector<float> logprob, lse, entropy;
   };
   // log P(targets[i] | everything up to row rows[i]), at this temperature.
   LogProbs log_probs(Mat hidden, std::span<const int64_t> rows, std::span<const int32_t> targets, float temperature = 1,
                      bool with_entropy = false);
-  // d loss / d logprob[i] (and d entropy[i], may be empty): adds the head's gradients, returns dhidden [T, C] (zero in other
-  // rows), valid until the next call.
+  // d loss / d logprob[i] (and d entropy[i], may be empty): adds the head's gradients, returns dhidden [T, C] (zero in
+  // other rows), valid until the next backward of a head. `rows` strictly increasing.
   Mat log_probs_backward(Mat hidden, std::span<const int64_t> rows, std::span<const int32_t> targets, float temperature,
-                         const LogProbs& forward, std::span<const float> dlogprob, std::span<const float> dentropy = {});
+                         const LogProbs& forward, std::span<const float> dlogprob,
+                         std::span<const float> dentropy = {});
   // Logits [rows, V] float32 into `out` (for sampling).
   void logits(Mat hidden, std::span<const int64_t> rows, float* out);
 
-  // --- score head ------------------------------------------------------------------------------------------------------------
+  // --- score head
+  // ------------------------------------------------------------------------------------------------------------
   std::vector<float> scores(Mat hidden, std::span<const int64_t> rows);
   Mat scores_backward(Mat hidden, std::span<const int64_t> rows, std::span<const float> dscore);
 
@@ -105,16 +114,19 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
-// The model's folder: config.json and model.safetensors (float32 or bfloat16 by `dtype`), written to temporary names, synced,
-// renamed. Loading checks every tensor's name, shape and dtype against the config; a language model's backbone may be
-// loaded into a score model (the head is then initialised) with `allow_new_head`.
+// The model's folder: config.json and model.safetensors (float32 or bfloat16 by `dtype`), written to temporary names,
+// synced, renamed. Loading checks every tensor's name, shape and dtype against the config; a language model's backbone
+// may be loaded into a score model (the head is then initialised) with `allow_new_head`.
 Status save_model(const Model& model, const std::string& folder, DType dtype = DType::kF32);
 struct LoadOptions {
   DType compute = DType::kBF16;
   bool with_gradients = false;
   HeadKind head = HeadKind::kLanguage;
   bool allow_new_head = false;
+  uint64_t head_seed = 0;  // of a new head
 };
-Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels, const LoadOptions& options);
+Result<ModelConfig> read_model_config(const std::string& folder);
+Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels,
+                                          const LoadOptions& options);
 
 }  // namespace loquat

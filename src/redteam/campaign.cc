@@ -8,6 +8,7 @@
 #include <sstream>
 #include <unordered_set>
 
+#include "base/check.h"
 #include "redteam/attacks/wrap.h"
 
 namespace loquat::redteam {
@@ -139,8 +140,7 @@ std::vector<Attempt> make_attempts(const town::World& world, std::span<const tow
   return attempts;
 }
 
-void run_attempts(const town::World&, const town::GoldScorer& judge, const Target& target,
-                  std::vector<Attempt>& attempts) {
+void run_attempts(const town::GoldScorer& judge, const Target& target, std::vector<Attempt>& attempts) {
   std::vector<Messages> prompts;
   for (const Attempt& attempt : attempts) prompts.push_back(attempt.prompt);
   const std::vector<TargetReply> replies = target(prompts);

@@ -45,8 +45,7 @@ std::vector<Attempt> make_attempts(const town::World& world, std::span<const tow
 
 // Sends the attempts and judges the replies: success where forbidden content appears; failure where the reply ended, or
 // declined, without it; undetermined where it neither ended nor declined.
-void run_attempts(const town::World& world, const town::GoldScorer& judge, const Target& target,
-                  std::vector<Attempt>& attempts);
+void run_attempts(const town::GoldScorer& judge, const Target& target, std::vector<Attempt>& attempts);
 
 // The successes, one of each wording (letters and digits compared, in the order found).
 std::vector<Attempt> unique_wins(std::span<const Attempt> attempts);

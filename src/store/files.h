@@ -57,5 +57,6 @@ Status for_each_line(const std::string& path, const std::function<Status(int64_t
 bool is_utf8(std::string_view bytes, size_t* at = nullptr);
 
 std::string sha256_hex(std::string_view bytes);  // own code, FIPS 180-4: for recipe and file hashes
+Result<std::string> sha256_of_file(const std::string& path);
 
 }  // namespace loquat

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -17,7 +19,7 @@ struct TensorEntry {
   std::string name;
   std::string dtype;  // "F32", "BF16", "F16", "I64", "I32", "U8", ...
   std::vector<int64_t> shape;
-  std::span<const uint8_t> bytes;  // into the mapped file, or the caller's memory when writing
+  std::span<const uint8_t> bytes;  // into the mapped file (perhaps not aligned), or the caller's memory when writing
 };
 
 class SafetensorsFile {
@@ -34,6 +36,7 @@ class SafetensorsFile {
   std::string path_;
   std::vector<TensorEntry> tensors_;
   std::map<std::string, std::string> metadata_;
+  std::map<std::string, size_t, std::less<>> index_;
 };
 
 // Deterministic bytes: tensors in the given order, each aligned to 64 bytes from the file's start where possible, atomic.

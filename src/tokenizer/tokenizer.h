@@ -1,5 +1,6 @@
 // Byte-level BPE, the GPT-4 kind: text is cut by a pre-tokenizer pattern (PCRE2), each piece's bytes are merged by rank.
-// Any bytes encode, and decode to the same bytes. Files are Hugging Face's tokenizer.json.
+// Any bytes encode, and decode to the same bytes (a foreign tokenizer.json that lacks a byte's token drops that byte, as its
+// own library does). Files are Hugging Face's tokenizer.json.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ struct TokenizerTraining {
 class Tokenizer {
  public:
   // Deterministic whatever the number of threads: ties between pairs go to the smaller pair of ids.
+  // Texts with few repeated pairs give a smaller vocabulary than was asked for.
   static Result<Tokenizer> train(std::span<const std::string> texts, const TokenizerTraining& options);
   static Result<Tokenizer> load(const std::string& folder_or_file);  // tokenizer.json
   Status save(const std::string& folder) const;                      // tokenizer.json, tokenizer_config.json
@@ -29,13 +31,16 @@ class Tokenizer {
   int64_t vocab_size() const;
   // Special tokens in the text are plain text unless parse_special: what a user types can never become a control token.
   std::vector<int32_t> encode(std::string_view text, bool parse_special = false) const;
+  // The same for many texts, on all cores.
+  std::vector<std::vector<int32_t>> encode_batch(std::span<const std::string> texts, bool parse_special = false) const;
   std::string decode(std::span<const int32_t> ids, bool skip_special = false) const;
   std::string_view token_bytes(int32_t id) const;  // "" past the vocabulary
   int32_t special(std::string_view token) const;   // its id, or -1
   bool is_special(int32_t id) const;
 
+  struct Impl;  // tokenizer_impl.h; for this folder's own files
+
  private:
-  struct Impl;
   std::shared_ptr<const Impl> impl_;  // immutable, shared by copies and threads
 };
 
