@@ -1,0 +1,87 @@
+// Grouped-query causal attention over packed sequences, or over a cache that these rows extend.
+#include <cmath>
+#include <cstring>
+
+#include "base/threads.h"
+#include "model/layer.h"
+
+namespace loquat {
+namespace {
+
+struct Parts {
+  Mat q, k, v;
+  Mat rotated;  // q and k, neighbours in a row
+};
+
+Parts parts_of(const ModelConfig& c, Mat qkv) {
+  const int64_t q_end = c.num_heads * c.head_dim, k_end = q_end + c.num_kv_heads * c.head_dim;
+  return {qkv.col_range(0, q_end), qkv.col_range(q_end, k_end), qkv.col_range(k_end, c.qkv_dim()),
+          qkv.col_range(0, k_end)};
+}
+
+AttentionShape shape_of(const ModelConfig& c) {
+  return {c.num_heads, c.num_kv_heads, c.head_dim, 1.0f / std::sqrt(static_cast<float>(c.head_dim))};
+}
+
+// Segments over the rows' own keys and values. The vector is the thread's own, so that a step allocates nothing.
+std::span<const AttentionSegment> packed_segments(const Sequences& sequences, const Parts& parts) {
+  thread_local std::vector<AttentionSegment> segments;
+  segments.clear();
+  for (size_t b = 0; b + 1 < sequences.starts.size(); ++b) {
+    const int64_t begin = sequences.starts[b], length = sequences.starts[b + 1] - begin;
+    segments.push_back({begin, length, parts.k.row(begin), parts.v.row(begin), length, parts.k.stride});
+  }
+  return segments;
+}
+
+void append_to_cache(const Sequences& sequences, const Parts& parts, int64_t layer) {
+  KvCache& cache = *sequences.cache;
+  const size_t bytes = parts.k.cols * bytes_of(parts.k.dtype);
+  parallel_for(static_cast<int64_t>(sequences.slots.size()), [&](int64_t b) {
+    const int64_t slot = sequences.slots[b], length = cache.length(slot);
+    const Mat keys = cache.keys(layer, slot), values = cache.values(layer, slot);
+    for (int64_t row = sequences.starts[b], at = length; row < sequences.starts[b + 1]; ++row, ++at) {
+      std::memcpy(keys.row(at), parts.k.row(row), bytes);
+      std::memcpy(values.row(at), parts.v.row(row), bytes);
+    }
+  });
+}
+
+std::span<const AttentionSegment> cached_segments(const Sequences& sequences, int64_t layer) {
+  thread_local std::vector<AttentionSegment> segments;
+  segments.clear();
+  for (size_t b = 0; b < sequences.slots.size(); ++b) {
+    const int64_t slot = sequences.slots[b], begin = sequences.starts[b], count = sequences.starts[b + 1] - begin;
+    const Mat keys = sequences.cache->keys(layer, slot);
+    segments.push_back({begin, count, keys.data, sequences.cache->values(layer, slot).data,
+                        sequences.cache->length(slot) + count, keys.stride});
+  }
+  return segments;
+}
+
+}  // namespace
+
+void Attention::forward(const LayerContext& context, Mat x, const Sequences& sequences, Saved& saved) const {
+  const Kernels& kernels = *context.kernels;
+  const ModelConfig& config = *context.config;
+  qkv.forward(kernels, saved.qkv, x, false);
+  const Parts parts = parts_of(config, saved.qkv);
+  kernels.rope(parts.rotated, config.head_dim, sequences.positions.data(), context.cos_sin, false);
+  if (sequences.cache != nullptr) append_to_cache(sequences, parts, index);
+  const auto segments =
+      sequences.cache != nullptr ? cached_segments(sequences, index) : packed_segments(sequences, parts);
+  kernels.attention(saved.out, parts.q, segments, shape_of(config), saved.lse);
+}
+
+void Attention::backward(const LayerContext& context, Mat dx, Mat dout, Mat dqkv, Mat x, const Sequences& sequences,
+                         const Saved& saved) const {
+  const Kernels& kernels = *context.kernels;
+  const ModelConfig& config = *context.config;
+  const Parts parts = parts_of(config, saved.qkv), d = parts_of(config, dqkv);
+  kernels.attention_backward(d.q, d.k, d.v, dout, saved.out, parts.q, parts.k, parts.v, saved.lse,
+                             packed_segments(sequences, parts), shape_of(config));
+  kernels.rope(d.rotated, config.head_dim, sequences.positions.data(), context.cos_sin, true);
+  qkv.backward(kernels, dx, dqkv, x);
+}
+
+}  // namespace loquat

@@ -1,0 +1,163 @@
+// A model's folder: Hugging Face's config.json, generation_config.json and model.safetensors.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/threads.h"
+#include "model/model.h"
+#include "model/params.h"
+#include "store/files.h"
+#include "store/safetensors.h"
+
+namespace loquat {
+namespace {
+
+constexpr int64_t kGrain = 1 << 16;
+
+std::vector<BF16> as_bf16(std::span<const float> values) {
+  std::vector<BF16> out(values.size());
+  parallel_blocks(static_cast<int64_t>(values.size()), kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out[i] = to_bf16(values[i]);
+  });
+  return out;
+}
+
+std::string generation_config(const ModelConfig& config) {
+  nlohmann::ordered_json j;
+  const auto put = [&](const char* key, int32_t token) {
+    if (token >= 0) j[key] = token;
+  };
+  put("bos_token_id", config.bos_token);
+  put("eos_token_id", config.eos_token);
+  put("pad_token_id", config.pad_token);
+  j["do_sample"] = true;
+  return j.dump(2) + "\n";
+}
+
+float from_f16(uint16_t bits) {
+  const int exponent = (bits >> 10) & 31, mantissa = bits & 1023;
+  const float sign = (bits & 0x8000) != 0 ? -1.0f : 1.0f;
+  if (exponent == 31) return mantissa == 0 ? sign * INFINITY : NAN;
+  if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), -24);
+  return sign * std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
+}
+
+void read_values(const TensorEntry& tensor, float* out, int64_t n) {
+  const uint8_t* bytes = tensor.bytes.data();
+  parallel_blocks(n, kGrain, [&](int64_t begin, int64_t end) {
+    if (tensor.dtype == "F32") {
+      std::memcpy(out + begin, bytes + begin * 4, (end - begin) * 4);
+      return;
+    }
+    for (int64_t i = begin; i < end; ++i) {
+      uint16_t half;
+      std::memcpy(&half, bytes + i * 2, 2);
+      out[i] = tensor.dtype == "BF16" ? to_float(BF16{half}) : from_f16(half);
+    }
+  });
+}
+
+// Tensors that other programs write and that say nothing new.
+bool is_ignored(const std::string& name, const ModelConfig& in_file, const ModelConfig& wanted) {
+  if (name.ends_with("rotary_emb.inv_freq")) return true;
+  if (name != "lm_head.weight") return false;
+  return in_file.tie_embeddings || (in_file.head == HeadKind::kLanguage && wanted.head == HeadKind::kScore);
+}
+
+Status check_tensors(const SafetensorsFile& file, const ModelConfig& in_file, const ModelConfig& wanted,
+                     bool new_head) {
+  const auto specs = param_specs(wanted);
+  for (const ParamSpec& spec : specs) {
+    if (new_head && spec.init == ParamInit::kScore) continue;
+    const TensorEntry* tensor = file.find(spec.name);
+    if (tensor == nullptr) {
+      return Err("{}: tensor \"{}\" {} is missing (config.json asks for it)", file.path(), spec.name,
+                 shape_text(spec.shape));
+    }
+    if (tensor->shape != spec.shape) {
+      return Err("{}: tensor \"{}\": found shape {}, config.json asks for {}", file.path(), spec.name,
+                 shape_text(tensor->shape), shape_text(spec.shape));
+    }
+    if (tensor->dtype != "F32" && tensor->dtype != "BF16" && tensor->dtype != "F16") {
+      return Err("{}: tensor \"{}\": found dtype {}, expected F32, BF16 or F16", file.path(), spec.name, tensor->dtype);
+    }
+    const size_t bytes = static_cast<size_t>(spec.size()) * (tensor->dtype == "F32" ? 4 : 2);
+    if (tensor->bytes.size() != bytes) {
+      return Err("{}: tensor \"{}\": found {} bytes, expected {}", file.path(), spec.name, tensor->bytes.size(), bytes);
+    }
+  }
+  for (const TensorEntry& tensor : file.tensors()) {
+    const bool known =
+        std::any_of(specs.begin(), specs.end(), [&](const auto& spec) { return spec.name == tensor.name; });
+    if (!known && !is_ignored(tensor.name, in_file, wanted)) {
+      return Err("{}: tensor \"{}\" {} does not belong to the model that config.json describes", file.path(),
+                 tensor.name, shape_text(tensor.shape));
+    }
+  }
+  return {};
+}
+
+const char* head_name(HeadKind head) {
+  return head == HeadKind::kScore ? "a score model (LlamaForSequenceClassification)"
+                                  : "a language model (LlamaForCausalLM)";
+}
+
+Result<SafetensorsFile> open_weights(const std::string& folder) {
+  const std::string path = folder + "/model.safetensors";
+  if (!file_exists(path) && file_exists(path + ".index.json")) {
+    return Err("{}: the weights are cut into several files ({}.index.json); expected one file: join them first", path,
+               path);
+  }
+  return SafetensorsFile::open(path);
+}
+
+}  // namespace
+
+Result<ModelConfig> read_model_config(const std::string& folder) {
+  const std::string path = folder + "/config.json";
+  TRY(const std::string text, read_file(path));
+  return ModelConfig::from_json(text, path);
+}
+
+Status save_model(const Model& model, const std::string& folder, DType dtype) {
+  TRY_STATUS(make_folders(folder));
+  const bool f32 = dtype == DType::kF32;
+  std::vector<TensorEntry> tensors;
+  const std::vector<BF16> narrow = f32 ? std::vector<BF16>() : as_bf16(model.values());
+  model.for_each_param([&](const Param& p) {
+    const int64_t offset = p.value - model.values().data();
+    const void* data = f32 ? static_cast<const void*>(p.value) : static_cast<const void*>(narrow.data() + offset);
+    const size_t bytes = p.size * bytes_of(dtype);
+    tensors.push_back({p.name, f32 ? "F32" : "BF16", p.shape, {static_cast<const uint8_t*>(data), bytes}});
+  });
+  // The weights come last: a folder that has them is whole.
+  TRY_STATUS(write_file(folder + "/config.json", model.config().to_json(f32 ? "float32" : "bfloat16")));
+  if (model.config().head == HeadKind::kLanguage) {
+    TRY_STATUS(write_file(folder + "/generation_config.json", generation_config(model.config())));
+  }
+  return write_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});
+}
+
+Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels,
+                                          const LoadOptions& options) {
+  TRY(const ModelConfig in_file, read_model_config(folder));
+  ModelConfig wanted = in_file;
+  wanted.head = options.head;
+  const bool new_head = in_file.head != options.head;
+  if (new_head && !(options.head == HeadKind::kScore && options.allow_new_head)) {
+    return Err("{}/config.json: found {}, expected {}", folder, head_name(in_file.head), head_name(options.head));
+  }
+  TRY(const SafetensorsFile file, open_weights(folder));
+  TRY_STATUS(check_tensors(file, in_file, wanted, new_head));
+
+  auto model = std::make_unique<Model>(wanted, kernels, options.compute, options.with_gradients);
+  if (new_head) model->init_head(Rng(options.head_seed, "score head"));
+  model->for_each_param([&](const Param& p) {
+    if (const TensorEntry* tensor = file.find(p.name)) read_values(*tensor, p.value, p.size);
+  });
+  model->refresh();
+  return model;
+}
+
+}  // namespace loquat

@@ -1,0 +1,50 @@
+// The cache of keys and values: plain row storage; what the numbers mean is attention's business.
+#include "model/kv_cache.h"
+
+#include <cstring>
+
+#include "base/check.h"
+#include "base/threads.h"
+
+namespace loquat {
+
+KvCache::KvCache(const ModelConfig& config, DType compute, int64_t slots, int64_t max_length)
+    : layers_(config.num_layers),
+      width_(config.num_kv_heads * config.head_dim),
+      max_length_(max_length),
+      dtype_(compute),
+      lengths_(slots, 0),
+      memory_(slots * layers_ * 2 * max_length * width_ * bytes_of(compute)) {
+  CHECK(slots >= 1 && max_length >= 1, "{} slots of {} tokens", slots, max_length);
+}
+
+Mat KvCache::rows(int64_t layer, int64_t slot, int64_t which) const {
+  const int64_t block = (slot * layers_ + layer) * 2 + which;
+  return {memory_.data() + block * max_length_ * width_ * bytes_of(dtype_), max_length_, width_, width_, dtype_};
+}
+
+void KvCache::truncate(int64_t slot, int64_t length) {
+  CHECK(length >= 0 && length <= lengths_[slot], "slot {} holds {} tokens, not {}", slot, lengths_[slot], length);
+  lengths_[slot] = length;
+}
+
+void KvCache::copy_prefix(int64_t from, int64_t to, int64_t length) {
+  CHECK(from != to && length >= 0 && length <= lengths_[from], "copy of {} tokens from slot {} ({}) to {}", length,
+        from, lengths_[from], to);
+  const size_t bytes = length * width_ * bytes_of(dtype_);
+  if (bytes > 0) {
+    parallel_for(layers_, [&](int64_t layer) {
+      std::memcpy(keys(layer, to).data, keys(layer, from).data, bytes);
+      std::memcpy(values(layer, to).data, values(layer, from).data, bytes);
+    });
+  }
+  lengths_[to] = length;
+}
+
+void KvCache::append(int64_t slot, int64_t count) {
+  CHECK(lengths_[slot] + count <= max_length_, "slot {}: {} + {} tokens, room for {}", slot, lengths_[slot], count,
+        max_length_);
+  lengths_[slot] += count;
+}
+
+}  // namespace loquat

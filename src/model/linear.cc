@@ -1,0 +1,25 @@
+// Linear: a projection with its packed copies.
+#include "model/layer.h"
+
+namespace loquat {
+
+void Linear::backward(const Kernels& kernels, Mat dx, Mat dy, Mat x) const {
+  kernels.linear_backward_weight(gradient, dy, x);
+  if (dx.data != nullptr) kernels.linear_backward_input(dx, dy, packed, false);
+}
+
+int64_t Linear::packed_bytes(const Kernels& kernels) const {
+  return kernels.packed_bytes(packed.n, packed.k, packed.dtype) * (gradient != nullptr ? 2 : 1);
+}
+
+void Linear::place(const Kernels& kernels, char* memory) {
+  packed.forward = memory;
+  packed.backward = gradient != nullptr ? memory + kernels.packed_bytes(packed.n, packed.k, packed.dtype) : nullptr;
+}
+
+void Linear::pack(const Kernels& kernels) const {
+  kernels.pack(weight, packed.n, packed.k, packed.dtype, const_cast<void*>(packed.forward),
+               const_cast<void*>(packed.backward));
+}
+
+}  // namespace loquat

@@ -1,0 +1,389 @@
+// The Transformer: owns the flat buffers and the packed weights, lays the layers over them, and runs the passes.
+#include "model/model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "base/check.h"
+#include "base/threads.h"
+#include "model/heads.h"
+#include "model/layer.h"
+#include "model/memory.h"
+#include "model/params.h"
+
+namespace loquat {
+namespace {
+
+constexpr double kInitDeviation = 0.02;
+
+// [max_positions, D]: cosines then sines of position * theta^(-2i / D), by double arithmetic.
+AlignedBuffer make_cos_sin(const ModelConfig& config) {
+  const int64_t D = config.head_dim, half = D / 2;
+  AlignedBuffer table(config.max_positions * D * 4);
+  std::vector<double> frequency(half);
+  for (int64_t i = 0; i < half; ++i) {
+    frequency[i] =
+        std::pow(static_cast<double>(config.rope_theta), -2.0 * static_cast<double>(i) / static_cast<double>(D));
+  }
+  parallel_blocks(config.max_positions, 256, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      float* row = table.floats() + t * D;
+      for (int64_t i = 0; i < half; ++i) {
+        row[i] = static_cast<float>(std::cos(static_cast<double>(t) * frequency[i]));
+        row[half + i] = static_cast<float>(std::sin(static_cast<double>(t) * frequency[i]));
+      }
+    }
+  });
+  return table;
+}
+
+}  // namespace
+
+void Batch::add(std::span<const int32_t> sequence) {
+  tokens.insert(tokens.end(), sequence.begin(), sequence.end());
+  for (size_t i = 0; i < sequence.size(); ++i) positions.push_back(static_cast<int32_t>(i));
+  starts.push_back(rows());
+}
+
+void Batch::clear() {
+  tokens.clear();
+  positions.clear();
+  starts.assign(1, 0);
+}
+
+struct Model::Impl {
+  ModelConfig config;
+  const Kernels& kernels;
+  DType compute;
+  LayerContext context;
+  AlignedBuffer values, gradients, packed, cos_sin;
+  std::vector<Param> params;
+
+  const float* table = nullptr;  // the embedding [V, C]
+  float* dtable = nullptr;
+  std::vector<TransformerLayer> layers;
+  RmsNorm norm;
+  LanguageHead language;
+  ScoreHead score;
+
+  // What a forward with keep_for_backward has left for the backward. A forward that keeps nothing works in `scratch`
+  // and does not touch it.
+  struct Kept {
+    int64_t rows = -1;
+    ForwardOptions options;
+    std::vector<TransformerLayer::Saved> layers;
+    Mat final_input;
+    float* rstd = nullptr;
+  } kept;
+  Arena kept_memory, scratch, backward_memory, head_memory, head_backward_memory;
+  std::vector<int32_t> cached_positions;
+
+  Impl(const ModelConfig& c, const Kernels& k, DType d) : config(c), kernels(k), compute(d) {}
+
+  void lay_out(bool with_gradients);
+  void attach_layers();
+  template <typename F>
+  void for_each_linear(F&& f) {
+    for (auto& layer : layers) layer.for_each_linear(f);
+    if (config.head == HeadKind::kLanguage) f(language.linear);
+  }
+
+  void check_batch(const Batch& batch, std::span<const int32_t> positions) const;
+  Mat embed(const Batch& batch, Arena& arena) const;
+  Mat run_layers(const Batch& batch, const Sequences& sequences, Arena& arena);
+  Mat run_layers_keeping(const Batch& batch, const Sequences& sequences, const ForwardOptions& options);
+  Dropout dropout(const ForwardOptions& options) const { return {options.dropout, options.dropout_seed}; }
+};
+
+void Model::Impl::lay_out(bool with_gradients) {
+  const auto specs = param_specs(config);
+  const int64_t count = config.param_count();
+  values = AlignedBuffer(count * 4);
+  if (with_gradients) {
+    gradients = AlignedBuffer(count * 4);
+    gradients.clear_to_zero();
+  }
+  int64_t offset = 0;
+  for (const ParamSpec& spec : specs) {
+    params.push_back({spec.name, spec.shape, values.floats() + offset,
+                      with_gradients ? gradients.floats() + offset : nullptr, spec.size(), spec.is_matrix});
+    offset += spec.size();
+  }
+  CHECK(offset == count, "the parameters have {} values, the config says {}", offset, count);
+  attach_layers();
+
+  int64_t bytes = 0;
+  for_each_linear([&](Linear& linear) { bytes += linear.packed_bytes(kernels); });
+  packed = AlignedBuffer(bytes);
+  char* memory = packed.data();
+  for_each_linear([&](Linear& linear) {
+    linear.place(kernels, memory);
+    memory += linear.packed_bytes(kernels);
+  });
+}
+
+// Walks the parameters in the order of param_specs; a fused projection starts where its first part does.
+void Model::Impl::attach_layers() {
+  size_t next = 0;
+  const auto take = [&](size_t parts) -> const Param& {
+    const Param& first = params[next];
+    next += parts;
+    return first;
+  };
+  const auto linear = [&](int64_t n, int64_t k, size_t parts) {
+    const Param& p = take(parts);
+    return Linear{p.value, p.grad, PackedWeight{n, k, compute, nullptr, nullptr}};
+  };
+  const auto norm_of = [&] {
+    const Param& p = take(1);
+    return RmsNorm{p.value, p.grad};
+  };
+  const int64_t C = config.hidden_size, F = config.intermediate_size;
+  const Param& embedding = take(1);
+  table = embedding.value;
+  dtable = embedding.grad;
+  layers.resize(config.num_layers);
+  for (int64_t i = 0; i < config.num_layers; ++i) {
+    TransformerLayer& layer = layers[i];
+    layer.attention.index = i;
+    layer.attention_norm = norm_of();
+    layer.attention.qkv = linear(config.qkv_dim(), C, 3);
+    layer.attention.output = linear(C, config.num_heads * config.head_dim, 1);
+    layer.mlp_norm = norm_of();
+    layer.mlp.gate_up = linear(2 * F, C, 2);
+    layer.mlp.down = linear(C, F, 1);
+  }
+  norm = norm_of();
+  if (config.head == HeadKind::kScore) {
+    const Param& p = take(1);
+    score = {p.value, p.grad};
+  } else if (config.tie_embeddings) {
+    language.linear = Linear{table, dtable, PackedWeight{config.vocab_size, C, compute, nullptr, nullptr}};
+  } else {
+    language.linear = linear(config.vocab_size, C, 1);
+  }
+  CHECK(next == params.size(), "{} of {} parameters are used", next, params.size());
+}
+
+void Model::Impl::check_batch(const Batch& batch, std::span<const int32_t> positions) const {
+  CHECK(batch.starts.size() >= 1 && batch.starts.front() == 0 && batch.starts.back() == batch.rows(),
+        "a batch of {} rows whose sequences end at {}", batch.rows(), batch.starts.back());
+  CHECK(static_cast<int64_t>(positions.size()) == batch.rows(), "{} rows, {} positions", batch.rows(),
+        positions.size());
+  for (int32_t token : batch.tokens) {
+    CHECK(token >= 0 && token < config.vocab_size, "token {} of a vocabulary of {}", token, config.vocab_size);
+  }
+  for (int32_t p : positions) {
+    CHECK(p >= 0 && p < config.max_positions, "position {}: the context has {}", p, config.max_positions);
+  }
+}
+
+Mat Model::Impl::embed(const Batch& batch, Arena& arena) const {
+  const Mat x = arena.take(batch.rows(), config.hidden_size, DType::kF32);
+  kernels.embedding(x, table, batch.tokens.data());
+  return x;
+}
+
+// Nothing is kept: one layer's memory serves all of them, and the residual stream is changed in place.
+Mat Model::Impl::run_layers(const Batch& batch, const Sequences& sequences, Arena& arena) {
+  arena.reset();
+  TransformerLayer::Saved work;
+  work.input = embed(batch, arena);
+  work.take(context, batch.rows(), false, false, arena);
+  for (const auto& layer : layers) layer.forward(context, work.input, sequences, {}, work);
+  const Mat hidden = arena.take(batch.rows(), config.hidden_size, compute);
+  norm.forward(context, hidden, work.input, work.rstd_attention);
+  return hidden;
+}
+
+Mat Model::Impl::run_layers_keeping(const Batch& batch, const Sequences& sequences, const ForwardOptions& options) {
+  const int64_t rows = batch.rows(), C = config.hidden_size;
+  const bool with_dropout = options.dropout > 0;
+  kept_memory.reset();
+  kept.rows = rows;
+  kept.options = options;
+  kept.layers.resize(layers.size());
+  TransformerLayer::Saved work;  // under recompute
+  if (options.recompute) {
+    scratch.reset();
+    work.take(context, rows, true, with_dropout, scratch);
+  }
+  Mat x = embed(batch, kept_memory);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    kept.layers[i].input = x;
+    if (!options.recompute) kept.layers[i].take(context, rows, true, with_dropout, kept_memory);
+    const Mat output = kept_memory.take(rows, C, DType::kF32);
+    work.input = x;
+    layers[i].forward(context, output, sequences, dropout(options), options.recompute ? work : kept.layers[i]);
+    x = output;
+  }
+  kept.final_input = x;
+  kept.rstd = kept_memory.take_floats(rows);
+  const Mat hidden = kept_memory.take(rows, C, compute);
+  norm.forward(context, hidden, x, kept.rstd);
+  return hidden;
+}
+
+Model::Model(const ModelConfig& config, const Kernels& kernels, DType compute, bool with_gradients)
+    : impl_(std::make_unique<Impl>(config, kernels, compute)) {
+  const Status valid = config.validate();
+  CHECK(valid.ok(), "{}", valid.error());
+  impl_->cos_sin = make_cos_sin(config);
+  impl_->context = {&impl_->kernels, &impl_->config, compute, impl_->cos_sin.floats()};
+  impl_->lay_out(with_gradients);
+}
+
+Model::~Model() = default;
+
+const ModelConfig& Model::config() const {
+  return impl_->config;
+}
+const Kernels& Model::kernels() const {
+  return impl_->kernels;
+}
+DType Model::compute() const {
+  return impl_->compute;
+}
+
+namespace {
+
+void init_param(const ModelConfig& config, const ParamSpec& spec, const Param& param, Rng rng) {
+  if (spec.init == ParamInit::kOnes) {
+    std::fill(param.value, param.value + param.size, 1.0f);
+    return;
+  }
+  double deviation = kInitDeviation;
+  if (spec.init == ParamInit::kResidual) deviation /= std::sqrt(2.0 * static_cast<double>(config.num_layers));
+  if (spec.init == ParamInit::kScore) deviation = 1.0 / std::sqrt(static_cast<double>(config.hidden_size) + 1.0);
+  Rng stream = rng.fork(spec.name);
+  for (int64_t j = 0; j < param.size; ++j) param.value[j] = static_cast<float>(deviation * stream.normal());
+}
+
+}  // namespace
+
+void Model::init(Rng rng) {
+  const auto specs = param_specs(impl_->config);
+  parallel_for(static_cast<int64_t>(specs.size()),
+               [&](int64_t i) { init_param(impl_->config, specs[i], impl_->params[i], rng); });
+  refresh();
+}
+
+void Model::init_head(Rng rng) {
+  const auto specs = param_specs(impl_->config);
+  for (size_t i = 0; i < specs.size(); ++i) {
+    if (specs[i].init == ParamInit::kScore) init_param(impl_->config, specs[i], impl_->params[i], rng);
+  }
+}
+
+void Model::for_each_param(const std::function<void(const Param&)>& f) const {
+  for (const Param& p : impl_->params) f(p);
+}
+
+std::span<float> Model::values() const {
+  return {impl_->values.floats(), static_cast<size_t>(impl_->values.bytes() / 4)};
+}
+
+std::span<float> Model::grads() const {
+  return {impl_->gradients.floats(), static_cast<size_t>(impl_->gradients.bytes() / 4)};
+}
+
+void Model::refresh() {
+  impl_->for_each_linear([&](Linear& linear) { linear.pack(impl_->kernels); });
+}
+
+void Model::zero_grads() {
+  impl_->gradients.clear_to_zero();
+}
+
+Mat Model::forward(const Batch& batch, const ForwardOptions& options) {
+  impl_->check_batch(batch, batch.positions);
+  const Sequences sequences{batch.positions, batch.starts, nullptr, {}};
+  if (options.keep_for_backward) return impl_->run_layers_keeping(batch, sequences, options);
+  CHECK(options.dropout == 0, "dropout {} in a forward that is not kept for a backward", options.dropout);
+  return impl_->run_layers(batch, sequences, impl_->scratch);
+}
+
+Mat Model::forward_cached(const Batch& batch, KvCache& cache, std::span<const int32_t> slots) {
+  CHECK(static_cast<int64_t>(slots.size()) == batch.sequences(), "{} sequences, {} slots", batch.sequences(),
+        slots.size());
+  auto& positions = impl_->cached_positions;
+  positions.resize(batch.rows());
+  for (size_t b = 0; b < slots.size(); ++b) {
+    const int64_t begin = batch.starts[b], end = batch.starts[b + 1], length = cache.length(slots[b]);
+    CHECK(length + end - begin <= cache.max_length(), "slot {}: {} + {} tokens, room for {}", slots[b], length,
+          end - begin, cache.max_length());
+    for (int64_t row = begin; row < end; ++row) positions[row] = static_cast<int32_t>(length + row - begin);
+  }
+  impl_->check_batch(batch, positions);
+  const Mat hidden = impl_->run_layers(batch, {positions, batch.starts, &cache, slots}, impl_->scratch);
+  for (size_t b = 0; b < slots.size(); ++b) cache.append(slots[b], batch.starts[b + 1] - batch.starts[b]);
+  return hidden;
+}
+
+void Model::backward(const Batch& batch, Mat dhidden) {
+  Impl& m = *impl_;
+  const Impl::Kept& kept = m.kept;
+  CHECK(m.gradients.data() != nullptr, "this model was made without gradients");
+  CHECK(kept.rows == batch.rows() && dhidden.rows == kept.rows,
+        "the kept forward has {} rows, the batch {}, dhidden {}", kept.rows, batch.rows(), dhidden.rows);
+  const Sequences sequences{batch.positions, batch.starts, nullptr, {}};
+  const Dropout dropout = m.dropout(kept.options);
+  m.backward_memory.reset();
+  TransformerLayer::BackwardScratch work;
+  work.take(m.context, kept.rows, m.backward_memory);
+  TransformerLayer::Saved again;  // under recompute
+  if (kept.options.recompute) again.take(m.context, kept.rows, true, dropout.p > 0, m.backward_memory);
+
+  const Mat dx = m.backward_memory.take(kept.rows, m.config.hidden_size, DType::kF32);
+  std::memset(dx.data, 0, kept.rows * m.config.hidden_size * 4);
+  m.norm.backward(m.context, dx, dhidden, kept.final_input, kept.rstd);
+  for (size_t i = m.layers.size(); i-- > 0;) {
+    const TransformerLayer::Saved* saved = &kept.layers[i];
+    if (kept.options.recompute) {
+      again.input = kept.layers[i].input;
+      m.layers[i].forward(m.context, Mat{}, sequences, dropout, again);
+      saved = &again;
+    }
+    m.layers[i].backward(m.context, dx, sequences, dropout, *saved, work);
+  }
+  m.kernels.embedding_backward(m.dtable, m.config.vocab_size, dx, batch.tokens.data());
+}
+
+namespace {
+void check_head(const ModelConfig& config, HeadKind head) {
+  CHECK(config.head == head, "the model has a {} head", config.head == HeadKind::kScore ? "score" : "language");
+}
+}  // namespace
+
+Model::LogProbs Model::log_probs(Mat hidden, std::span<const int64_t> rows, std::span<const int32_t> targets,
+                                 float temperature, bool with_entropy) {
+  check_head(config(), HeadKind::kLanguage);
+  return impl_->language.log_probs(impl_->context, hidden, rows, targets, temperature, with_entropy,
+                                   impl_->head_memory);
+}
+
+Mat Model::log_probs_backward(Mat hidden, std::span<const int64_t> rows, std::span<const int32_t> targets,
+                              float temperature, const LogProbs& forward, std::span<const float> dlogprob,
+                              std::span<const float> dentropy) {
+  check_head(config(), HeadKind::kLanguage);
+  return impl_->language.log_probs_backward(impl_->context, hidden, rows, targets, temperature, forward, dlogprob,
+                                            dentropy, impl_->head_backward_memory);
+}
+
+void Model::logits(Mat hidden, std::span<const int64_t> rows, float* out) {
+  check_head(config(), HeadKind::kLanguage);
+  impl_->language.logits(impl_->context, hidden, rows, out, impl_->head_memory);
+}
+
+std::vector<float> Model::scores(Mat hidden, std::span<const int64_t> rows) {
+  check_head(config(), HeadKind::kScore);
+  return impl_->score.scores(impl_->context, hidden, rows, impl_->head_memory);
+}
+
+Mat Model::scores_backward(Mat hidden, std::span<const int64_t> rows, std::span<const float> dscore) {
+  check_head(config(), HeadKind::kScore);
+  return impl_->score.scores_backward(impl_->context, hidden, rows, dscore, impl_->head_backward_memory);
+}
+
+}  // namespace loquat

@@ -1,0 +1,27 @@
+// The list of parameters: names, shapes and order, from the config alone. Everything that walks the parameters (the
+// flat buffers, model.safetensors, for_each_param) follows this one list. q, k, v of a layer are neighbours, and gate
+// and up are, so that each group is one matrix in the flat buffer and one product in the forward.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/config.h"
+
+namespace loquat {
+
+enum class ParamInit { kNormal, kResidual, kOnes, kScore };
+
+struct ParamSpec {
+  std::string name;  // Hugging Face's
+  std::vector<int64_t> shape;
+  bool is_matrix = false;
+  ParamInit init = ParamInit::kNormal;
+  int64_t size() const;
+};
+
+std::vector<ParamSpec> param_specs(const ModelConfig& config);
+std::string shape_text(const std::vector<int64_t>& shape);  // "[2048, 256]"
+
+}  // namespace loquat
