@@ -102,7 +102,7 @@ class Pool {
   std::atomic<uint64_t> generation_{0};
 };
 
-int wanted_threads = 0;  // 0: not chosen yet
+std::atomic<int> wanted_threads{0};  // 0: not chosen yet
 
 std::unique_ptr<Pool>& pool() {
   static std::unique_ptr<Pool> instance;
@@ -114,11 +114,14 @@ std::mutex pool_mutex;
 }  // namespace
 
 int thread_count() {
-  if (wanted_threads == 0) {
-    const unsigned n = std::thread::hardware_concurrency();
-    wanted_threads = n == 0 ? 1 : static_cast<int>(n);
+  int n = wanted_threads.load(std::memory_order_relaxed);
+  if (n == 0) {
+    const unsigned found = std::thread::hardware_concurrency();
+    int none = 0;
+    wanted_threads.compare_exchange_strong(none, found == 0 ? 1 : static_cast<int>(found));
+    n = wanted_threads.load();
   }
-  return wanted_threads;
+  return n;
 }
 
 void set_thread_count(int n) {
