@@ -1,6 +1,6 @@
-// Byte-level BPE, the GPT-4 kind: text is cut by a pre-tokenizer pattern (PCRE2), each piece's bytes are merged by rank.
-// Any bytes encode, and decode to the same bytes (a foreign tokenizer.json that lacks a byte's token drops that byte, as its
-// own library does). Files are Hugging Face's tokenizer.json.
+// Byte-level BPE, the GPT-4 kind: text is cut by a pre-tokenizer pattern (PCRE2), each piece's bytes are merged by
+// rank. Any bytes encode, and decode to the same bytes (a foreign tokenizer.json that lacks a byte's token drops that
+// byte, as its own library does). Files are Hugging Face's tokenizer.json.
 #pragma once
 
 #include <cstdint>
