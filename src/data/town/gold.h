@@ -42,6 +42,7 @@ class GoldScorer {
   Verdict score(const Task& task, std::string_view reply, bool ended = true) const;
 
  private:
+  friend class Scoring;
   struct Impl;
   std::unique_ptr<const Impl> impl_;
 };
