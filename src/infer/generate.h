@@ -1,5 +1,6 @@
-// Batched generation by the training layers: hundreds of sequences at once, a finished one's place taken by the next prompt
-// at once. The text of a request depends on its own prompt, parameters and seed alone, not on what else is in the batch.
+// Batched generation by the training layers: hundreds of sequences at once, a finished one's place taken by the next
+// prompt at once. The text of a request depends on its own prompt, parameters and seed alone, not on what else is in
+// the batch.
 #pragma once
 
 #include <cstdint>
@@ -28,21 +29,21 @@ struct GenerationRequest {
 };
 
 struct Generation {
-  std::vector<int32_t> tokens;   // with the stop token, if it came
-  std::vector<float> logprobs;   // of each token, from the FULL softmax at the sampling temperature (1 when greedy):
-                                 // bit-equal to Model::log_probs on prompt + tokens
-  bool ended = false;            // a stop token came
+  std::vector<int32_t> tokens;  // with the stop token, if it came
+  std::vector<float> logprobs;  // of each token, from the FULL softmax at the sampling temperature (1 when greedy):
+                                // bit-equal to Model::log_probs on prompt + tokens
+  bool ended = false;           // a stop token came
 };
 
 struct GenerateOptions {
-  int64_t batch = 256;        // sequences decoded at once
+  int64_t batch = 256;         // sequences decoded at once
   int64_t prefill_rows = 512;  // prompt tokens computed at once
   // Called for every new token of every request, in the calling thread; returns false to stop that request.
   std::function<bool(size_t request, int32_t token)> on_token;
 };
 
-// Requests with equal prompts next to one another share the prompt's computation. A prompt that leaves no room in the context
-// gets an empty Generation with ended = false; generation also stops when the context is full.
+// Requests with equal prompts next to one another share the prompt's computation. A prompt that leaves no room in the
+// context gets an empty Generation with ended = false; generation also stops when the context is full.
 std::vector<Generation> generate(Model& model, std::span<const GenerationRequest> requests,
                                  const GenerateOptions& options = {});
 

@@ -1,0 +1,169 @@
+// Replies and text scores of one model folder.
+#include "infer/chat_engine.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "infer/utf8_stream.h"
+
+namespace loquat {
+namespace {
+
+constexpr int64_t kScoreRows = 4096;  // of one forward
+
+uint64_t reply_seed(uint64_t seed, uint64_t index) {
+  return mix64(seed ^ mix64(index + 1));
+}
+
+// A piece of one text that is computed in one sequence: tokens [begin, end), of which the first `known` only give
+// context.
+struct Window {
+  size_t text;
+  std::vector<int32_t> tokens;
+  int64_t known;
+};
+
+std::vector<Window> windows_of(size_t text, const std::vector<int32_t>& tokens, int64_t context) {
+  std::vector<Window> windows;
+  const int64_t n = static_cast<int64_t>(tokens.size());
+  for (int64_t scored = 1; scored < n;) {
+    const int64_t begin = std::max<int64_t>(0, scored == 1 ? 0 : scored - context / 2);
+    const int64_t end = std::min(n, begin + context);
+    windows.push_back({text, {tokens.begin() + begin, tokens.begin() + end}, scored - begin});
+    scored = end;
+  }
+  return windows;
+}
+
+}  // namespace
+
+ChatModel::ChatModel(std::unique_ptr<Model> owned, Model* model, Tokenizer tokenizer, ChatTemplate chat_template)
+    : owned_(std::move(owned)),
+      model_(model),
+      tokenizer_(std::move(tokenizer)),
+      template_(std::move(chat_template)),
+      end_of_text_(tokenizer_.special(kEndOfText)) {}
+
+Result<std::unique_ptr<ChatModel>> ChatModel::make(std::unique_ptr<Model> owned, Model* model,
+                                                   const Tokenizer& tokenizer, const std::string& name) {
+  if (tokenizer.vocab_size() > model->config().vocab_size) {
+    return Err("{}: the tokenizer has {} tokens, the model's vocab_size is {}", name, tokenizer.vocab_size(),
+               model->config().vocab_size);
+  }
+  auto chat_template = ChatTemplate::make(tokenizer);
+  if (!chat_template.ok()) return Err("{}: {}", name, chat_template.error());
+  if (tokenizer.special(kEndOfText) < 0) return Err("{}: the tokenizer has no {} token", name, kEndOfText);
+  return std::unique_ptr<ChatModel>(new ChatModel(std::move(owned), model, tokenizer, *std::move(chat_template)));
+}
+
+Result<std::unique_ptr<ChatModel>> ChatModel::load(const std::string& folder, const Kernels& kernels, DType compute) {
+  TRY(Tokenizer tokenizer, Tokenizer::load(folder));
+  TRY(auto model, load_model(folder, kernels, {.compute = compute}));
+  Model* plain = model.get();
+  return make(std::move(model), plain, tokenizer, folder);
+}
+
+Result<std::unique_ptr<ChatModel>> ChatModel::wrap(Model& model, const Tokenizer& tokenizer) {
+  return make(nullptr, &model, tokenizer, "model");
+}
+
+GenerationRequest ChatModel::request(std::vector<int32_t> prompt, const ReplyParams& params,
+                                     std::span<const int32_t> stop_tokens, uint64_t index) const {
+  GenerationRequest out;
+  out.prompt = std::move(prompt);
+  out.sampling = {
+      params.temperature, params.top_p, params.top_k, params.max_tokens, {stop_tokens.begin(), stop_tokens.end()}};
+  out.seed = reply_seed(params.seed, index);
+  return out;
+}
+
+std::string_view ChatModel::text_of(int32_t token) const {
+  return tokenizer_.is_special(token) ? std::string_view() : tokenizer_.token_bytes(token);
+}
+
+ReplyText ChatModel::as_text(const GenerationRequest& request, const Generation& generation) const {
+  ReplyText reply;
+  Utf8Stream stream;
+  for (int32_t token : generation.tokens) reply.text += stream.push(text_of(token));
+  reply.text += stream.finish();
+  reply.tokens = static_cast<int64_t>(generation.tokens.size());
+  reply.ended = generation.ended;
+  reply.prompt_fits = static_cast<int64_t>(request.prompt.size()) < config().max_positions;
+  return reply;
+}
+
+Result<ReplyText> ChatModel::reply(const Messages& messages, const ReplyParams& params,
+                                   const std::function<bool(std::string_view)>& on_text) {
+  const int32_t end = template_.end_of_turn();
+  const GenerationRequest one = request(template_.prompt(messages), params, {&end, 1}, 0);
+  if (static_cast<int64_t>(one.prompt.size()) >= config().max_positions) {
+    return Err("the conversation has {} tokens, the model's context {}: shorten it or begin a new one",
+               one.prompt.size(), config().max_positions);
+  }
+  Utf8Stream stream;
+  GenerateOptions options;
+  bool wanted = true;
+  if (on_text) {
+    options.on_token = [&](size_t, int32_t token) {
+      const std::string piece = stream.push(text_of(token));
+      wanted = piece.empty() || on_text(piece);
+      return wanted;
+    };
+  }
+  std::lock_guard lock(mutex_);
+  const auto generations = generate(*model_, {&one, 1}, options);
+  if (const std::string rest = stream.finish(); on_text && wanted && !rest.empty()) on_text(rest);
+  return as_text(one, generations[0]);
+}
+
+std::vector<ReplyText> ChatModel::replies(std::span<const Messages> conversations, const ReplyParams& params) {
+  std::vector<std::vector<int32_t>> prompts;
+  for (const auto& messages : conversations) prompts.push_back(template_.prompt(messages));
+  const int32_t end = template_.end_of_turn();
+  return complete(prompts, params, {&end, 1});
+}
+
+std::vector<ReplyText> ChatModel::complete(std::span<const std::vector<int32_t>> prompts, const ReplyParams& params,
+                                           std::span<const int32_t> stop_tokens) {
+  std::vector<GenerationRequest> requests;
+  for (size_t i = 0; i < prompts.size(); ++i) requests.push_back(request(prompts[i], params, stop_tokens, i));
+  std::lock_guard lock(mutex_);
+  const auto generations = generate(*model_, requests);
+  std::vector<ReplyText> out;
+  for (size_t i = 0; i < requests.size(); ++i) out.push_back(as_text(requests[i], generations[i]));
+  return out;
+}
+
+std::vector<TextLogProb> ChatModel::score(std::span<const std::string> texts) {
+  std::vector<TextLogProb> out(texts.size());
+  std::vector<Window> windows;
+  for (size_t i = 0; i < texts.size(); ++i) {
+    std::vector<int32_t> tokens = {end_of_text_};
+    const auto ids = tokenizer_.encode(texts[i]);
+    tokens.insert(tokens.end(), ids.begin(), ids.end());
+    out[i].bytes = static_cast<int64_t>(texts[i].size());
+    out[i].tokens = static_cast<int64_t>(ids.size());
+    for (auto& window : windows_of(i, tokens, config().max_positions)) windows.push_back(std::move(window));
+  }
+  std::lock_guard lock(mutex_);
+  for (size_t next = 0; next < windows.size();) {
+    Batch batch;
+    std::vector<int64_t> rows;
+    std::vector<int32_t> targets;
+    std::vector<size_t> owners;
+    for (; next < windows.size() && (batch.rows() == 0 || batch.rows() < kScoreRows); ++next) {
+      const Window& window = windows[next];
+      for (size_t t = window.known; t < window.tokens.size(); ++t) {
+        rows.push_back(batch.rows() + static_cast<int64_t>(t) - 1);
+        targets.push_back(window.tokens[t]);
+        owners.push_back(window.text);
+      }
+      batch.add(window.tokens);
+    }
+    const auto result = model_->log_probs(model_->forward(batch), rows, targets);
+    for (size_t i = 0; i < rows.size(); ++i) out[owners[i]].logprob += static_cast<double>(result.logprob[i]);
+  }
+  return out;
+}
+
+}  // namespace loquat

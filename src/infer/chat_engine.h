@@ -1,0 +1,83 @@
+// A model folder one can talk to: the model, its tokenizer and the chat template. Replies one at a time with streamed
+// text, or many conversations in one batch; and log-probabilities of texts.
+//
+// Calls from several threads are safe; each waits for the one before it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "infer/generate.h"
+#include "tokenizer/chat_template.h"
+
+namespace loquat {
+
+struct ReplyParams {
+  float temperature = 1;  // 0: greedy
+  float top_p = 1;
+  int32_t top_k = 0;
+  int64_t max_tokens = 256;
+  uint64_t seed = 0;  // of a batch: reply i is drawn from (seed, i), a single reply is reply 0
+};
+
+struct ReplyText {
+  std::string text;         // valid UTF-8, without control tokens
+  int64_t tokens = 0;       // generated, with the end of turn
+  bool ended = false;       // the model ended its turn; else max_tokens or the context stopped it
+  bool prompt_fits = true;  // false: the prompt leaves no room in the context, nothing was generated
+};
+
+struct TextLogProb {
+  double logprob = 0;  // natural, summed over the text's tokens; the first is given <|endoftext|>
+  int64_t bytes = 0;
+  int64_t tokens = 0;
+};
+
+class ChatModel {
+ public:
+  static Result<std::unique_ptr<ChatModel>> load(const std::string& folder, const Kernels& kernels,
+                                                 DType compute = DType::kBF16);
+  // A model that is in memory already; it must outlive this.
+  static Result<std::unique_ptr<ChatModel>> wrap(Model& model, const Tokenizer& tokenizer);
+
+  // on_text gets pieces of valid UTF-8 as they come, which joined are the reply's text; returns false to stop. An error
+  // says that the prompt does not fit the context, with both lengths.
+  Result<ReplyText> reply(const Messages& messages, const ReplyParams& params,
+                          const std::function<bool(std::string_view)>& on_text = {});
+  // Reply i depends on conversation i, the parameters and i alone.
+  std::vector<ReplyText> replies(std::span<const Messages> conversations, const ReplyParams& params);
+  // Continues token sequences as they are (few-shot prompts for a base model); stops at any of `stop_tokens`.
+  std::vector<ReplyText> complete(std::span<const std::vector<int32_t>> prompts, const ReplyParams& params,
+                                  std::span<const int32_t> stop_tokens);
+  // Texts longer than the context are scored in windows that overlap by half.
+  std::vector<TextLogProb> score(std::span<const std::string> texts);
+
+  const ModelConfig& config() const { return model_->config(); }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  const ChatTemplate& chat_template() const { return template_; }
+  Model& model() { return *model_; }  // not while another thread calls
+
+ private:
+  ChatModel(std::unique_ptr<Model> owned, Model* model, Tokenizer tokenizer, ChatTemplate chat_template);
+  static Result<std::unique_ptr<ChatModel>> make(std::unique_ptr<Model> owned, Model* model, const Tokenizer& tokenizer,
+                                                 const std::string& name);
+  GenerationRequest request(std::vector<int32_t> prompt, const ReplyParams& params,
+                            std::span<const int32_t> stop_tokens, uint64_t index) const;
+  ReplyText as_text(const GenerationRequest& request, const Generation& generation) const;
+  std::string_view text_of(int32_t token) const;  // "" for control tokens
+
+  std::unique_ptr<Model> owned_;
+  Model* model_;
+  Tokenizer tokenizer_;
+  ChatTemplate template_;
+  int32_t end_of_text_;
+  std::mutex mutex_;
+};
+
+}  // namespace loquat
