@@ -1,0 +1,184 @@
+// Packed micro-batches for the language head (batches.h).
+#include "train/batches.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "base/check.h"
+#include "base/rng.h"
+
+namespace loquat {
+
+void LmBatch::clear() {
+  batch.clear();
+  rows.clear();
+  targets.clear();
+  first.assign(1, 0);
+}
+
+void LmBatch::add(const TokenSequence& sequence) {
+  const int64_t base = batch.rows();
+  const auto n = static_cast<int64_t>(sequence.tokens.size());
+  CHECK(sequence.tokens.size() == sequence.is_target.size(), "{} tokens, {} mask bits", n, sequence.is_target.size());
+  CHECK(n >= 2, "a sequence of {} tokens has nothing to predict", n);
+  for (int64_t i = 1; i < n; ++i) {
+    if (!sequence.is_target[static_cast<size_t>(i)]) continue;
+    rows.push_back(base + i - 1);
+    targets.push_back(sequence.tokens[static_cast<size_t>(i)]);
+  }
+  first.push_back(static_cast<int64_t>(targets.size()));
+  batch.add(std::span(sequence.tokens).first(static_cast<size_t>(n - 1)));  // the last token predicts nothing here
+}
+
+void LmBatch::add_reply(std::span<const int32_t> tokens, int64_t prompt) {
+  const int64_t base = batch.rows();
+  CHECK(prompt >= 1 && prompt <= static_cast<int64_t>(tokens.size()), "a prompt of {} in {} tokens", prompt, tokens.size());
+  for (size_t i = static_cast<size_t>(prompt); i < tokens.size(); ++i) {
+    rows.push_back(base + static_cast<int64_t>(i) - 1);
+    targets.push_back(tokens[i]);
+  }
+  first.push_back(static_cast<int64_t>(targets.size()));
+  batch.add(tokens);  // with the last token: the reward model reads there
+}
+
+std::vector<std::pair<size_t, size_t>> cut_by_tokens(std::span<const int64_t> lengths, int64_t budget) {
+  std::vector<std::pair<size_t, size_t>> ranges;
+  size_t begin = 0;
+  int64_t tokens = 0;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    if (i > begin && tokens + lengths[i] > budget) {
+      ranges.emplace_back(begin, i);
+      begin = i;
+      tokens = 0;
+    }
+    tokens += lengths[i];
+  }
+  if (begin < lengths.size()) ranges.emplace_back(begin, lengths.size());
+  return ranges;
+}
+
+void LmPass::each_micro(std::span<const TokenSequence* const> sequences,
+                        const std::function<void(int64_t micro, size_t begin)>& f) {
+  std::vector<int64_t> lengths;
+  lengths.reserve(sequences.size());
+  for (const TokenSequence* s : sequences) lengths.push_back(static_cast<int64_t>(s->tokens.size()));
+  int64_t index = 0;
+  for (const auto& [begin, end] : cut_by_tokens(lengths, budget_)) {
+    micro_.clear();
+    for (size_t i = begin; i < end; ++i) micro_.add(*sequences[i]);
+    f(index++, begin);
+  }
+}
+
+LmSum LmPass::train(std::span<const TokenSequence* const> sequences, double weight, double dropout,
+                    uint64_t dropout_seed) {
+  LmSum sum;
+  each_micro(sequences, [&](int64_t index, size_t) {
+    ForwardOptions options;
+    options.keep_for_backward = true;
+    options.recompute = recompute_;
+    options.dropout = static_cast<float>(dropout);
+    options.dropout_seed = mix64(dropout_seed ^ mix64(static_cast<uint64_t>(index)));
+    const Mat hidden = model_.forward(micro_.batch, options);
+    const auto result = model_.log_probs(hidden, micro_.rows, micro_.targets);
+    for (const float logprob : result.logprob) sum.logprob += logprob;
+    sum.targets += static_cast<int64_t>(micro_.targets.size());
+    sum.tokens += micro_.batch.rows();
+    weights_.assign(micro_.targets.size(), static_cast<float>(-weight));
+    model_.backward(micro_.batch, model_.log_probs_backward(hidden, micro_.rows, micro_.targets, 1, result, weights_));
+  });
+  return sum;
+}
+
+LmSum LmPass::evaluate(std::span<const TokenSequence* const> sequences) {
+  LmSum sum;
+  each_micro(sequences, [&](int64_t, size_t) {
+    const auto result = model_.log_probs(model_.forward(micro_.batch), micro_.rows, micro_.targets);
+    for (const float logprob : result.logprob) sum.logprob += logprob;
+    sum.targets += static_cast<int64_t>(micro_.targets.size());
+    sum.tokens += micro_.batch.rows();
+  });
+  return sum;
+}
+
+std::vector<double> LmPass::sequence_logprobs(std::span<const TokenSequence* const> sequences) {
+  std::vector<double> sums(sequences.size(), 0.0);
+  each_micro(sequences, [&](int64_t, size_t begin) {
+    const auto result = model_.log_probs(model_.forward(micro_.batch), micro_.rows, micro_.targets);
+    for (size_t b = 0; b + 1 < micro_.first.size(); ++b) {
+      for (int64_t i = micro_.first[b]; i < micro_.first[b + 1]; ++i) {
+        sums[begin + b] += result.logprob[static_cast<size_t>(i)];
+      }
+    }
+  });
+  return sums;
+}
+
+int64_t count_targets(const TokenSequence& sequence) {
+  return std::count_if(sequence.is_target.begin(), sequence.is_target.end(), [](uint8_t t) { return t != 0; });
+}
+
+int64_t count_targets(std::span<const TokenSequence* const> sequences) {
+  int64_t count = 0;
+  for (const TokenSequence* s : sequences) count += count_targets(*s);
+  return count;
+}
+
+std::vector<const TokenSequence*> pointers(const std::vector<TokenSequence>& sequences) {
+  std::vector<const TokenSequence*> result;
+  result.reserve(sequences.size());
+  for (const TokenSequence& s : sequences) result.push_back(&s);
+  return result;
+}
+
+Result<TokenSequence> to_sequence(const ChatTemplate& chat, const Messages& messages, int64_t context,
+                                  const std::string& name) {
+  RenderedChat rendered = chat.render(messages);
+  if (static_cast<int64_t>(rendered.tokens.size()) > context) {
+    rendered.tokens.resize(static_cast<size_t>(context));
+    rendered.is_target.resize(static_cast<size_t>(context));
+  }
+  TokenSequence sequence{std::move(rendered.tokens), std::move(rendered.is_target)};
+  if (!sequence.is_target.empty()) sequence.is_target[0] = 0;
+  if (count_targets(sequence) == 0) {
+    return Err("{}: the loss mask is empty: expected an assistant's turn within the context of {} tokens", name, context);
+  }
+  return sequence;
+}
+
+std::vector<TokenSequence> eval_windows(const std::vector<int32_t>& stream, int64_t length) {
+  std::vector<TokenSequence> windows;
+  const auto n = static_cast<int64_t>(stream.size());
+  for (int64_t at = 0; at + 1 < n; at += length - 1) {  // one token of overlap: each token but the first is predicted once
+    const int64_t end = std::min(n, at + length);
+    TokenSequence window;
+    window.tokens.assign(stream.begin() + at, stream.begin() + end);
+    window.is_target.assign(window.tokens.size(), 1);
+    window.is_target[0] = 0;
+    windows.push_back(std::move(window));
+  }
+  return windows;
+}
+
+double bits_per_byte(Model& model, const Tokenizer& tokenizer, const std::vector<int32_t>& stream, int64_t length,
+                     int64_t micro_tokens) {
+  auto windows = eval_windows(stream, length);
+  int64_t bytes = 0;
+  std::vector<const TokenSequence*> used;
+  for (TokenSequence& window : windows) {
+    for (size_t i = 1; i < window.tokens.size(); ++i) {
+      if (tokenizer.is_special(window.tokens[i])) {
+        window.is_target[i] = 0;
+      } else {
+        bytes += static_cast<int64_t>(tokenizer.token_bytes(window.tokens[i]).size());
+      }
+    }
+    used.push_back(&window);
+  }
+  if (bytes == 0) return std::nan("");
+  LmPass pass(model, micro_tokens, false);
+  return -pass.evaluate(used).logprob / std::numbers::ln2 / static_cast<double>(bytes);
+}
+
+}  // namespace loquat

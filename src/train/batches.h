@@ -1,0 +1,73 @@
+// Packed micro-batches for the language head: sequences laid end to end, with the rows whose predictions count, and the
+// pass over them that every objective on tokens shares. Batches are cut by tokens in a fixed order, so that sums of gradients
+// come out the same every time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/dataset.h"
+#include "model/model.h"
+
+namespace loquat {
+
+// Only rows of targets pay for the vocabulary.
+struct LmBatch {
+  Batch batch;
+  std::vector<int64_t> rows;      // rows[i] predicts targets[i]
+  std::vector<int32_t> targets;
+  std::vector<int64_t> first{0};  // targets of sequence b are first[b] ... first[b + 1] - 1
+
+  void clear();
+  void add(const TokenSequence& sequence);
+  // A prompt of `prompt` tokens and a reply: every token of the reply is a target.
+  void add_reply(std::span<const int32_t> tokens, int64_t prompt);
+};
+
+// [begin, end) ranges of items, each of at most `budget` tokens or of one item alone.
+std::vector<std::pair<size_t, size_t>> cut_by_tokens(std::span<const int64_t> lengths, int64_t budget);
+
+struct LmSum {
+  double logprob = 0;  // of all targets, in nats
+  int64_t targets = 0;
+  int64_t tokens = 0;
+};
+
+// The mean negative log-likelihood's gradient, added up over micro-batches.
+class LmPass {
+ public:
+  LmPass(Model& model, int64_t micro_tokens, bool recompute) : model_(model), budget_(micro_tokens), recompute_(recompute) {}
+  // Gradients of weight * Σ(-log P(target)) are added to the model's. dropout_seed: another for every call.
+  LmSum train(std::span<const TokenSequence* const> sequences, double weight, double dropout = 0, uint64_t dropout_seed = 0);
+  LmSum evaluate(std::span<const TokenSequence* const> sequences);
+  // Σ log P(target) of each sequence.
+  std::vector<double> sequence_logprobs(std::span<const TokenSequence* const> sequences);
+
+ private:
+  void each_micro(std::span<const TokenSequence* const> sequences, const std::function<void(int64_t micro, size_t begin)>& f);
+
+  Model& model_;
+  int64_t budget_;
+  bool recompute_;
+  LmBatch micro_;
+  std::vector<float> weights_;
+};
+
+int64_t count_targets(const TokenSequence& sequence);
+int64_t count_targets(std::span<const TokenSequence* const> sequences);
+std::vector<const TokenSequence*> pointers(const std::vector<TokenSequence>& sequences);
+
+// A conversation as a training sequence, cut at `context` tokens; an error names the item where nothing is left to learn.
+Result<TokenSequence> to_sequence(const ChatTemplate& chat, const Messages& messages, int64_t context, const std::string& name);
+
+// Cut at windows of `length`, every token but each window's first is a target; all windows in order, for evaluation.
+std::vector<TokenSequence> eval_windows(const std::vector<int32_t>& stream, int64_t length);
+// Bits per byte of text: special tokens count neither as bits nor as bytes.
+double bits_per_byte(Model& model, const Tokenizer& tokenizer, const std::vector<int32_t>& stream, int64_t length,
+                     int64_t micro_tokens);
+
+}  // namespace loquat

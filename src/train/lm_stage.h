@@ -1,0 +1,31 @@
+// Small parts that the stages share: saving and restoring a model with its optimizer, the running mean that reports quote,
+// and writing a model's folder with its tokenizer.
+#pragma once
+
+#include <string>
+
+#include "model/model.h"
+#include "tokenizer/tokenizer.h"
+#include "train/optimizer.h"
+
+namespace loquat {
+
+// Exponential mean over about the last twenty steps; exact across resumes.
+class RunningMean {
+ public:
+  void add(double value);
+  double value() const { return weight_ > 0 ? sum_ / weight_ : 0; }
+  std::string text() const;
+  Status load(const CheckpointState& state, const std::string& name);
+
+ private:
+  double sum_ = 0, weight_ = 0;
+};
+
+void save_training(CheckpointState& state, const Model& model, const Optimizer& optimizer, const std::string& prefix = "model");
+Status load_training(const CheckpointState& state, Model& model, Optimizer& optimizer, const std::string& prefix = "model");
+
+// config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
+Status write_model_folder(const Model& model, const Tokenizer& tokenizer, const std::string& folder);
+
+}  // namespace loquat

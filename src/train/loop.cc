@@ -1,0 +1,367 @@
+// The shared skeleton of stages (loop.h).
+#include "train/loop.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "store/files.h"
+
+namespace loquat {
+namespace {
+
+using nlohmann::json;
+
+json guard_json(const GuardEvent& e) {
+  return {{"stage", e.stage}, {"guard", e.guard}, {"step", e.step},      {"value", e.value},
+          {"limit", e.limit}, {"action", e.action}, {"message", e.message}};
+}
+
+json report_json(const StageReport& report) {
+  json guards = json::array();
+  for (const GuardEvent& e : report.guards) guards.push_back(guard_json(e));
+  return {{"stage", report.stage},     {"steps", report.steps},     {"tokens", report.tokens},
+          {"seconds", report.seconds}, {"figures", report.figures}, {"guards", guards}};
+}
+
+double number_or_nan(const json& value) { return value.is_number() ? value.get<double>() : std::nan(""); }
+
+std::vector<GuardEvent> guards_from(const json& list) {
+  std::vector<GuardEvent> events;
+  for (const json& e : list) {
+    events.push_back({e.at("stage"), e.at("guard"), e.at("step"), number_or_nan(e.at("value")),
+                      number_or_nan(e.at("limit")), e.at("action"), e.at("message")});
+  }
+  return events;
+}
+
+StageReport report_from(const json& j) {
+  StageReport report;
+  report.stage = j.at("stage");
+  report.steps = j.at("steps");
+  report.tokens = j.at("tokens");
+  report.seconds = j.at("seconds");
+  for (const auto& [name, value] : j.at("figures").items()) report.figures[name] = number_or_nan(value);
+  report.guards = guards_from(j.at("guards"));
+  return report;
+}
+
+// The report of a folder that was finished with this hash; nothing where the folder is not finished.
+Result<std::optional<StageReport>> finished_report(const std::string& out, const std::string& hash) {
+  const std::string path = out + "/stage.json";
+  if (!file_exists(path)) return std::optional<StageReport>();
+  TRY(const std::string text, read_file(path));
+  try {
+    const json j = json::parse(text);
+    if (j.at("hash") != hash) {
+      return Err("{} holds a model that was made with other settings or data: remove it, or choose another folder", out);
+    }
+    return std::optional<StageReport>(report_from(j.at("report")));
+  } catch (const json::exception& e) {
+    return Err("{}: {}: expected what a finished stage writes; remove the file to make the model again", path, e.what());
+  }
+}
+
+bool is_finite(const CheckpointState& state) {
+  for (const auto& [name, values] : state.tensors) {
+    // One sum per tensor: an infinity or NaN anywhere makes it not finite (the values are far from overflow in double).
+    double sum = 0;
+    for (const float value : values) sum += static_cast<double>(value) * 0.0;
+    if (!(sum == 0)) return false;
+  }
+  return true;
+}
+
+class Runner {
+ public:
+  Runner(const StageContext& context, const StageIdentity& identity, Stage& stage)
+      : context_(context), identity_(identity), stage_(stage), checkpoints_(context.work + "/checkpoint") {}
+
+  Result<StageReport> run() {
+    start_ = std::chrono::steady_clock::now();
+    total_ = stage_.total_steps();
+    TRY_STATUS(begin());
+    TRY_STATUS(steps());
+    return finish();
+  }
+  ~Runner() {
+    if (metrics_ != nullptr) std::fclose(metrics_);
+  }
+
+ private:
+  double seconds() const {
+    return seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  }
+
+  void note(const std::string& line) const {
+    if (context_.on_note) {
+      context_.on_note(line);
+    } else {
+      std::fprintf(stderr, "%s\n", line.c_str());
+    }
+  }
+
+  Status begin() {
+    std::string passed_over;
+    TRY(const CheckpointState state, checkpoints_.load_newest(&passed_over));
+    if (!passed_over.empty()) note(passed_over);
+    if (state.step >= 0) {
+      TRY_STATUS(restore(state));
+      seconds_before_ = restored_seconds_;
+      tokens_at_start_ = tokens_;
+      step_at_start_ = step_;
+    } else {
+      TRY_STATUS(save());  // what a guard rolls back to before the first checkpoint
+    }
+    return open_metrics();
+  }
+
+  Status restore(const CheckpointState& state) {
+    try {
+      const json run = json::parse(state.texts.at("run"));
+      if (run.at("hash") != identity_.hash) {
+        return Err("{} holds a checkpoint of other settings or data: remove it, or choose another folder", context_.work);
+      }
+      tokens_ = run.at("tokens");
+      restored_seconds_ = run.at("seconds");
+      lr_scale_ = run.at("lr_scale");
+      rollbacks_ = run.at("rollbacks");
+      guards_ = guards_from(run.at("guards"));
+    } catch (const std::exception& e) {
+      return Err("{}/checkpoint: {}: remove the folder to begin this stage again", context_.work, e.what());
+    }
+    step_ = saved_step_ = state.step;
+    return stage_.load(state);
+  }
+
+  // An error, or whether the state was fit to be saved.
+  Result<bool> save_if_finite() {
+    CheckpointState state;
+    TRY_STATUS(stage_.save(state));
+    if (!is_finite(state)) return false;
+    state.step = step_;
+    json guards = json::array();
+    for (const GuardEvent& e : guards_) guards.push_back(guard_json(e));
+    state.texts["run"] = json{{"hash", identity_.hash},  {"tokens", tokens_},       {"seconds", seconds()},
+                              {"lr_scale", lr_scale_},   {"rollbacks", rollbacks_}, {"guards", guards}}
+                             .dump();
+    TRY_STATUS(checkpoints_.save(state));
+    saved_step_ = step_;
+    return true;
+  }
+
+  Status save() {
+    TRY(const bool finite, save_if_finite());
+    if (!finite) return Err("{}{}: the weights are not finite before the first step", kGuardFailure, identity_.name);
+    return {};
+  }
+
+  // Lines of steps that the checkpoint does not know are cut off: these steps run again.
+  Status open_metrics() {
+    const std::string path = context_.work + "/metrics.jsonl";
+    if (metrics_ != nullptr) std::fclose(metrics_);
+    metrics_ = nullptr;
+    std::string kept;
+    if (file_exists(path)) {
+      TRY(const std::string all, read_file(path));
+      size_t at = 0;
+      while (at < all.size()) {
+        const size_t end = all.find('\n', at);
+        if (end == std::string::npos) break;
+        const json line = json::parse(all.begin() + static_cast<std::ptrdiff_t>(at),
+                                      all.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
+        if (!line.is_object() || !line.contains("step") || line["step"].get<int64_t>() > step_) break;
+        kept.append(all, at, end + 1 - at);
+        at = end + 1;
+      }
+    }
+    TRY_STATUS(write_file(path, kept));
+    metrics_ = std::fopen(path.c_str(), "ab");
+    if (metrics_ == nullptr) return Err("{}: cannot be written", path);
+    return {};
+  }
+
+  Status write_metrics(const std::map<std::string, double>& metrics) {
+    json line = {{"step", step_}};
+    for (const auto& [name, value] : metrics) line[name] = std::isfinite(value) ? json(value) : json(nullptr);
+    const std::string text = line.dump() + "\n";
+    if (std::fwrite(text.data(), 1, text.size(), metrics_) != text.size() || std::fflush(metrics_) != 0) {
+      return Err("{}/metrics.jsonl: cannot be written (is the disk full?)", context_.work);
+    }
+    return {};
+  }
+
+  Status steps() {
+    int64_t steps_here = 0;
+    while (step_ < total_) {
+      if (context_.stop != nullptr && context_.stop->load()) {
+        return Err("{}: stopped after step {} of {}; the same command goes on from its last checkpoint", identity_.name,
+                   step_, total_);
+      }
+      if (context_.stop_after_steps >= 0 && steps_here++ >= context_.stop_after_steps) {
+        return Err("{}: stopped by a test after step {}", identity_.name, step_);
+      }
+      const auto begin = std::chrono::steady_clock::now();
+      TRY(StepResult result, stage_.step(step_, lr_scale_));
+      const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      std::optional<GuardTrip> trip = not_finite(result);
+      if (!trip) trip = std::move(result.trip);
+      if (trip) {
+        TRY(const bool ended, act(*trip));
+        if (ended) break;
+        continue;
+      }
+      ++step_;
+      tokens_ += result.tokens;
+      result.metrics["tokens"] = static_cast<double>(tokens_);
+      result.metrics["tokens_per_second"] = took > 0 ? static_cast<double>(result.tokens) / took : 0;
+      TRY_STATUS(write_metrics(result.metrics));
+      report_progress(result.metrics);
+      if (step_ < total_ && step_ - saved_step_ >= context_.checkpoint_every && !result.suspicious) {
+        TRY(const bool finite, save_if_finite());
+        if (!finite) {
+          TRY_STATUS(act({"nan", GuardAction::kRollBack, std::nan(""), 0,
+                          "the weights are no longer finite: lower lr or clip"}));
+        }
+      }
+    }
+    return {};
+  }
+
+  static std::optional<GuardTrip> not_finite(const StepResult& result) {
+    for (const char* name : {"loss", "grad_norm", "value_loss", "critic_grad_norm"}) {
+      const auto found = result.metrics.find(name);
+      if (found == result.metrics.end() || std::isfinite(found->second)) continue;
+      return GuardTrip{"nan", GuardAction::kRollBack, found->second, 0,
+                       fmt::format("{} is not a number: lower lr, raise warmup_steps or lower clip", name)};
+    }
+    return std::nullopt;
+  }
+
+  // Goes back to the last good checkpoint; true where the stage ends there.
+  Result<bool> act(const GuardTrip& trip) {
+    GuardEvent event{identity_.name, trip.guard, step_, trip.value, trip.limit, "", trip.message};
+    TRY(const CheckpointState state, checkpoints_.load_newest(nullptr));
+    const int64_t rollbacks = rollbacks_;
+    std::vector<GuardEvent> events = guards_;
+    const double scale = lr_scale_;
+    if (trip.action == GuardAction::kRollBack && rollbacks >= identity_.max_rollbacks) {
+      return Err("{}{}: step {}: {} (after {} roll-backs, each with half the learning rate)", kGuardFailure,
+                 identity_.name, step_, trip.message, rollbacks);
+    }
+    CHECK(state.step >= 0, "{}: no checkpoint to go back to", identity_.name);
+    TRY_STATUS(restore(state));
+    const bool ends = trip.action == GuardAction::kStopEarly;
+    event.action = ends ? "stopped early" : "rolled back";
+    events.push_back(event);
+    guards_ = std::move(events);
+    note(fmt::format("{}: step {}: {}: {}", identity_.name, event.step, event.action, event.message));
+    if (!ends) {
+      lr_scale_ = scale / 2;
+      rollbacks_ = rollbacks + 1;
+      TRY_STATUS(save());
+    }
+    TRY_STATUS(open_metrics());
+    return ends;
+  }
+
+  void report_progress(const std::map<std::string, double>& metrics) const {
+    if (!context_.on_progress) return;
+    const double here = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    StageProgress progress;
+    progress.stage = identity_.name;
+    progress.step = step_;
+    progress.total_steps = total_;
+    progress.tokens = tokens_;
+    progress.tokens_per_second = here > 0 ? static_cast<double>(tokens_ - tokens_at_start_) / here : 0;
+    const int64_t done = step_ - step_at_start_;
+    progress.seconds_left = done > 0 ? here / static_cast<double>(done) * static_cast<double>(total_ - step_) : 0;
+    progress.metrics = metrics;
+    context_.on_progress(progress);
+  }
+
+  Result<StageReport> finish() {
+    StageReport report;
+    report.stage = identity_.name;
+    report.steps = step_;
+    report.tokens = tokens_;
+    report.guards = guards_;
+    TRY_STATUS(stage_.finish(context_.out, report));
+    report.seconds = seconds();
+    const json j = {{"stage", identity_.name}, {"hash", identity_.hash}, {"report", report_json(report)}};
+    TRY_STATUS(write_file(context_.out + "/stage.json", j.dump(2) + "\n"));
+    checkpoints_.remove();
+    return report;
+  }
+
+  const StageContext& context_;
+  const StageIdentity& identity_;
+  Stage& stage_;
+  CheckpointFolder checkpoints_;
+  std::FILE* metrics_ = nullptr;
+  std::chrono::steady_clock::time_point start_;
+  int64_t total_ = 0, step_ = 0, saved_step_ = 0, tokens_ = 0, rollbacks_ = 0;
+  int64_t tokens_at_start_ = 0, step_at_start_ = 0;
+  double seconds_before_ = 0, restored_seconds_ = 0, lr_scale_ = 1;
+  std::vector<GuardEvent> guards_;
+};
+
+}  // namespace
+
+std::string to_json(const StageReport& report) { return report_json(report).dump(2); }
+
+StageHash::StageHash(const std::string& stage, const StageContext& context) {
+  text_ = fmt::format("loquat stage {}\nseed {}\ncompute {}\n", stage, context.seed,
+                      context.compute == DType::kF32 ? "f32" : "bf16");
+}
+
+void StageHash::add(const std::string& name, const std::string& text) {
+  text_ += fmt::format("{} {}\n{}\n", name, text.size(), text);
+}
+
+Status StageHash::add_file(const std::string& path) {
+  TRY(const MappedFile file, MappedFile::open(path));
+  const auto bytes = file.bytes();
+  text_ += "file " + sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()}) + "\n";
+  return {};
+}
+
+Status StageHash::add_files(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) TRY_STATUS(add_file(path));
+  text_ += fmt::format("{} files\n", paths.size());
+  return {};
+}
+
+Status StageHash::add_model(const std::string& folder) {
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "reward.json"}) {
+    const std::string path = folder + "/" + name;
+    if (file_exists(path)) {
+      TRY_STATUS(add_file(path));
+    } else if (name != std::string_view("reward.json")) {
+      return Err("{}: expected a model's folder with config.json, model.safetensors and tokenizer.json", path);
+    }
+  }
+  return {};
+}
+
+std::string StageHash::hex() const { return sha256_hex(text_); }
+
+Result<StageReport> run_stage(const StageContext& context, const StageIdentity& identity,
+                              const std::function<Result<std::unique_ptr<Stage>>()>& make) {
+  CHECK(context.kernels != nullptr && !context.out.empty() && !context.work.empty(), "the stage's context is not filled");
+  CHECK(context.checkpoint_every >= 1, "checkpoint_every is {}", context.checkpoint_every);
+  TRY(const std::optional<StageReport> stored, finished_report(context.out, identity.hash));
+  if (stored) {
+    CheckpointFolder(context.work + "/checkpoint").remove();
+    return *stored;
+  }
+  TRY(const std::unique_ptr<Stage> stage, make());
+  TRY_STATUS(make_folders(context.out));
+  TRY_STATUS(make_folders(context.work));
+  TRY_STATUS(make_folders(context.work + "/checkpoint"));
+  return Runner(context, identity, *stage).run();
+}
+
+}  // namespace loquat

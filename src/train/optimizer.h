@@ -1,0 +1,61 @@
+// AdamW, and Muon (momentum orthogonalised by Newton-Schulz; Jordan et al. 2024) for the projections with AdamW for the rest.
+// One global gradient norm is clipped. Moments are flat buffers of the weights' layout, so a checkpoint is a copy.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+#include "store/checkpoint.h"
+
+namespace loquat {
+
+struct OptimizerOptions {
+  std::string kind = "adamw";  // or "muon"
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double eps = 1e-8;
+  double weight_decay = 0;  // of projections only, decoupled
+  double clip = 1;          // global gradient norm; 0: no clipping
+  double muon_momentum = 0.95;
+};
+
+class Optimizer {
+ public:
+  Optimizer(Model& model, const OptimizerOptions& options);
+  // One update from the model's gradients; then the model is refreshed and its gradients are zero. Returns the norm of the
+  // gradient before clipping. Where that is not finite the weights stay as they were.
+  double step(double lr);
+  int64_t steps() const { return steps_; }
+  void save(CheckpointState& state, const std::string& prefix) const;
+  Status load(const CheckpointState& state, const std::string& prefix);
+
+ private:
+  struct Run {  // neighbouring parameters that are treated alike
+    int64_t begin = 0;
+    int64_t size = 0;
+    int64_t rows = 0;  // > 0: one matrix for Muon
+    int64_t cols = 0;
+    bool decay = false;
+  };
+  void muon(const Run& run, double lr, float grad_scale);
+
+  Model& model_;
+  OptimizerOptions options_;
+  std::vector<Run> runs_;
+  std::vector<float> m_, v_;
+  std::vector<float> update_, gram_, gram2_, product_;  // Muon's scratch
+  int64_t steps_ = 0;
+};
+
+// x [rows, cols] becomes nearly the orthogonal factor of itself: five steps of the quintic Newton-Schulz iteration, which
+// bring every singular value near 1. Scratch is resized as needed.
+void newton_schulz(const Kernels& kernels, std::vector<float>& x, int64_t rows, int64_t cols, std::vector<float>& gram,
+                   std::vector<float>& gram2, std::vector<float>& product);
+
+// Copies a tensor of a checkpoint into memory of the same size; an error names a missing or misfitting tensor.
+Status load_tensor(const CheckpointState& state, const std::string& name, std::span<float> into);
+
+}  // namespace loquat

@@ -1,0 +1,194 @@
+// Pretraining (pretrain.h).
+#include "train/pretrain.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "train/batches.h"
+#include "train/lm_stage.h"
+
+namespace loquat {
+namespace {
+
+class PretrainStage : public Stage {
+ public:
+  PretrainStage(const StageContext& context, const PretrainOptions& options) : context_(context), options_(options) {}
+
+  Status prepare() {
+    const std::string folder = options_.tokenizer.empty() ? options_.base : options_.tokenizer;
+    TRY(Tokenizer tokenizer, Tokenizer::load(folder));
+    tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
+    TRY_STATUS(read_streams());
+    TRY_STATUS(make_model());
+    const int64_t length = options_.sequence_length > 0 ? options_.sequence_length : model_->config().max_positions;
+    if (length < 2 || length > model_->config().max_positions) {
+      return Err("sequence_length = {}: expected 2 to the context of {}", length, model_->config().max_positions);
+    }
+    length_ = length;
+    sampler_ = std::make_unique<StreamSampler>(&stream_, length, mix64(context_.seed ^ hash64("pretrain.order")));
+    if (sampler_->windows() < 1) {
+      return Err("the texts hold {} tokens: expected at least one window of {}", stream_.size(), length);
+    }
+    windows_per_step_ = std::max<int64_t>(1, options_.batch_tokens / length);
+    total_ = options_.steps;
+    if (total_ == 0 && options_.tokens > 0) total_ = (options_.tokens + options_.batch_tokens - 1) / options_.batch_tokens;
+    if (total_ == 0) {
+      const double windows = options_.epochs * static_cast<double>(sampler_->windows());
+      total_ = std::max<int64_t>(1, std::llround(windows / static_cast<double>(windows_per_step_)));
+    }
+    schedule_ = options_.training.make_schedule(total_);
+    optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
+    pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
+    return {};
+  }
+
+  int64_t total_steps() const override { return total_; }
+
+  Result<StepResult> step(int64_t step, double lr_scale) override {
+    sampler_->seek(step * windows_per_step_);
+    batch_.clear();
+    for (int64_t i = 0; i < windows_per_step_; ++i) batch_.push_back(sampler_->next());
+    const auto sequences = pointers(batch_);
+    const int64_t targets = count_targets(sequences);
+    const LmSum sum = pass_->train(sequences, 1.0 / static_cast<double>(targets));
+    const double lr = schedule_.at(step) * lr_scale;
+    StepResult result;
+    result.metrics["loss"] = -sum.logprob / static_cast<double>(targets);
+    result.metrics["lr"] = lr;
+    result.metrics["grad_norm"] = optimizer_->step(lr);
+    result.tokens = windows_per_step_ * length_;
+    last_loss_.add(result.metrics["loss"]);
+    const bool evaluates = options_.eval_every > 0 && (step + 1) % options_.eval_every == 0;
+    if (evaluates && !valid_.empty()) {
+      result.metrics["valid_bits_per_byte"] =
+          bits_per_byte(*model_, *tokenizer_, valid_, length_, options_.training.micro_tokens);
+    }
+    return result;
+  }
+
+  Status save(CheckpointState& state) const override {
+    save_training(state, *model_, *optimizer_);
+    state.texts["loss"] = last_loss_.text();
+    return {};
+  }
+
+  Status load(const CheckpointState& state) override {
+    TRY_STATUS(load_training(state, *model_, *optimizer_));
+    return last_loss_.load(state, "loss");
+  }
+
+  Status finish(const std::string& out, StageReport& report) override {
+    report.figures["loss"] = last_loss_.value();
+    report.figures["parameters"] = static_cast<double>(model_->config().param_count());
+    if (!valid_.empty()) {
+      const auto windows = eval_windows(valid_, length_);
+      const LmSum sum = pass_->evaluate(pointers(windows));
+      report.figures["valid_loss"] = -sum.logprob / static_cast<double>(std::max<int64_t>(1, sum.targets));
+      report.figures["valid_bits_per_byte"] =
+          bits_per_byte(*model_, *tokenizer_, valid_, length_, options_.training.micro_tokens);
+    }
+    return write_model_folder(*model_, *tokenizer_, out);
+  }
+
+ private:
+  Status read_streams() {
+    std::vector<std::string> texts;
+    for (const std::string& path : options_.texts) {
+      TRY(std::vector<std::string> more, read_texts(path));
+      for (std::string& text : more) texts.push_back(std::move(text));
+    }
+    if (texts.empty()) return Err("texts: no document to pretrain on");
+    std::vector<std::string> valid;
+    for (const std::string& path : options_.valid_texts) {
+      TRY(std::vector<std::string> more, read_texts(path));
+      for (std::string& text : more) valid.push_back(std::move(text));
+    }
+    if (options_.valid_texts.empty() && options_.valid_fraction > 0 && texts.size() > 1) {
+      const auto keep = static_cast<size_t>(
+          std::max(1.0, std::floor(static_cast<double>(texts.size()) * (1 - options_.valid_fraction))));
+      valid.assign(texts.begin() + static_cast<std::ptrdiff_t>(keep), texts.end());
+      texts.resize(keep);
+    }
+    stream_ = token_stream(*tokenizer_, texts);
+    valid_ = token_stream(*tokenizer_, valid);
+    return {};
+  }
+
+  Status make_model() {
+    if (!options_.base.empty()) {
+      LoadOptions load;
+      load.compute = context_.compute;
+      load.with_gradients = true;
+      TRY(model_, load_model(options_.base, *context_.kernels, load));
+      if (model_->config().vocab_size < tokenizer_->vocab_size()) {
+        return Err("{}: a vocabulary of {}, but the tokenizer has {}", options_.base, model_->config().vocab_size,
+                   tokenizer_->vocab_size());
+      }
+      return {};
+    }
+    ModelConfig config;
+    config.vocab_size = tokenizer_->vocab_size();
+    config.hidden_size = options_.hidden_size;
+    config.num_layers = options_.num_layers;
+    config.num_heads = options_.num_heads;
+    config.num_kv_heads = options_.num_kv_heads;
+    config.head_dim = options_.head_dim > 0 ? options_.head_dim : options_.hidden_size / options_.num_heads;
+    config.intermediate_size =
+        options_.intermediate_size > 0 ? options_.intermediate_size : (options_.hidden_size * 8 / 3 + 31) / 32 * 32;
+    config.max_positions = options_.context;
+    config.rope_theta = static_cast<float>(options_.rope_theta);
+    config.tie_embeddings = options_.tie_embeddings;
+    config.eos_token = tokenizer_->special(kEndOfTurn) >= 0 ? tokenizer_->special(kEndOfTurn)
+                                                            : tokenizer_->special(kEndOfText);
+    config.bos_token = tokenizer_->special(kEndOfText);
+    config.pad_token = tokenizer_->special(kPad);
+    TRY_STATUS(config.validate());
+    model_ = std::make_unique<Model>(config, *context_.kernels, context_.compute, true);
+    model_->init(Rng(context_.seed, "pretrain.init"));
+    model_->refresh();
+    return {};
+  }
+
+  const StageContext& context_;
+  const PretrainOptions& options_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<LmPass> pass_;
+  std::unique_ptr<StreamSampler> sampler_;
+  std::vector<int32_t> stream_, valid_;
+  std::vector<TokenSequence> batch_;
+  Schedule schedule_;
+  RunningMean last_loss_;
+  int64_t length_ = 0, windows_per_step_ = 0, total_ = 0;
+};
+
+}  // namespace
+
+TrainingOptions PretrainOptions::defaults() {
+  TrainingOptions training;
+  training.lr = 1e-3;
+  training.warmup_steps = 20;
+  training.weight_decay = 0.1;
+  return training;
+}
+
+Result<PretrainOptions> PretrainOptions::read(Settings& settings) { return read_options(settings, PretrainOptions{}); }
+
+Result<StageReport> run_pretrain(const StageContext& context, const PretrainOptions& options) {
+  StageHash hash("pretrain", context);
+  hash.add("options", canonical_options(options));
+  TRY_STATUS(hash.add_files(options.texts));
+  TRY_STATUS(hash.add_files(options.valid_texts));
+  if (!options.base.empty()) TRY_STATUS(hash.add_model(options.base));
+  if (options.tokenizer.empty() && options.base.empty()) return Err("tokenizer: expected a folder with tokenizer.json");
+  if (!options.tokenizer.empty()) TRY_STATUS(hash.add_file(options.tokenizer + "/tokenizer.json"));
+  const StageIdentity identity{"pretrain", hash.hex(), context.max_rollbacks};
+  return run_stage(context, identity, [&]() -> Result<std::unique_ptr<Stage>> {
+    auto stage = std::make_unique<PretrainStage>(context, options);
+    TRY_STATUS(stage->prepare());
+    return std::unique_ptr<Stage>(std::move(stage));
+  });
+}
+
+}  // namespace loquat

@@ -1,0 +1,346 @@
+// Training the reward model (reward.h).
+#include "train/reward.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "store/files.h"
+#include "train/batches.h"
+#include "train/lm_stage.h"
+
+namespace loquat {
+namespace {
+
+struct Accuracy {
+  double value = std::nan(""), low = std::nan(""), high = std::nan("");
+  int64_t pairs = 0;
+};
+
+// Of right ÷ pairs; resampled by prompt, since pairs of one prompt are not independent.
+Accuracy bootstrap_accuracy(const std::vector<PairSum>& prompts, uint64_t seed) {
+  Accuracy accuracy;
+  int64_t right = 0;
+  for (const PairSum& p : prompts) {
+    accuracy.pairs += p.pairs;
+    right += p.right;
+  }
+  if (accuracy.pairs == 0) return accuracy;
+  accuracy.value = static_cast<double>(right) / static_cast<double>(accuracy.pairs);
+  Rng rng(seed, "reward.bootstrap");
+  std::vector<double> values;
+  for (int draw = 0; draw < 1000; ++draw) {
+    int64_t drawn_right = 0, drawn_pairs = 0;
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      const PairSum& p = rng.pick(prompts);
+      drawn_right += p.right;
+      drawn_pairs += p.pairs;
+    }
+    if (drawn_pairs > 0) values.push_back(static_cast<double>(drawn_right) / static_cast<double>(drawn_pairs));
+  }
+  std::sort(values.begin(), values.end());
+  accuracy.low = values[values.size() * 25 / 1000];
+  accuracy.high = values[values.size() * 974 / 1000];
+  return accuracy;
+}
+
+class RewardStage : public Stage {
+ public:
+  RewardStage(const StageContext& context, const RewardOptions& options) : context_(context), options_(options) {}
+
+  Status prepare() {
+    TRY_STATUS(prepare_model());
+    TRY(Tokenizer tokenizer, Tokenizer::load(options_.base));
+    tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
+    TRY(const ChatTemplate chat, ChatTemplate::make(*tokenizer_));
+    TRY(train_, read(chat, options_.rankings));
+    TRY(valid_, read(chat, options_.valid_rankings));
+    if (options_.valid_rankings.empty()) split();
+    if (train_.empty()) return Err("rankings: no prompt with two replies that are not tied");
+    for (const std::string& path : options_.demonstrations) {
+      TRY(const std::vector<Demonstration> items, read_demonstrations(path));
+      for (const Demonstration& d : items) {
+        std::vector<int32_t> tokens = chat.render(d.messages).tokens;
+        cut(tokens);
+        demonstrations_.push_back(std::move(tokens));
+      }
+    }
+    steps_per_epoch_ = (static_cast<int64_t>(train_.size()) + options_.batch - 1) / options_.batch;
+    schedule_ = options_.training.make_schedule(total_steps());
+    optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
+    return {};
+  }
+
+  int64_t total_steps() const override { return steps_per_epoch_ * options_.epochs; }
+
+  Result<StepResult> step(int64_t step, double lr_scale) override {
+    draw_batch(step);
+    PairSum sum;
+    StepResult result;
+    const auto weight = static_cast<float>(1.0 / static_cast<double>(batch_.size()));
+    const uint64_t seed = mix64(context_.seed ^ hash64("reward.dropout") ^ mix64(static_cast<uint64_t>(step)));
+    each_micro(batch_, [&](size_t micro, size_t begin, size_t end) {
+      ForwardOptions forward;
+      forward.keep_for_backward = true;
+      forward.recompute = options_.training.recompute;
+      forward.dropout = static_cast<float>(options_.dropout);
+      forward.dropout_seed = mix64(seed ^ mix64(micro));
+      const Mat hidden = model_->forward(packed_, forward);
+      const std::vector<float> scores = model_->scores(hidden, rows_);
+      dscores_.clear();
+      add_pairs(scores, begin, end, sum, &dscores_);
+      for (float& d : dscores_) d *= weight;
+      model_->backward(packed_, model_->scores_backward(hidden, rows_, dscores_));
+      result.tokens += packed_.rows();
+    });
+    const double lr = schedule_.at(step) * lr_scale;
+    result.metrics["loss"] = sum.loss / static_cast<double>(batch_.size());
+    result.metrics["pair_accuracy"] = static_cast<double>(sum.right) / static_cast<double>(std::max<int64_t>(1, sum.pairs));
+    result.metrics["lr"] = lr;
+    result.metrics["grad_norm"] = optimizer_->step(lr);
+    last_loss_.add(result.metrics["loss"]);
+    last_accuracy_.add(result.metrics["pair_accuracy"]);
+    return result;
+  }
+
+  Status save(CheckpointState& state) const override {
+    save_training(state, *model_, *optimizer_);
+    state.texts["loss"] = last_loss_.text();
+    state.texts["accuracy"] = last_accuracy_.text();
+    return {};
+  }
+
+  Status load(const CheckpointState& state) override {
+    TRY_STATUS(load_training(state, *model_, *optimizer_));
+    TRY_STATUS(last_loss_.load(state, "loss"));
+    return last_accuracy_.load(state, "accuracy");
+  }
+
+  Status finish(const std::string& out, StageReport& report) override {
+    report.figures["loss"] = last_loss_.value();
+    report.figures["train_pair_accuracy"] = last_accuracy_.value();
+    report.figures["prompts"] = static_cast<double>(train_.size());
+    report.figures["valid_prompts"] = static_cast<double>(valid_.size());
+    if (!valid_.empty()) evaluate(report);
+    RewardModel plain;
+    plain.model = std::move(model_);
+    std::vector<std::vector<int32_t>> all;
+    if (demonstrations_.empty()) {
+      for (const RankedElement& e : train_) all.insert(all.end(), e.sequences.begin(), e.sequences.end());
+    }
+    const auto rewards =
+        rewards_of(plain, demonstrations_.empty() ? all : demonstrations_, options_.training.micro_tokens);
+    double mean = 0, square = 0;
+    for (const float r : rewards) mean += r;
+    mean /= static_cast<double>(rewards.size());
+    for (const float r : rewards) square += (r - mean) * (r - mean);
+    report.figures["reward_bias"] = -mean;
+    report.figures["reward_std"] = std::sqrt(square / static_cast<double>(rewards.size()));
+    model_ = std::move(plain.model);
+    TRY_STATUS(make_folders(out));
+    TRY_STATUS(save_reward_json(out, -mean, 1));
+    return write_model_folder(*model_, *tokenizer_, out);
+  }
+
+ private:
+  Status prepare_model() {
+    TRY(const std::string text, read_file(options_.base + "/config.json"));
+    TRY(const ModelConfig config, ModelConfig::from_json(text, options_.base + "/config.json"));
+    LoadOptions load;
+    load.compute = context_.compute;
+    load.with_gradients = true;
+    load.head = HeadKind::kScore;
+    load.allow_new_head = true;
+    TRY(model_, load_model(options_.base, *context_.kernels, load));
+    if (config.head == HeadKind::kScore) return {};
+    // N(0, 1 / sqrt(C + 1)), from this stage's seed.
+    Rng rng(context_.seed, "reward.head");
+    const double deviation = 1 / std::sqrt(static_cast<double>(config.hidden_size + 1));
+    model_->for_each_param([&](const Param& p) {
+      if (p.name.find("score") == std::string::npos) return;
+      for (int64_t i = 0; i < p.size; ++i) p.value[i] = static_cast<float>(rng.normal() * deviation);
+    });
+    model_->refresh();
+    return {};
+  }
+
+  void cut(std::vector<int32_t>& tokens) const {
+    tokens.resize(std::min(tokens.size(), static_cast<size_t>(model_->config().max_positions)));
+  }
+
+  // A prompt whose replies are all tied says nothing: it is left out.
+  Result<std::vector<RankedElement>> read(const ChatTemplate& chat, const std::vector<std::string>& paths) {
+    std::vector<RankedElement> elements;
+    for (const std::string& path : paths) {
+      TRY(const std::vector<Ranking> items, read_rankings(path));
+      for (const Ranking& item : items) {
+        RankedElement element;
+        bool tied = true;
+        for (const RankedResponse& response : item.responses) {
+          std::vector<int32_t> tokens =
+              reward_tokens(chat, item.prompt, response.text, model_->config().max_positions);
+          if (tokens.empty()) continue;  // the prompt leaves no room in the context
+          element.sequences.push_back(std::move(tokens));
+          element.ranks.push_back(response.rank);
+          tied = tied && response.rank == element.ranks[0];
+        }
+        if (!tied) elements.push_back(std::move(element));
+      }
+    }
+    return elements;
+  }
+
+  // By prompt: replies to one prompt, and repeated prompts, never lie on both sides.
+  void split() {
+    const uint64_t seed = hash64("reward.split", context_.seed);
+    std::vector<RankedElement> kept;
+    for (RankedElement& element : train_) {
+      const auto& a = element.sequences[0];
+      size_t common = a.size();
+      for (const auto& b : element.sequences) {
+        common = std::min(common, static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin()));
+      }
+      // The tokens that all replies share are the prompt, perhaps with the replies' first words; a prompt's hash takes up to
+      // its last <|assistant|>, which every sequence holds.
+      uint64_t hash = seed;
+      const int32_t assistant = tokenizer_->special(kAssistant);
+      size_t end = common;
+      while (end > 0 && a[end - 1] != assistant) --end;
+      for (size_t i = 0; i < end; ++i) hash = mix64(hash ^ static_cast<uint64_t>(a[i]));
+      const bool held_out = static_cast<double>(mix64(hash) >> 11) * 0x1.0p-53 < options_.valid_fraction;
+      (held_out ? valid_ : kept).push_back(std::move(element));
+    }
+    train_ = std::move(kept);
+  }
+
+  void draw_batch(int64_t step) {
+    const int64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
+    if (epoch != order_epoch_) {
+      order_.resize(train_.size());
+      for (size_t i = 0; i < order_.size(); ++i) order_[i] = i;
+      Rng(mix64(context_.seed ^ mix64(static_cast<uint64_t>(epoch))), "reward.order").shuffle(order_);
+      order_epoch_ = epoch;
+    }
+    batch_.clear();
+    const auto begin = static_cast<size_t>(in_epoch * options_.batch);
+    const size_t end = std::min(train_.size(), begin + static_cast<size_t>(options_.batch));
+    for (size_t i = begin; i < end; ++i) batch_.push_back(&train_[order_[i]]);
+  }
+
+  // Whole prompts together, since a pair's gradient needs both scores.
+  template <typename F>
+  void each_micro(const std::vector<const RankedElement*>& elements, const F& f) {
+    elements_ = &elements;
+    std::vector<int64_t> lengths;
+    for (const RankedElement* e : elements) {
+      int64_t length = 0;
+      for (const auto& s : e->sequences) length += static_cast<int64_t>(s.size());
+      lengths.push_back(length);
+    }
+    size_t micro = 0;
+    for (const auto& [begin, end] : cut_by_tokens(lengths, options_.training.micro_tokens)) {
+      packed_.clear();
+      rows_.clear();
+      for (size_t i = begin; i < end; ++i) {
+        for (const auto& s : elements[i]->sequences) {
+          packed_.add(s);
+          rows_.push_back(packed_.rows() - 1);
+        }
+      }
+      f(micro++, begin, end);
+    }
+  }
+
+  void add_pairs(std::span<const float> scores, size_t begin, size_t end, PairSum& sum, std::vector<float>* dscores) {
+    size_t at = 0;
+    for (size_t i = begin; i < end; ++i) {
+      const RankedElement& e = *(*elements_)[i];
+      const size_t k = e.sequences.size();
+      const PairSum one = pairwise_loss(scores.subspan(at, k), e.ranks, dscores != nullptr ? &one_dscores_ : nullptr);
+      if (dscores != nullptr) dscores->insert(dscores->end(), one_dscores_.begin(), one_dscores_.end());
+      sum.loss += one.loss;
+      sum.pairs += one.pairs;
+      sum.right += one.right;
+      at += k;
+    }
+  }
+
+  void evaluate(StageReport& report) {
+    std::vector<const RankedElement*> elements;
+    for (const RankedElement& e : valid_) elements.push_back(&e);
+    std::vector<PairSum> prompts, longer;
+    double loss = 0;
+    each_micro(elements, [&](size_t, size_t begin, size_t end) {
+      const std::vector<float> scores = model_->scores(model_->forward(packed_), rows_);
+      size_t at = 0;
+      for (size_t i = begin; i < end; ++i) {
+        const RankedElement& e = *elements[i];
+        std::vector<float> lengths;
+        for (const auto& s : e.sequences) lengths.push_back(static_cast<float>(s.size()));
+        prompts.push_back(pairwise_loss(std::span(scores).subspan(at, lengths.size()), e.ranks, nullptr));
+        longer.push_back(pairwise_loss(lengths, e.ranks, nullptr));
+        for (float& length : lengths) length = -length;
+        const PairSum shorter = pairwise_loss(lengths, e.ranks, nullptr);
+        shorter_right_ += shorter.right;
+        loss += prompts.back().loss;
+        at += lengths.size();
+      }
+    });
+    const Accuracy accuracy = bootstrap_accuracy(prompts, context_.seed);
+    const Accuracy by_length = bootstrap_accuracy(longer, context_.seed);
+    report.figures["pair_accuracy"] = accuracy.value;
+    report.figures["pair_accuracy_low"] = accuracy.low;
+    report.figures["pair_accuracy_high"] = accuracy.high;
+    report.figures["pairs"] = static_cast<double>(accuracy.pairs);
+    report.figures["longer_accuracy"] = by_length.value;
+    report.figures["shorter_accuracy"] =
+        static_cast<double>(shorter_right_) / static_cast<double>(std::max<int64_t>(1, accuracy.pairs));
+    report.figures["valid_loss"] = loss / static_cast<double>(valid_.size());
+  }
+
+  const StageContext& context_;
+  const RewardOptions& options_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::vector<RankedElement> train_, valid_;
+  std::vector<std::vector<int32_t>> demonstrations_;
+  std::vector<const RankedElement*> batch_;
+  const std::vector<const RankedElement*>* elements_ = nullptr;
+  std::vector<size_t> order_;
+  Batch packed_;
+  std::vector<int64_t> rows_;
+  std::vector<float> dscores_, one_dscores_;
+  Schedule schedule_;
+  RunningMean last_loss_, last_accuracy_;
+  int64_t steps_per_epoch_ = 1, order_epoch_ = -1, shorter_right_ = 0;
+};
+
+}  // namespace
+
+TrainingOptions RewardOptions::defaults() {
+  TrainingOptions training;
+  training.lr = 9e-6;
+  training.final_fraction = 0.1;
+  return training;
+}
+
+RewardOptions RewardOptions::instructgpt() { return {}; }
+
+Result<RewardOptions> RewardOptions::read(Settings& settings) { return read_options(settings, RewardOptions{}); }
+
+Result<StageReport> run_reward(const StageContext& context, const RewardOptions& options) {
+  StageHash hash("reward", context);
+  hash.add("options", canonical_options(options));
+  TRY_STATUS(hash.add_model(options.base));
+  TRY_STATUS(hash.add_files(options.rankings));
+  TRY_STATUS(hash.add_files(options.valid_rankings));
+  TRY_STATUS(hash.add_files(options.demonstrations));
+  const StageIdentity identity{"reward", hash.hex(), context.max_rollbacks};
+  return run_stage(context, identity, [&]() -> Result<std::unique_ptr<Stage>> {
+    auto stage = std::make_unique<RewardStage>(context, options);
+    TRY_STATUS(stage->prepare());
+    return std::unique_ptr<Stage>(std::move(stage));
+  });
+}
+
+}  // namespace loquat

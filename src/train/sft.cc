@@ -1,0 +1,250 @@
+// Supervised fine-tuning (sft.h).
+#include "train/sft.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "train/batches.h"
+#include "train/lm_stage.h"
+
+namespace loquat {
+namespace {
+
+class SftStage : public Stage {
+ public:
+  SftStage(const StageContext& context, const SftOptions& options) : context_(context), options_(options) {}
+
+  Status prepare() {
+    LoadOptions load;
+    load.compute = context_.compute;
+    load.with_gradients = true;
+    TRY(model_, load_model(options_.base, *context_.kernels, load));
+    TRY(Tokenizer tokenizer, Tokenizer::load(options_.base));
+    tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
+    TRY(const ChatTemplate chat, ChatTemplate::make(*tokenizer_));
+    TRY(train_, read(chat, options_.demonstrations));
+    TRY(valid_, read(chat, options_.valid_demonstrations));
+    split();
+    if (train_.empty()) return Err("demonstrations: no usable example");
+    TRY_STATUS(prepare_mix());
+    steps_per_epoch_ = (static_cast<int64_t>(train_.size()) + options_.batch - 1) / options_.batch;
+    schedule_ = options_.training.make_schedule(total_steps());
+    optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
+    pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
+    valid_losses_.assign(static_cast<size_t>(options_.epochs), 0.0f);
+    return {};
+  }
+
+  int64_t total_steps() const override { return steps_per_epoch_ * options_.epochs; }
+
+  Result<StepResult> step(int64_t step, double lr_scale) override {
+    const int64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
+    draw_batch(epoch, in_epoch);
+    const int64_t targets = count_targets(batch_);
+    const LmSum sum = pass_->train(batch_, 1.0 / static_cast<double>(targets), options_.dropout,
+                                   mix64(context_.seed ^ hash64("sft.dropout") ^ mix64(static_cast<uint64_t>(step))));
+    const double lr = schedule_.at(step) * lr_scale;
+    StepResult result;
+    result.metrics["loss"] = -sum.logprob / static_cast<double>(targets);
+    result.metrics["lr"] = lr;
+    result.metrics["grad_norm"] = optimizer_->step(lr);
+    result.tokens = sum.tokens;
+    last_loss_.add(result.metrics["loss"]);
+    if (in_epoch + 1 == steps_per_epoch_) TRY_STATUS(end_epoch(epoch, result));
+    return result;
+  }
+
+  Status save(CheckpointState& state) const override {
+    save_training(state, *model_, *optimizer_);
+    state.texts["loss"] = last_loss_.text();
+    state.texts["sft"] = fmt::format("{} {} {} {} {:a}", mix_windows_, demo_tokens_, mix_tokens_, best_epoch_, best_loss_);
+    state.tensors["valid_losses"] = valid_losses_;
+    if (!best_weights_.empty()) state.tensors["best.weights"] = best_weights_;
+    return {};
+  }
+
+  Status load(const CheckpointState& state) override {
+    TRY_STATUS(load_training(state, *model_, *optimizer_));
+    TRY_STATUS(last_loss_.load(state, "loss"));
+    TRY_STATUS(load_tensor(state, "valid_losses", valid_losses_));
+    const auto found = state.texts.find("sft");
+    long long windows = 0, demo = 0, mix = 0, best = 0;
+    if (found == state.texts.end() ||
+        std::sscanf(found->second.c_str(), "%lld %lld %lld %lld %la", &windows, &demo, &mix, &best, &best_loss_) != 5) {
+      return Err("the checkpoint lacks the state of sft");
+    }
+    mix_windows_ = windows;
+    demo_tokens_ = demo;
+    mix_tokens_ = mix;
+    best_epoch_ = best;
+    best_weights_.clear();
+    if (state.tensors.count("best.weights") != 0) {
+      best_weights_.resize(model_->values().size());
+      TRY_STATUS(load_tensor(state, "best.weights", best_weights_));
+    }
+    return {};
+  }
+
+  Status finish(const std::string& out, StageReport& report) override {
+    report.figures["loss"] = last_loss_.value();
+    for (size_t e = 0; e < valid_losses_.size() && !valid_.empty(); ++e) {
+      report.figures[fmt::format("valid_loss_epoch_{:02}", e + 1)] = valid_losses_[e];
+      report.figures["valid_loss"] = valid_losses_[e];
+    }
+    report.figures["best_epoch"] = static_cast<double>(best_epoch_);
+    report.figures["pretrain_share"] =
+        static_cast<double>(mix_tokens_) / static_cast<double>(std::max<int64_t>(1, mix_tokens_ + demo_tokens_));
+    if (options_.select == "valid" && !best_weights_.empty()) {
+      std::copy(best_weights_.begin(), best_weights_.end(), model_->values().begin());
+      model_->refresh();
+    }
+    return write_model_folder(*model_, *tokenizer_, out);
+  }
+
+ private:
+  Result<std::vector<TokenSequence>> read(const ChatTemplate& chat, const std::vector<std::string>& paths) {
+    std::vector<TokenSequence> sequences;
+    for (const std::string& path : paths) {
+      TRY(const std::vector<Demonstration> items, read_demonstrations(path));
+      for (size_t i = 0; i < items.size(); ++i) {
+        const std::string name = fmt::format("{}: example {}{}", path, i + 1,
+                                             items[i].id.empty() ? "" : fmt::format(" (\"{}\")", items[i].id));
+        TRY(TokenSequence sequence, to_sequence(chat, items[i].messages, model_->config().max_positions, name));
+        sequences.push_back(std::move(sequence));
+      }
+    }
+    return sequences;
+  }
+
+  void split() {
+    if (!options_.valid_demonstrations.empty()) return;
+    auto count = static_cast<size_t>(static_cast<double>(train_.size()) * options_.valid_fraction);
+    Rng rng(context_.seed, "sft.split");
+    std::vector<size_t> order(train_.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    rng.shuffle(order);
+    std::vector<TokenSequence> kept;
+    for (size_t i = 0; i < order.size(); ++i) {
+      (i < count ? valid_ : kept).push_back(std::move(train_[order[i]]));
+    }
+    train_ = std::move(kept);
+  }
+
+  Status prepare_mix() {
+    if (options_.pretrain_fraction <= 0) return {};
+    std::vector<std::string> texts;
+    for (const std::string& path : options_.pretrain_texts) {
+      TRY(std::vector<std::string> more, read_texts(path));
+      for (std::string& text : more) texts.push_back(std::move(text));
+    }
+    stream_ = token_stream(*tokenizer_, texts);
+    mix_length_ = options_.pretrain_length > 0 ? std::min(options_.pretrain_length, model_->config().max_positions)
+                                               : model_->config().max_positions;
+    mix_length_ = std::min(mix_length_, static_cast<int64_t>(stream_.size()));
+    if (mix_length_ < 2) return Err("pretrain_texts: expected text for pretrain_fraction = {}", options_.pretrain_fraction);
+    mix_ = std::make_unique<StreamSampler>(&stream_, mix_length_, mix64(context_.seed ^ hash64("sft.mix")));
+    return {};
+  }
+
+  // The epoch's own order; the last batch of an epoch may be smaller. Pretraining windows join as their share falls behind.
+  void draw_batch(int64_t epoch, int64_t in_epoch) {
+    batch_.clear();
+    if (epoch != order_epoch_) {
+      order_.resize(train_.size());
+      for (size_t i = 0; i < order_.size(); ++i) order_[i] = i;
+      Rng(mix64(context_.seed ^ mix64(static_cast<uint64_t>(epoch))), "sft.order").shuffle(order_);
+      order_epoch_ = epoch;
+    }
+    const auto begin = static_cast<size_t>(in_epoch * options_.batch);
+    const size_t end = std::min(train_.size(), begin + static_cast<size_t>(options_.batch));
+    for (size_t i = begin; i < end; ++i) {
+      batch_.push_back(&train_[order_[i]]);
+      demo_tokens_ += static_cast<int64_t>(batch_.back()->tokens.size());
+    }
+    if (mix_ == nullptr) return;
+    mixed_.clear();
+    const double ratio = options_.pretrain_fraction / (1 - options_.pretrain_fraction);
+    while (static_cast<double>(mix_tokens_ + mix_length_) <= static_cast<double>(demo_tokens_) * ratio) {
+      mix_->seek(mix_windows_++);
+      mixed_.push_back(mix_->next());
+      mix_tokens_ += mix_length_;
+    }
+    for (const TokenSequence& window : mixed_) batch_.push_back(&window);
+  }
+
+  Status end_epoch(int64_t epoch, StepResult& result) {
+    if (!valid_.empty()) {
+      const LmSum sum = pass_->evaluate(pointers(valid_));
+      const double loss = -sum.logprob / static_cast<double>(std::max<int64_t>(1, sum.targets));
+      result.metrics["valid_loss"] = loss;
+      valid_losses_[static_cast<size_t>(epoch)] = static_cast<float>(loss);
+      if (best_epoch_ == 0 || loss < best_loss_) {
+        best_epoch_ = epoch + 1;
+        best_loss_ = loss;
+        if (options_.select == "valid") best_weights_.assign(model_->values().begin(), model_->values().end());
+      }
+    }
+    if (!options_.keep_candidates) return {};
+    return write_model_folder(*model_, *tokenizer_, candidate_folder(context_.work, epoch + 1));
+  }
+
+  const StageContext& context_;
+  const SftOptions& options_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<LmPass> pass_;
+  std::unique_ptr<StreamSampler> mix_;
+  std::vector<TokenSequence> train_, valid_, mixed_;
+  std::vector<const TokenSequence*> batch_;
+  std::vector<int32_t> stream_;
+  std::vector<size_t> order_;
+  std::vector<float> valid_losses_, best_weights_;
+  Schedule schedule_;
+  RunningMean last_loss_;
+  int64_t steps_per_epoch_ = 1, order_epoch_ = -1, mix_length_ = 0;
+  int64_t mix_windows_ = 0, mix_tokens_ = 0, demo_tokens_ = 0, best_epoch_ = 0;
+  double best_loss_ = 0;
+};
+
+}  // namespace
+
+TrainingOptions SftOptions::defaults() {
+  TrainingOptions training;
+  training.lr = 9.65e-6;
+  training.final_fraction = 0.1;
+  return training;
+}
+
+SftOptions SftOptions::instructgpt() { return {}; }
+
+SftOptions SftOptions::instructgpt_reference() {
+  SftOptions options;
+  options.epochs = 2;
+  options.pretrain_fraction = 0.1;
+  return options;
+}
+
+Result<SftOptions> SftOptions::read(Settings& settings) { return read_options(settings, SftOptions{}); }
+
+std::string candidate_folder(const std::string& work, int64_t epoch) {
+  return fmt::format("{}/candidates/epoch-{:02}", work, epoch);
+}
+
+Result<StageReport> run_sft(const StageContext& context, const SftOptions& options) {
+  StageHash hash("sft", context);
+  hash.add("options", canonical_options(options));
+  TRY_STATUS(hash.add_model(options.base));
+  TRY_STATUS(hash.add_files(options.demonstrations));
+  TRY_STATUS(hash.add_files(options.valid_demonstrations));
+  TRY_STATUS(hash.add_files(options.pretrain_texts));
+  const StageIdentity identity{"sft", hash.hex(), context.max_rollbacks};
+  return run_stage(context, identity, [&]() -> Result<std::unique_ptr<Stage>> {
+    auto stage = std::make_unique<SftStage>(context, options);
+    TRY_STATUS(stage->prepare());
+    return std::unique_ptr<Stage>(std::move(stage));
+  });
+}
+
+}  // namespace loquat
