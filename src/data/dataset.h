@@ -1,9 +1,10 @@
-// Data as training takes it: token streams to pretrain on, rendered conversations with target masks, comparisons; and their
-// JSONL files (docs/formats.md):
+// Data as training takes it: token streams to pretrain on, rendered conversations with target masks, comparisons; and
+// their JSONL files (docs/formats.md):
 //   text         {"text": "..."}                                            (or a .txt file: one document)
-//   demonstration {"messages": [{"role", "content"}...]}                     ({"prompt","completion"} and Alpaca's shape too)
-//   comparison   {"prompt": ... , "chosen": ..., "rejected": ...}            (TRL; HH-RLHF's {"chosen","rejected"} transcripts)
-//   ranking      {"messages": [...], "responses": [{"text","rank","likert","flags"}...]}   (K-wise: equal ranks are ties)
+//   demonstration {"messages": [{"role", "content"}...]}                     ({"prompt","completion"} and Alpaca's
+//   shape too) comparison   {"prompt": ... , "chosen": ..., "rejected": ...}            (TRL; HH-RLHF's
+//   {"chosen","rejected"} transcripts) ranking      {"messages": [...], "responses":
+//   [{"text","rank","likert","flags"}...]}   (K-wise: equal ranks are ties)
 #pragma once
 
 #include <cstdint>
@@ -24,21 +25,27 @@ struct Demonstration {
 
 struct RankedResponse {
   std::string text;
-  int32_t rank = 0;  // 0 is best; equal ranks are ties
+  int32_t rank = 0;    // 0 is best; equal ranks are ties
   int32_t likert = 0;  // 1 to 7; 0: not given
   std::vector<std::string> flags;
 };
 
 struct Ranking {
   std::string id;
-  Messages prompt;  // ends with a user's turn
+  Messages prompt;                        // ends with a user's turn
   std::vector<RankedResponse> responses;  // at least two
 };
 
+// Files may be packed (.gz, .zst). Blank lines are passed over. A line that is malformed or not UTF-8 is an error with
+// the file, the line, what was found and what is expected; so is a file with nothing to use. An item without an id gets
+// "file name:line".
 Result<std::vector<std::string>> read_texts(const std::string& path);
 Result<std::vector<Demonstration>> read_demonstrations(const std::string& path);
-Result<std::vector<Ranking>> read_rankings(const std::string& path);       // rankings and pairwise comparisons alike
-Result<std::vector<Messages>> read_prompts(const std::string& path);       // {"messages"} ending with a user's turn, or {"prompt"}
+// Rankings and pairwise comparisons alike. Sound lines that compare nothing are passed over and counted: a reward
+// without a second reply, two equal replies, transcripts that part before the last reply.
+Result<std::vector<Ranking>> read_rankings(const std::string& path, int64_t* passed_over = nullptr);
+Result<std::vector<Messages>> read_prompts(
+    const std::string& path);  // {"messages"} ending with a user's turn, or {"prompt"}
 Status write_texts(const std::string& path, const std::vector<std::string>& texts);
 Status write_demonstrations(const std::string& path, const std::vector<Demonstration>& items);
 Status write_rankings(const std::string& path, const std::vector<Ranking>& items);
@@ -53,7 +60,9 @@ struct TokenSequence {
 // All documents, each followed by <|endoftext|>, as one stream.
 std::vector<int32_t> token_stream(const Tokenizer& tokenizer, const std::vector<std::string>& texts);
 
-// Windows of `length` tokens of the stream in an order drawn for each epoch; the cursor is the whole state.
+// Windows of `length` tokens of the stream in an order drawn for each epoch; the cursor is the whole state. Where an
+// epoch's first window begins is drawn too (the stream is a ring), so that windows are cut elsewhere in every epoch. A
+// stream shorter than `length` is one window.
 class StreamSampler {
  public:
   StreamSampler(const std::vector<int32_t>* stream, int64_t length, uint64_t seed);
@@ -68,6 +77,7 @@ class StreamSampler {
   uint64_t seed_;
   int64_t cursor_ = 0;
   int64_t epoch_ = -1;
+  int64_t offset_ = 0;
   std::vector<int64_t> order_;
 };
 
