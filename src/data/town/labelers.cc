@@ -191,6 +191,24 @@ Ranking rank_replies(const World&, const GoldScorer& gold, const Labeler& labele
   return rank_scored_replies(labeler, task, replies, verdicts);
 }
 
+Ranking gold_ranking(const Task& task, const std::vector<std::string>& replies, std::span<const Verdict> verdicts) {
+  CHECK(replies.size() == verdicts.size(), "{} replies, {} verdicts", replies.size(), verdicts.size());
+  Ranking out;
+  out.id = task.id;
+  out.prompt = task.messages;
+  out.responses.resize(replies.size());
+  std::vector<size_t> order(replies.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return verdicts[a].utility > verdicts[b].utility; });
+  double best = 0;
+  int32_t rank = -1;
+  for (size_t i : order) {
+    if (rank < 0 || best - verdicts[i].utility > kGoldTie) ++rank, best = verdicts[i].utility;
+    out.responses[i] = {replies[i], rank, static_cast<int32_t>(std::lround(1 + 6 * verdicts[i].utility)), {}};
+  }
+  return out;
+}
+
 PairAgreement agreement_of(const Ranking& a, const Ranking& b) {
   CHECK(a.responses.size() == b.responses.size(), "{} and {} replies", a.responses.size(), b.responses.size());
   PairAgreement out;

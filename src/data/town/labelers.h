@@ -36,6 +36,10 @@ Ranking rank_replies(const World& world, const GoldScorer& gold, const Labeler& 
 Ranking rank_scored_replies(const Labeler& labeler, const Task& task, const std::vector<std::string>& replies,
                             std::span<const Verdict> verdicts);
 
+// The gold order of the same replies as a ranking: utilities within kGoldTie of the best of their rank are ties.
+inline constexpr double kGoldTie = 0.02;
+Ranking gold_ranking(const Task& task, const std::vector<std::string>& replies, std::span<const Verdict> verdicts);
+
 // Pairs of one prompt that two rankings both hold apart, and those that they order alike. Same replies in the same order.
 struct PairAgreement {
   int64_t alike = 0;
