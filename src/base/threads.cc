@@ -20,6 +20,9 @@ inline void cpu_relax() {
 #endif
 }
 
+// One job at a time. `ticket_` holds the job's number (upper half) and its next part (lower half), so that a part is
+// claimed together with the certainty that its job is still the current one: a thread that comes late claims nothing,
+// and the caller waits only for parts that were claimed, never for a thread that the system has put aside.
 class Pool {
  public:
   explicit Pool(int threads) {
@@ -37,28 +40,41 @@ class Pool {
   }
 
   void run(int64_t parts, PartFunction f) {
+    CHECK(parts <= kMostParts, "{} parts", parts);
     std::lock_guard caller(caller_mutex_);
+    uint64_t job;
     {
       std::lock_guard lock(mutex_);
+      job = generation_.load(std::memory_order_relaxed) + 1;
       job_ = &f;
       parts_ = parts;
-      next_.store(0, std::memory_order_relaxed);
-      running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-      generation_.fetch_add(1, std::memory_order_release);
+      done_.store(0, std::memory_order_relaxed);
+      ticket_.store(job << 32, std::memory_order_release);
+      generation_.store(job, std::memory_order_release);
     }
     if (sleeping_.load(std::memory_order_acquire) > 0) wake_.notify_all();
-    drain(f, parts);
-    for (int spins = 0; running_.load(std::memory_order_acquire) > 0; ++spins) {
+    drain(job, &f, parts);
+    for (int spins = 0; done_.load(std::memory_order_acquire) < parts; ++spins) {
       cpu_relax();
-      if (spins > 1 << 14) std::this_thread::yield();
+      if (spins > kSpinsBeforeYield) std::this_thread::yield();
     }
-    job_ = nullptr;
   }
 
  private:
-  void drain(const PartFunction& f, int64_t parts) {
+  // The next part of this job, or -1: all are claimed, or another job has begun.
+  int64_t claim(uint64_t job, int64_t parts) {
+    uint64_t ticket = ticket_.load(std::memory_order_acquire);
+    while (ticket >> 32 == (job & 0xffffffffu) && static_cast<int64_t>(ticket & 0xffffffffu) < parts)
+      if (ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) return ticket & 0xffffffffu;
+    return -1;
+  }
+
+  void drain(uint64_t job, const PartFunction* f, int64_t parts) {
     inside_part = true;
-    for (int64_t part; (part = next_.fetch_add(1, std::memory_order_relaxed)) < parts;) f(part);
+    for (int64_t part; (part = claim(job, parts)) >= 0;) {
+      (*f)(part);
+      done_.fetch_add(1, std::memory_order_release);
+    }
     inside_part = false;
   }
 
@@ -67,27 +83,27 @@ class Pool {
     while (true) {
       // Spin first: the next kernel of a training step comes within microseconds.
       for (int spins = 0; generation_.load(std::memory_order_acquire) == seen && spins < kSpins; ++spins) cpu_relax();
-      if (generation_.load(std::memory_order_acquire) == seen) {
-        std::unique_lock lock(mutex_);
-        sleeping_.fetch_add(1, std::memory_order_release);
-        wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
-        sleeping_.fetch_sub(1, std::memory_order_release);
-      }
-      const PartFunction* job;
+      const PartFunction* f;
       int64_t parts;
       {
-        std::lock_guard lock(mutex_);
+        std::unique_lock lock(mutex_);
+        if (generation_.load(std::memory_order_acquire) == seen) {
+          sleeping_.fetch_add(1, std::memory_order_release);
+          wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
+          sleeping_.fetch_sub(1, std::memory_order_release);
+        }
         if (stop_) return;
         seen = generation_.load(std::memory_order_acquire);
-        job = job_;
+        f = job_;
         parts = parts_;
       }
-      drain(*job, parts);
-      running_.fetch_sub(1, std::memory_order_release);
+      drain(seen, f, parts);  // f is only called for a claimed part: its caller is waiting then
     }
   }
 
   static constexpr int kSpins = 20000;  // about 0.3 ms
+  static constexpr int kSpinsBeforeYield = 2000;
+  static constexpr int64_t kMostParts = 0x7fffffff;
 
   std::vector<std::thread> workers_;
   std::mutex caller_mutex_;  // one job at a time; callers on other threads wait their turn
@@ -96,8 +112,8 @@ class Pool {
   const PartFunction* job_ = nullptr;
   int64_t parts_ = 0;
   bool stop_ = false;
-  std::atomic<int64_t> next_{0};
-  std::atomic<int> running_{0};
+  std::atomic<uint64_t> ticket_{0};
+  std::atomic<int64_t> done_{0};
   std::atomic<int> sleeping_{0};
   std::atomic<uint64_t> generation_{0};
 };
