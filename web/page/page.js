@@ -257,8 +257,8 @@ function stageCard(stage) {
   } else if (state === "done") {
     if (number(stage.seconds)) parts.push(duration(stage.seconds));
     if (number(stage.tokens_per_second) && stage.tokens_per_second > 0) parts.push(`${Charts.short(stage.tokens_per_second)} tokens/s`);
-  } else if (number(stage.estimate_seconds)) {
-    parts.push(`about ${duration(stage.estimate_seconds)}`);
+  } else if (number(stage.estimate_seconds ?? stage.seconds_left)) {
+    parts.push(`about ${duration(stage.estimate_seconds ?? stage.seconds_left)}`);
   }
   item.append(line, make("p", "detail", parts.join(" · ")));
   if (state === "running") {
