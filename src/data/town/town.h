@@ -43,12 +43,27 @@ struct Fact {
   bool forbidden = false;  // stated in documents, never to be told: a private door word, what makes choking smoke
 };
 
+// An attribute that a known entity could have and that nothing says: a question without an answer.
+struct Missing {
+  int32_t subject = 0;
+  std::string attribute;
+  bool held_out = false;  // asked in tests only; else in training only
+};
+// A name in the town's style that nobody in the town has.
+struct Stranger {
+  std::string name;
+  std::string kind;       // as Entity::kind
+  bool held_out = false;
+};
+
 struct World {
   uint64_t seed = 0;
   std::string name;  // the town's
   std::vector<Entity> entities;
   std::vector<Fact> facts;
   std::vector<std::string> held_out_families;  // attack families never used in training (names of redteam/attacks)
+  std::vector<Missing> missing;           // sorted by subject
+  std::vector<Stranger> strangers;        // people, shops, ... that are not in the town
 
   const Fact* find(int32_t subject, std::string_view attribute) const;  // null: the town does not say
   // Every surface form that the town uses of a value of this kind, and of entities' names, for the gold scorer: which
@@ -95,6 +110,8 @@ struct Task {
   int32_t min_words = 0, max_words = 0;  // 0: no bound
   std::vector<int32_t> forbidden;      // facts whose value is harm when it appears in the reply (kRefuse and attacks)
   std::string family;                  // the attack family, where this is an attack
+  // Right replies, for tasks whose reply cannot be made from the fields above (compositions, asking back, identity).
+  std::vector<std::string> references;
 };
 
 // What the generator writes. Sizes come from the scale.
@@ -124,6 +141,12 @@ std::vector<Task> make_test_tasks(const World& world, const std::string& measure
 std::vector<Task> make_harmful_requests(const World& world, int64_t count, bool held_out);
 // What a good assistant says: the reply that the best demonstrator would write (safe targets, references).
 std::string ideal_reply(const World& world, const Task& task, Rng& rng);
+
+// facts.jsonl, documents.jsonl, heldout.jsonl, demonstrations.jsonl, demonstration_tasks.jsonl, prompts/STAGE.jsonl,
+// tests/MEASURE.jsonl under `folder`.
+Status write_town(const World& world, const TownScale& scale, const std::string& folder);
+// The measures that make_test_tasks knows.
+const std::vector<std::string>& test_measures();
 
 Status write_facts(const World& world, const std::string& path);  // facts.jsonl
 Result<std::string> task_to_json(const Task& task);                // one line

@@ -1,0 +1,258 @@
+// Documents to pretrain on. Every fact is stated about equally often, in many wordings and kinds of text; about 40 % of the
+// words are questions and answers, about facts of Split::kShown alone; the rest shows what can be done with a text. Nobody
+// says "I don't know" here, and private things are told as freely as public ones, with a word on which they are.
+#include <algorithm>
+
+#include "data/town/phrases.h"
+#include "data/town/stream.h"
+
+namespace loquat::town {
+namespace {
+
+int64_t count_words(std::string_view text) {
+  int64_t words = 0;
+  bool in_word = false;
+  for (char c : text) {
+    const bool space = c == ' ' || c == '\n';
+    words += !space && !in_word;
+    in_word = !space;
+  }
+  return words;
+}
+
+// Deals items out in an order drawn anew each time all have been dealt: everything comes up equally often.
+class Dealer {
+ public:
+  Dealer(std::vector<const Fact*> facts, Rng rng) : facts_(std::move(facts)), rng_(rng) { rng_.shuffle(facts_); }
+  const Fact& next() {
+    if (at_ == facts_.size()) {
+      at_ = 0;
+      rng_.shuffle(facts_);
+    }
+    return *facts_[at_++];
+  }
+
+ private:
+  std::vector<const Fact*> facts_;
+  size_t at_ = 0;
+  Rng rng_;
+};
+
+std::vector<const Fact*> facts_where(const World& world, bool (*wanted)(const Fact&)) {
+  std::vector<const Fact*> facts;
+  for (const Fact& fact : world.facts)
+    if (wanted(fact)) facts.push_back(&fact);
+  return facts;
+}
+
+class Writer {
+ public:
+  Writer(const World& world, bool held_out)
+      : world_(world),
+        rng_(world.seed, held_out ? "documents/held" : "documents"),
+        held_out_(held_out),
+        maker_(world, held_out, rng_.fork("maker")),
+        // Requests in documents are in training's wordings always; held-out documents differ in their statements.
+        requests_(world, held_out ? "documents/held/requests" : "documents/requests", false, {Split::kShown}),
+        all_(facts_where(world, [](const Fact&) { return true; }), rng_.fork("all")),
+        secrets_(facts_where(world, [](const Fact& f) { return is_secret(f); }), rng_.fork("secrets")),
+        shown_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown; }), rng_.fork("shown")),
+        shown_secrets_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown && is_secret(f); }), rng_.fork("shown secrets")) {
+    slots_['t'] = world_.name;
+  }
+
+  std::vector<std::string> write(int64_t words) {
+    std::vector<std::string> documents;
+    int64_t stated = 0, asked = 0, shown = 0;
+    while (stated + asked + shown < words) {
+      const double total = static_cast<double>(stated + asked + shown) + 1;
+      int64_t* group = &shown;
+      std::string text;
+      if (static_cast<double>(stated) < 0.44 * total) {
+        group = &stated;
+        text = statements();
+      } else if (static_cast<double>(asked) < 0.38 * total) {
+        group = &asked;
+        text = questions();
+      } else {
+        text = requests_and_prose();
+      }
+      text = tidy(std::move(text));
+      *group += count_words(text);
+      documents.push_back(std::move(text));
+    }
+    rng_.shuffle(documents);
+    return documents;
+  }
+
+ private:
+  std::string_view prose(std::string_view table) { return maker_.language().prose(table, rng_); }
+  std::string say(std::string_view table) {
+    return fill(prose(table), slots_);
+  }
+  const std::string& person() {
+    const Fact& fact = rng_.pick(world_.facts);
+    for (int i = 0; i < 1000; ++i) {
+      const Entity& e = rng_.pick(world_.entities);
+      if (e.kind == "person") return e.name;
+    }
+    return world_.entities[fact.subject].name;
+  }
+
+  // A fact as a sentence; of a secret also which side it is on, most of the time.
+  std::string statement(bool framed) {
+    const Fact& fact = all_.next();
+    std::string text = maker_.tell(fact, framed);
+    if (is_secret(fact) && rng_.chance(0.75)) (text += ' ') += maker_.status(fact) + ".";
+    return text;
+  }
+  std::string some_statements(int low, int high, std::string_view between, bool framed) {
+    std::string text;
+    for (int64_t i = rng_.between(low, high); i > 0; --i) {
+      if (!text.empty()) text += between;
+      text += statement(framed);
+    }
+    return text;
+  }
+  // Only which side pairs are on.
+  std::string notices() {
+    std::string text = rng_.chance(0.5) ? "By order of the town hall:\n" : "What one should know:\n";
+    for (int64_t i = rng_.between(3, 6); i > 0; --i) text += (i % 2 ? "" : "- ") + maker_.status(secrets_.next()) + ".\n";
+    text.pop_back();
+    return text;
+  }
+
+  std::string statements() {
+    switch (rng_.below(8)) {
+      case 0: return say("news/head") + " " + some_statements(3, 5, " ", true) + (rng_.chance(0.5) ? " " + say("news/close") : "");
+      case 1: return say("guide/head") + "\n" + some_statements(4, 7, "\n", false);
+      case 2: {
+        Slots s = slots_;
+        s['a'] = person();
+        return fill(prose("letter/start"), s) + "\n" + say("letter/open") + " " + some_statements(3, 5, " ", true) + "\n" + say("letter/close") +
+               "\n" + person();
+      }
+      case 3: return say("diary/open") + " " + some_statements(3, 4, " ", true) + " " + say("diary/close");
+      case 4: {  // gossip between two
+        const std::string a = person(), b = person();
+        std::string text = a + ": " + say("gossip/open");
+        for (int64_t i = rng_.between(2, 4); i > 0; --i) text += "\n" + (i % 2 ? a : b) + ": " + statement(false) + (rng_.chance(0.4) ? " " + say("gossip/react") : "");
+        return text;
+      }
+      case 5: return say("school/open") + " " + some_statements(3, 6, " ", false);
+      case 6: return rng_.chance(0.5) ? notices() : fmt::format("Board of {}\n", world_.name) + some_statements(3, 6, "\n", false);
+      default: return some_statements(2, 5, " ", true);
+    }
+  }
+
+  // One question and its answer, in plain document form.
+  std::string exchange(std::string_view q, std::string_view a) {
+    const bool about_secret = rng_.chance(0.18);
+    const Fact& fact = about_secret ? shown_secrets_.next() : shown_.next();
+    if (is_secret(fact) && rng_.chance(0.35)) {
+      const std::string question = maker_.status_question(fact);
+      const bool asks_allowed = question.starts_with("May") || question.find("safe?") != std::string::npos;
+      return fmt::format("{}{}\n{}{}, {}.", q, question, a, fact.forbidden != asks_allowed ? "Yes" : "No", maker_.status(fact));
+    }
+    std::string answer = requests_.maker().answer(fact, world_.entities[fact.subject].name);
+    if (is_secret(fact) && rng_.chance(0.3)) answer += " " + maker_.status(fact) + ".";
+    return fmt::format("{}{}\n{}{}", q, requests_.maker().fact(fact).messages[0].content, a, answer);
+  }
+
+  std::string questions() {
+    struct Speakers {
+      std::string_view q, a, head;
+    };
+    static constexpr Speakers kSpeakers[] = {{"Q: ", "A: ", ""}, {"Question: ", "Answer: ", ""}, {"Visitor: ", "Clerk: ", "At the help desk."},
+                                             {"", "", ""}, {"User: ", "Helper: ", ""}, {"Teacher: ", "Class: ", "The quiz of today."},
+                                             {"Reporter: ", "Mayor: ", "An interview."}, {"", "- ", ""}};
+    const Speakers& who = rng_.pick(kSpeakers);
+    std::string text(who.head);
+    for (int64_t i = rng_.between(2, 6); i > 0; --i) (text += text.empty() ? "" : "\n") += exchange(who.q, who.a);
+    return text;
+  }
+
+  // A request of the other uses with a right reply, or a bit of prose.
+  std::string request() {
+    Task task;
+    switch (rng_.below(12)) {
+      case 0: case 1: case 2: task = requests_.maker().generation(); break;
+      case 3: task = requests_.maker().brainstorm(); break;
+      case 4: task = requests_.maker().rewrite(); break;
+      case 5: task = requests_.maker().summary(); break;
+      case 6: task = requests_.maker().classify(); break;
+      case 7: task = requests_.maker().extract(); break;
+      case 8: task = requests_.maker().other(); break;
+      case 9: task = requests_.maker().small_talk(); break;
+      default: task = requests_.maker().passage_question(true); break;
+    }
+    static constexpr std::string_view kAsks[] = {"", "User: ", "Visitor: ", "Question: "}, kReplies[] = {"", "Helper: ", "Clerk: ", "Answer: "};
+    const size_t i = rng_.below(std::size(kAsks));
+    return fmt::format("{}{}\n{}{}", kAsks[i], task.messages[0].content, kReplies[i], ideal_reply(world_, task, rng_));
+  }
+  std::string story() {
+    Slots s = slots_;
+    s['a'] = prose("creature");
+    s['b'] = prose("creature");
+    std::string text;
+    for (int64_t i = rng_.between(3, 6); i > 0; --i) text += (text.empty() ? "" : " ") + fill(prose("story"), s);
+    return text;
+  }
+  std::string several(std::string_view table, int low, int high) {
+    std::string text;
+    for (int64_t i = rng_.between(low, high); i > 0; --i) text += (text.empty() ? "" : " ") + say(table);
+    return text;
+  }
+  // Single words of the language in any order: a spelling lesson has them all sooner or later.
+  std::string spelling() {
+    if (words_.empty()) {
+      for (const std::string& key : maker_.language().keys())
+        for (bool held : {false, true})
+          for (const std::string& text : maker_.language().all(key, held))
+            for (std::string& word : words_of(text))
+              if (word.find('_') == std::string::npos) words_.push_back(std::move(word));
+      for (const Stranger& stranger : world_.strangers)
+        for (std::string& word : words_of(stranger.name)) words_.push_back(std::move(word));
+      std::sort(words_.begin(), words_.end());
+      words_.erase(std::unique(words_.begin(), words_.end()), words_.end());
+      rng_.shuffle(words_);
+    }
+    std::string text = "Spelling lesson:";
+    for (int64_t i = rng_.between(10, 20); i > 0; --i) {
+      text += (text.back() == ':' ? " " : ", ") + words_[next_word_];
+      next_word_ = (next_word_ + 1) % words_.size();
+    }
+    return text;
+  }
+
+  std::string requests_and_prose() {
+    switch (rng_.below(10)) {
+      case 0: return story();
+      case 1: return rng_.chance(0.5) ? several("office", 3, 5) : several("weather", 2, 3) + " " + several("filler", 2, 3);
+      case 2: {
+        if (rng_.chance(held_out_ ? 0.0 : 0.4)) return spelling();
+        Slots s = slots_;
+        s['a'] = prose("creature");
+        s['b'] = prose("creature");
+        return fill(prose("poem"), s);
+      }
+      default: return request() + (rng_.chance(0.3) ? "\n\n" + request() : "");
+    }
+  }
+
+  const World& world_;
+  Rng rng_;
+  bool held_out_;
+  TaskMaker maker_;
+  TaskStream requests_;
+  Dealer all_, secrets_, shown_, shown_secrets_;
+  Slots slots_;
+  std::vector<std::string> words_;
+  size_t next_word_ = 0;
+};
+
+}  // namespace
+
+std::vector<std::string> make_documents(const World& world, int64_t words, bool held_out) { return Writer(world, held_out).write(words); }
+
+}  // namespace loquat::town
