@@ -41,8 +41,10 @@ for preset in "${presets[@]}"; do
   chosen=()
   if [ "$preset" != release ]; then chosen=(-LE release-only); fi
   ended=0
-  ctest --test-dir "build/$preset" -j "$(nproc)" --output-on-failure --no-tests=error "${chosen[@]}" || ended=$?
-  read -r p f s < <(tools/count_tests.sh "build/$preset/Testing/Temporary/LastTest.log" || echo 0 1 0)
+  screen=build/$preset/ctest.txt
+  ctest --test-dir "build/$preset" -j "$(nproc)" --output-on-failure --no-tests=error "${chosen[@]}" 2>&1 |
+    tee "$screen" || ended=$?
+  read -r p f s < <(tools/count_tests.sh "build/$preset/Testing/Temporary/LastTest.log" "$screen" || echo 0 1 0)
   if [ $ended -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi # a program that crashed or ran too long
   echo "=== $preset: tested in $((SECONDS - start)) s: $p passed, $f failed, $s skipped"
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
