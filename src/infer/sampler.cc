@@ -27,7 +27,8 @@ inline float exp_negative(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  return p * std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
+  const float power = std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
+  return exponent > -87.0f ? p * power : 0.0f;
 }
 
 int32_t argmax(std::span<const float> logits) {
