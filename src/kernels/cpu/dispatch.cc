@@ -2,16 +2,192 @@
 #include <cstdlib>
 #include <string>
 
+#include "kernels/cpu/drivers.h"
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
 
-namespace loquat {
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
-Result<const Kernels*> cpu_kernels(Isa isa) {
-  (void)isa;
-  return &reference::kTable;
+namespace loquat {
+namespace {
+
+#if defined(__x86_64__)
+
+// A driver with its inner loops bound: a plain function for the table.
+template <const cpu::Inner& inner, auto F>
+struct Bound;
+template <const cpu::Inner& inner, typename R, typename... A, R (*F)(const cpu::Inner&, A...)>
+struct Bound<inner, F> {
+  static R call(A... args) { return F(inner, args...); }
+};
+
+template <const cpu::Inner& inner>
+constexpr Kernels table(const char* name) {
+  return {
+      .name = name,
+      .packed_bytes = Bound<inner, cpu::packed_bytes>::call,
+      .pack = Bound<inner, cpu::pack>::call,
+      .linear = Bound<inner, cpu::linear>::call,
+      .linear_backward_input = Bound<inner, cpu::linear_backward_input>::call,
+      .linear_backward_weight = Bound<inner, cpu::linear_backward_weight>::call,
+      .matmul = Bound<inner, cpu::matmul>::call,
+      .embedding = Bound<inner, cpu::embedding>::call,
+      .embedding_backward = Bound<inner, cpu::embedding_backward>::call,
+      .rms_norm = Bound<inner, cpu::rms_norm>::call,
+      .rms_norm_backward = Bound<inner, cpu::rms_norm_backward>::call,
+      .rope = Bound<inner, cpu::rope>::call,
+      .swiglu = Bound<inner, cpu::swiglu>::call,
+      .swiglu_backward = Bound<inner, cpu::swiglu_backward>::call,
+      .attention = Bound<inner, cpu::attention>::call,
+      .attention_backward = Bound<inner, cpu::attention_backward>::call,
+      .dropout_add = Bound<inner, cpu::dropout_add>::call,
+      .dropout_backward = Bound<inner, cpu::dropout_backward>::call,
+      .lm_head = Bound<inner, cpu::lm_head>::call,
+      .lm_head_backward = Bound<inner, cpu::lm_head_backward>::call,
+      .log_sum_exp = Bound<inner, cpu::log_sum_exp>::call,
+      .adamw = Bound<inner, cpu::adamw>::call,
+      .sum_of_squares = Bound<inner, cpu::sum_of_squares>::call,
+      .axpby = Bound<inner, cpu::axpby>::call,
+      .convert = Bound<inner, cpu::convert>::call,
+  };
 }
 
-std::vector<const Kernels*> all_cpu_kernels() { return {&reference::kTable}; }
+constinit const cpu::Inner kInnerAvx2 = {&cpu::kProductsAvx2, &cpu::kRowsAvx2};
+constinit const cpu::Inner kInnerAvx512 = {&cpu::kProductsAvx512, &cpu::kRowsAvx512};
+constinit const cpu::Inner kInnerAmx = {&cpu::kProductsAmx, &cpu::kRowsAvx512};
+constinit const Kernels kAvx2 = table<kInnerAvx2>("avx2");
+constinit const Kernels kAvx512 = table<kInnerAvx512>("avx512");
+constinit const Kernels kAmx = table<kInnerAmx>("amx");
+
+// The state components that the operating system saves (XCR0).
+uint64_t saved_state() {
+  unsigned a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE)) return 0;
+  uint32_t low, high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+struct Features {
+  unsigned ecx1 = 0, ebx7 = 0, edx7 = 0, eax71 = 0;
+  uint64_t saved = 0;
+};
+
+Features features() {
+  Features f;
+  unsigned a, b, c, d;
+  if (__get_cpuid(1, &a, &b, &c, &d)) f.ecx1 = c;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+    f.ebx7 = b;
+    f.edx7 = d;
+  }
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) f.eax71 = a;
+  f.saved = saved_state();
+  return f;
+}
+
+// What is missing for each table, empty if nothing is.
+std::string missing_for_avx2(const Features& f) {
+  constexpr unsigned kFma = 1u << 12, kF16c = 1u << 29, kAvx2Bit = 1u << 5;
+  if ((f.ecx1 & kFma) == 0 || (f.ecx1 & kF16c) == 0 || (f.ebx7 & kAvx2Bit) == 0) return "AVX2 with FMA and F16C";
+  return (f.saved & 0x6) == 0x6 ? "" : "the operating system's support for AVX";
+}
+
+std::string missing_for_avx512(const Features& f) {
+  if (std::string missing = missing_for_avx2(f); !missing.empty()) return missing;
+  constexpr unsigned kNeeded = 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31;  // F, DQ, BW, VL
+  if ((f.ebx7 & kNeeded) != kNeeded) return "AVX-512 F, DQ, BW and VL";
+  return (f.saved & 0xe6) == 0xe6 ? "" : "the operating system's support for AVX-512";
+}
+
+std::string missing_for_amx(const Features& f) {
+  if (std::string missing = missing_for_avx512(f); !missing.empty()) return missing;
+  constexpr unsigned kNeeded = 1u << 22 | 1u << 24;  // AMX-BF16, AMX-TILE
+  if ((f.edx7 & kNeeded) != kNeeded) return "AMX with bfloat16";
+  if ((f.eax71 & (1u << 5)) == 0) return "AVX-512 with bfloat16";
+  if ((f.saved & 0x60000) != 0x60000) return "the operating system's support for AMX";
+  // Linux gives the tiles' state to processes that ask for it.
+  constexpr long kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;
+  static const long refused = syscall(SYS_arch_prctl, kArchReqXcompPerm, kXfeatureXtiledata);
+  return refused == 0 ? "" : "the kernel's permission to use AMX (arch_prctl)";
+}
+
+struct Choice {
+  Isa isa;
+  const Kernels* table;
+  std::string missing;
+};
+
+const std::vector<Choice>& choices() {
+  static const std::vector<Choice> all = [] {
+    const Features f = features();
+    return std::vector<Choice>{{Isa::kReference, &reference::kTable, ""},
+                               {Isa::kAvx2, &kAvx2, missing_for_avx2(f)},
+                               {Isa::kAvx512, &kAvx512, missing_for_avx512(f)},
+                               {Isa::kAmx, &kAmx, missing_for_amx(f)}};
+  }();
+  return all;
+}
+
+#else
+
+struct Choice {
+  Isa isa;
+  const Kernels* table;
+  std::string missing;
+};
+
+const std::vector<Choice>& choices() {
+  static const std::vector<Choice> all = {{Isa::kReference, &reference::kTable, ""},
+                                          {Isa::kAvx2, nullptr, "an x86-64 processor"},
+                                          {Isa::kAvx512, nullptr, "an x86-64 processor"},
+                                          {Isa::kAmx, nullptr, "an x86-64 processor"}};
+  return all;
+}
+
+#endif
+
+Result<Isa> named_isa(const std::string& name) {
+  if (name == "auto") return Isa::kAuto;
+  if (name == "reference") return Isa::kReference;
+  if (name == "avx2") return Isa::kAvx2;
+  if (name == "avx512") return Isa::kAvx512;
+  if (name == "amx") return Isa::kAmx;
+  return Err("LOQUAT_ISA is \"{}\"; expected reference, avx2, avx512, amx or auto", name);
+}
+
+const char* name_of(Isa isa) {
+  constexpr const char* kNames[] = {"auto", "reference", "avx2", "avx512", "amx"};
+  return kNames[static_cast<int>(isa)];
+}
+
+}  // namespace
+
+Result<const Kernels*> cpu_kernels(Isa isa) {
+  if (const char* wanted = std::getenv("LOQUAT_ISA"); isa == Isa::kAuto && wanted && *wanted) {
+    TRY(isa, named_isa(wanted));
+  }
+  const Kernels* best = nullptr;
+  for (const Choice& choice : choices()) {
+    if (isa == choice.isa && !choice.missing.empty()) {
+      return Err("the {} kernels need {}, which this machine does not have", name_of(isa), choice.missing);
+    }
+    if (isa == choice.isa) return choice.table;
+    if (choice.missing.empty()) best = choice.table;
+  }
+  return best;
+}
+
+std::vector<const Kernels*> all_cpu_kernels() {
+  std::vector<const Kernels*> tables;
+  for (const Choice& choice : choices()) {
+    if (choice.missing.empty()) tables.push_back(choice.table);
+  }
+  return tables;
+}
 
 }  // namespace loquat

@@ -1,0 +1,160 @@
+// Attention: against the reference on odd shapes, one query against a cache equal in bits to the packed forward, threads.
+#include "kernels/test_support.h"
+
+namespace loquat {
+namespace {
+
+using AttentionTest = KernelsTest;
+INSTANTIATE_TEST_SUITE_P(Tables, AttentionTest, every_table(), table_name);
+
+// Packed sequences with q, k, v side by side in one [T, (H + 2G) D] tensor.
+struct Case {
+  Case(DType dtype, uint64_t seed, std::vector<int64_t> lengths, int64_t heads, int64_t kv_heads, int64_t d)
+      : rng(seed, "attention"), shape{heads, kv_heads, d, 1.0f / std::sqrt(static_cast<float>(d))}, lengths(lengths) {
+    for (const int64_t n : lengths) rows += n;
+    qkv.emplace_back(Tensor::random(rng, rows, (heads + 2 * kv_heads) * d, dtype, 1, 3));
+    dqkv.emplace_back(rows, (heads + 2 * kv_heads) * d, dtype);
+    out.emplace_back(rows, heads * d, dtype, 1);
+    dout.emplace_back(Tensor::random(rng, rows, heads * d, dtype));
+    lse.resize(rows * heads);
+    int64_t begin = 0;
+    for (const int64_t n : lengths) {
+      segments.push_back({begin, n, k().row(begin), v().row(begin), n, qkv[0].mat().stride});
+      begin += n;
+    }
+  }
+  Mat part(const Tensor& t, int64_t from, int64_t to) const {
+    return t.mat().col_range(from * shape.head_dim, to * shape.head_dim);
+  }
+  Mat q() const { return part(qkv[0], 0, shape.heads); }
+  Mat k() const { return part(qkv[0], shape.heads, shape.heads + shape.kv_heads); }
+  Mat v() const { return part(qkv[0], shape.heads + shape.kv_heads, shape.heads + 2 * shape.kv_heads); }
+  void forward(const Kernels& kernels) { kernels.attention(out[0], q(), segments, shape, lse.data()); }
+  void backward(const Kernels& kernels) {
+    const int64_t h = shape.heads, g = shape.kv_heads;
+    kernels.attention_backward(part(dqkv[0], 0, h), part(dqkv[0], h, h + g), part(dqkv[0], h + g, h + 2 * g), dout[0],
+                               out[0], q(), k(), v(), lse.data(), segments, shape);
+  }
+  Rng rng;
+  AttentionShape shape;
+  std::vector<int64_t> lengths;
+  int64_t rows = 0;
+  std::vector<Tensor> qkv, dqkv, out, dout;
+  std::vector<float> lse;
+  std::vector<AttentionSegment> segments;
+};
+
+const std::vector<int64_t> kLengths[] = {{}, {1}, {0, 5, 0, 1}, {17, 33, 16}, {70, 3, 129}};
+const AttentionShape kHeads[] = {{1, 1, 2, 0}, {2, 2, 32, 0}, {4, 1, 64, 0}, {6, 2, 10, 0}, {2, 1, 48, 0}, {1, 1, 80, 0}};
+
+TEST_P(AttentionTest, MatchesReference) {
+  for (const auto& lengths : kLengths) {
+    for (const AttentionShape& s : kHeads) {
+      SCOPED_TRACE(fmt::format("{} sequences, {} over {} heads of {}", lengths.size(), s.heads, s.kv_heads, s.head_dim));
+      Case a(dtype(), 1, lengths, s.heads, s.kv_heads, s.head_dim), b(dtype(), 1, lengths, s.heads, s.kv_heads, s.head_dim);
+      a.forward(k());
+      b.forward(reference::kTable);
+      expect_close(a.out[0], b.out[0], tolerance(), "out");
+      expect_close(a.lse, b.lse, 2e-5, "lse");
+      a.backward(k());
+      a.backward(k());  // overwrites, does not add
+      b.backward(reference::kTable);
+      expect_close(a.dqkv[0], b.dqkv[0], dtype() == DType::kF32 ? 1e-4 : 2e-2, "dq, dk, dv");
+    }
+  }
+}
+
+TEST_P(AttentionTest, DecodingGivesTheBitsOfThePackedForward) {
+  for (const AttentionShape& s : {AttentionShape{4, 2, 32, 0}, AttentionShape{2, 1, 20, 0}}) {
+    Case all(dtype(), 2, {40, 83}, s.heads, s.kv_heads, s.head_dim);
+    all.forward(k());
+    // A cache of each sequence: its keys and values elsewhere, with another stride.
+    const int64_t width = s.kv_heads * s.head_dim, begin = 40;
+    const Tensor keys(83, width, dtype(), 7), values(83, width, dtype(), 7);
+    k().convert(keys, all.k().row_range(begin, begin + 83));
+    k().convert(values, all.v().row_range(begin, begin + 83));
+    for (const auto& [from, count] : std::vector<std::pair<int64_t, int64_t>>{{0, 1}, {0, 83}, {15, 1}, {16, 1}, {31, 7},
+                                                                            {64, 1}, {82, 1}, {60, 23}}) {
+      const Tensor out(count, s.heads * s.head_dim, dtype());
+      const AttentionSegment segment = {0, count, keys.mat().data, values.mat().data, from + count, keys.mat().stride};
+      k().attention(out, all.q().row_range(begin + from, begin + from + count), {&segment, 1}, all.shape, nullptr);
+      for (int64_t r = 0; r < count; ++r) {
+        for (int64_t c = 0; c < out.mat().cols; ++c) {
+          ASSERT_EQ(out.at(r, c), all.out[0].at(begin + from + r, c)) << from << " " << r << " " << c;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, ThreadsDoNotChangeBits) {
+  for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{150}, {20, 45, 61}}) {
+    set_thread_count(1);
+    Case one(dtype(), 3, lengths, 2, 1, 24);
+    one.forward(k());
+    one.backward(k());
+    for (const int threads : {2, 3}) {
+      set_thread_count(threads);
+      Case more(dtype(), 3, lengths, 2, 1, 24);
+      more.forward(k());
+      more.backward(k());
+      EXPECT_EQ(one.out[0].bytes(), more.out[0].bytes());
+      EXPECT_EQ(one.lse, more.lse);
+      EXPECT_EQ(one.dqkv[0].bytes(), more.dqkv[0].bytes());
+    }
+  }
+}
+
+// Scores far apart must neither overflow nor leave NaN.
+TEST_P(AttentionTest, LargeScores) {
+  Case a(dtype(), 4, {50}, 1, 1, 16);
+  for (int64_t r = 0; r < 50; ++r) {
+    for (int64_t c = 0; c < 48; ++c) reference::put(a.qkv[0], r, c, 60 * a.qkv[0].at(r, c));
+  }
+  a.forward(k());
+  a.backward(k());
+  for (int64_t r = 0; r < 50; ++r) {
+    for (int64_t c = 0; c < 16; ++c) ASSERT_TRUE(std::isfinite(a.out[0].at(r, c)));
+    for (int64_t c = 0; c < 48; ++c) ASSERT_TRUE(std::isfinite(a.dqkv[0].at(r, c)));
+  }
+}
+
+// Central differences, in float64, of attention written out once more.
+TEST(AttentionReference, Gradients) {
+  Case c(DType::kF32, 5, {4, 3}, 2, 1, 4);
+  c.forward(reference::kTable);
+  c.backward(reference::kTable);
+  const int64_t d = 4, heads = 2;
+  const auto loss = [&](int64_t row, int64_t col, double by) {
+    const auto at = [&](int64_t r, int64_t i) { return c.qkv[0].at(r, i) + (r == row && i == col ? by : 0); };
+    double sum = 0;
+    int64_t begin = 0;
+    for (const int64_t n : c.lengths) {
+      for (int64_t i = begin; i < begin + n; ++i) {
+        for (int64_t h = 0; h < heads; ++h) {
+          double total = 0, weighted = 0;
+          for (int64_t j = begin; j <= i; ++j) {
+            double dot = 0, value = 0;
+            for (int64_t e = 0; e < d; ++e) {
+              dot += at(i, h * d + e) * at(j, heads * d + e);
+              value += c.dout[0].at(i, h * d + e) * at(j, (heads + 1) * d + e);
+            }
+            total += std::exp(dot * c.shape.scale);
+            weighted += std::exp(dot * c.shape.scale) * value;
+          }
+          sum += weighted / total;
+        }
+      }
+      begin += n;
+    }
+    return sum;
+  };
+  for (int64_t r = 0; r < c.rows; ++r) {
+    for (int64_t i = 0; i < (heads + 2) * d; ++i) {
+      EXPECT_NEAR(c.dqkv[0].at(r, i), (loss(r, i, 1e-4) - loss(r, i, -1e-4)) / 2e-4, 3e-6) << r << " " << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace loquat

@@ -1,0 +1,113 @@
+// Drivers of the products.
+#include <algorithm>
+
+#include "base/threads.h"
+#include "kernels/cpu/drivers.h"
+
+namespace loquat::cpu {
+namespace {
+
+constexpr int64_t kRowsPerPart = 128;            // with a few hundred columns they stay in the second-level cache
+constexpr int64_t kGroupBytes = 512 << 10;       // of packed panels that one part walks through
+constexpr int64_t kSmallProduct = 1 << 17;       // multiplications that are not worth waking a thread for
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// y [T, n] = (+=) x [T, k] times panels of [n, k]: a grid of row blocks by groups of panels.
+void product(const Inner& inner, Mat y, Mat x, const void* packed, int64_t n, int64_t k, bool add) {
+  CHECK(y.rows == x.rows && y.cols == n && x.cols == k, "y [{}, {}] = x [{}, {}] times W [{}, {}]", y.rows, y.cols, x.rows,
+        x.cols, n, k);
+  CHECK(packed != nullptr, "W [{}, {}] is not packed for this product", n, k);
+  const int64_t rows = x.rows, panels = ceil_div(n, inner.products->panel);
+  if (rows == 0 || n == 0) return;
+  if (rows * n * k < kSmallProduct || thread_count() == 1) {
+    for (int64_t begin = 0; begin < rows; begin += kRowsPerPart) {
+      inner.products->product(view(y, begin), view(x, begin), std::min(kRowsPerPart, rows - begin), packed, n, k, 0,
+                              panels, add);
+    }
+    return;
+  }
+  const int64_t row_parts = ceil_div(rows, kRowsPerPart);
+  const int64_t panel_bytes = inner.products->panel_bytes(k, x.dtype == DType::kBF16);
+  const int64_t wanted = thread_count() * (row_parts == 1 ? 1 : 3);
+  int64_t group = std::clamp<int64_t>(kGroupBytes / panel_bytes, 1, panels);
+  group = ceil_div(panels, ceil_div(panels, group));
+  if (row_parts * ceil_div(panels, group) < wanted) {
+    group = std::max<int64_t>(1, panels / std::min(panels, ceil_div(wanted, row_parts)));
+  }
+  parallel_for(row_parts * ceil_div(panels, group), [&](int64_t part) {
+    const int64_t row = part % row_parts * kRowsPerPart, first = part / row_parts * group;
+    inner.products->product(view(y, row), view(x, row), std::min(kRowsPerPart, rows - row), packed, n, k, first,
+                            std::min(first + group, panels), add);
+  });
+}
+
+int64_t operand_bytes(const Inner& inner, int64_t n, int64_t k, DType dtype) {
+  return ceil_div(n, inner.products->panel) * ceil_div(inner.products->panel_bytes(k, dtype == DType::kBF16), 64) * 64;
+}
+
+void pack_operand(const Inner& inner, const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k,
+                  bool bf16, void* out) {
+  const int64_t grain = std::max<int64_t>(1, 32768 / (k * inner.products->panel + 1));
+  parallel_blocks(ceil_div(n, inner.products->panel), grain, [&](int64_t begin, int64_t end) {
+    inner.products->pack(w, row_stride, col_stride, n, k, bf16, out, begin, end);
+  });
+}
+
+}  // namespace
+
+int64_t packed_bytes(const Inner& inner, int64_t n, int64_t k, DType dtype) {
+  return std::max(operand_bytes(inner, n, k, dtype), operand_bytes(inner, k, n, dtype));
+}
+
+void pack(const Inner& inner, const float* w, int64_t n, int64_t k, DType dtype, void* forward, void* backward) {
+  pack_operand(inner, w, k, 1, n, k, dtype == DType::kBF16, forward);
+  if (backward) pack_operand(inner, w, 1, k, k, n, dtype == DType::kBF16, backward);
+}
+
+void linear(const Inner& inner, Mat y, Mat x, const PackedWeight& w, bool add) {
+  CHECK(x.dtype == w.dtype, "x and W [{}, {}] have different types", w.n, w.k);
+  product(inner, y, x, w.forward, w.n, w.k, add);
+}
+
+void linear_backward_input(const Inner& inner, Mat dx, Mat dy, const PackedWeight& w, bool add) {
+  CHECK(dy.dtype == w.dtype, "dy and W [{}, {}] have different types", w.n, w.k);
+  product(inner, dx, dy, w.backward, w.k, w.n, add);
+}
+
+// Cut along the larger side of dw, so that little is rearranged twice; never along the tokens.
+void linear_backward_weight(const Inner& inner, float* dw, Mat dy, Mat x) {
+  CHECK(dy.rows == x.rows && dy.dtype == x.dtype, "dy has {} rows, x {}, or their types differ", dy.rows, x.rows);
+  const int64_t n = dy.cols, k = x.cols, tokens = x.rows;
+  const int64_t threads = tokens * n * k < kSmallProduct ? 1 : thread_count();
+  const bool by_rows = n >= k;
+  const int64_t larger = std::max(n, k);
+  const int64_t width = ceil_div(ceil_div(larger, threads), 64) * 64;
+  const int64_t chunk = std::min<int64_t>(width, 512);
+  parallel_blocks(larger, chunk, [&](int64_t begin, int64_t end) {
+    if (by_rows) {
+      inner.products->weight_gradient(dw + begin * k, k, view(dy, 0, begin), view(x), tokens, end - begin, k);
+    } else {
+      inner.products->weight_gradient(dw + begin, k, view(dy), view(x, 0, begin), tokens, n, end - begin);
+    }
+  });
+}
+
+void matmul(const Inner& inner, float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k,
+            bool transpose_a, bool transpose_b) {
+  if (m == 0 || n == 0) return;
+  void* packed = scratch(kDriverPacked, static_cast<size_t>(operand_bytes(inner, n, k, DType::kF32)));
+  pack_operand(inner, b, transpose_b ? k : 1, transpose_b ? 1 : n, n, k, false, packed);
+  if (transpose_a) {
+    float* turned = static_cast<float*>(scratch(kDriverRows, sizeof(float) * static_cast<size_t>(m * k)));
+    parallel_blocks(m, 32, [&](int64_t begin, int64_t end) {
+      for (int64_t s = 0; s < k; ++s) {
+        for (int64_t i = begin; i < end; ++i) turned[i * k + s] = a[s * m + i];
+      }
+    });
+    a = turned;
+  }
+  product(inner, mat(c, m, n), mat(const_cast<float*>(a), m, k), packed, n, k, false);
+}
+
+}  // namespace loquat::cpu

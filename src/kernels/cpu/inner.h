@@ -1,0 +1,116 @@
+// What one instruction set brings: the inner loops, single-threaded, over raw pointers. The drivers (drivers.h) cut the work
+// into parts and own everything else. This header and all that the *_avx2, *_avx512 and *_amx files include is free of inline
+// standard templates: the linker keeps one copy of an inline function, and an old processor must not be handed theirs.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace loquat::cpu {
+
+// A Mat without its methods: `stride` in elements.
+struct View {
+  void* data;
+  int64_t stride;
+  bool bf16;
+};
+
+// Thread-local memory, 64-byte aligned, that grows and is kept. A slot's contents last until the same thread asks for the
+// same slot again.
+enum ScratchSlot {
+  kDriverPacked,    // drivers: a packed operand
+  kDriverRows,      // drivers: rows of an operand or of a result
+  kDriverLogits,    // drivers: a block of logits
+  kDriverPartials,  // drivers: partial sums
+  kInnerA,          // products: the left operand, rearranged
+  kInnerB,          // products: the right operand, rearranged
+  kInnerAttention,
+  kScratchSlots
+};
+void* scratch(ScratchSlot slot, size_t bytes);
+
+// Products. A weight is packed in panels of `panel` output columns, each with all of k.
+struct Products {
+  int64_t panel;
+  int64_t (*panel_bytes)(int64_t k, bool bf16);
+  // Panels [begin, end) of W [n, k], element (i, j) at w[i * row_stride + j * col_stride], into `packed` (its panel 0).
+  void (*pack)(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, bool bf16, void* packed,
+               int64_t begin, int64_t end);
+  // Columns of panels [begin, end) of y [rows, n] = (+=, with add) x [rows, k] Wᵀ. x has the type that W was packed in.
+  // An element's sum runs over k in ascending order, the same way for every number of rows and range of panels.
+  void (*product)(View y, View x, int64_t rows, const void* packed, int64_t n, int64_t k, int64_t begin, int64_t end,
+                  bool add);
+  // dw [n, k] (rows `dw_stride` apart) += dyᵀ x over `tokens` rows, in ascending order of tokens.
+  void (*weight_gradient)(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k);
+};
+
+// One key-value head of one segment, and the query heads that read it; every View starts at the first row and column.
+struct AttentionTask {
+  View out, q;     // `group` heads side by side
+  View k, v;       // rows from key 0
+  int64_t rows;    // queries
+  int64_t first;   // the first query's position: it attends to keys 0 ... first
+  int64_t group;
+  int64_t head_dim;
+  float scale;
+  float* lse;      // may be null; query r, head h at lse[r * lse_stride + h]
+  int64_t lse_stride;
+};
+
+struct AttentionBackwardTask {
+  View dq, dk, dv, dout, out, q, k, v;
+  int64_t rows, group, head_dim;
+  float scale;
+  const float* lse;
+  int64_t lse_stride;
+};
+
+// A running logsumexp over chunks of the vocabulary.
+struct LogSum {
+  float top;       // the greatest z so far
+  float sum;       // Σ exp(z - top)
+  float weighted;  // Σ exp(z - top) (z - top)
+};
+// A row's logits are always taken in chunks of this many, so that every caller sums in the same order.
+constexpr int64_t kVocabChunk = 1024;  // a multiple of every panel
+
+struct AdamWScalars {
+  float lr, beta1, beta2, eps, weight_decay, bias_correction1, bias_correction2, grad_scale;
+};
+
+struct Rows {
+  void (*rms_norm)(View y, View x, int64_t rows, int64_t cols, const float* weight, float eps, float* rstd);
+  // dweight += this call's rows.
+  void (*rms_norm_backward)(View dx, float* dweight, View dy, View x, int64_t rows, int64_t cols, const float* weight,
+                            const float* rstd);
+  void (*rope)(View x, int64_t rows, int64_t cols, int64_t head_dim, const int32_t* positions, const float* cos_sin,
+               bool inverse);
+  void (*swiglu)(View y, View gate_up, int64_t rows, int64_t cols);
+  void (*swiglu_backward)(View dgate_up, View dy, View gate_up, int64_t rows, int64_t cols);
+  void (*attention)(const AttentionTask& task);
+  void (*attention_backward)(const AttentionBackwardTask& task);
+  // `first` is the index of the first element in the whole tensor, for the mask.
+  void (*dropout_add)(View y, View x, int64_t rows, int64_t cols, float p, uint64_t seed, uint64_t first);
+  void (*dropout_backward)(View dx, View dy, int64_t rows, int64_t cols, float p, uint64_t seed, uint64_t first);
+  // Adds one chunk of logits (z = logit * inv_temperature).
+  void (*log_sum)(LogSum* state, const float* logits, int64_t n, float inv_temperature, bool weighted);
+  // In place, logits to their gradient, save for the target's one-hot term:
+  // -p (dlogprob + dentropy (log p + entropy)) * inv_temperature.
+  void (*vocab_gradient)(float* logits, int64_t n, float inv_temperature, float lse, float dlogprob, float dentropy,
+                         float entropy);
+  void (*adamw)(float* w, const float* g, float* m, float* v, int64_t n, const AdamWScalars& step);
+  double (*sum_of_squares)(const float* x, int64_t n);
+  void (*axpby)(float* y, const float* x, int64_t n, float a, float b);
+  void (*convert)(View y, View x, int64_t rows, int64_t cols);
+};
+
+struct Inner {
+  const Products* products;
+  const Rows* rows;
+};
+
+// Defined where the build targets x86-64.
+extern const Products kProductsAvx2, kProductsAvx512, kProductsAmx;
+extern const Rows kRowsAvx2, kRowsAvx512;
+
+}  // namespace loquat::cpu

@@ -1,0 +1,28 @@
+// The inner loops for AVX2: the shared ones over this width's Vec.
+#include <immintrin.h>
+
+#include "kernels/cpu/inner.h"
+
+namespace loquat::cpu {
+namespace avx2 {
+
+#include "kernels/cpu/vec_avx2.h"
+// The shared loops, in the order in which they use one another.
+#include "kernels/cpu/simd_math.h"
+#include "kernels/cpu/simd_product.h"
+#include "kernels/cpu/simd_attention.h"
+#include "kernels/cpu/simd_rows.h"
+
+}  // namespace avx2
+
+extern const Products kProductsAvx2 = {avx2::kPanel, avx2::fma_panel_bytes, avx2::fma_pack, avx2::fma_product,
+                                        avx2::fma_weight_gradient};
+
+extern const Rows kRowsAvx2 = {
+    avx2::rms_norm,       avx2::rms_norm_backward, avx2::rope,     avx2::swiglu,
+    avx2::swiglu_backward, avx2::attention,        avx2::attention_backward, avx2::dropout_add,
+    avx2::dropout_backward, avx2::log_sum,         avx2::vocab_gradient,     avx2::adamw,
+    avx2::sum_of_squares, avx2::axpby,             avx2::convert,
+};
+
+}  // namespace loquat::cpu

@@ -1,0 +1,31 @@
+// The inner loops for AVX512: the shared ones over this width's Vec.
+// GCC 12 warns of its own intrinsics.
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+
+#include "kernels/cpu/inner.h"
+
+namespace loquat::cpu {
+namespace avx512 {
+
+#include "kernels/cpu/vec_avx512.h"
+// The shared loops, in the order in which they use one another.
+#include "kernels/cpu/simd_math.h"
+#include "kernels/cpu/simd_product.h"
+#include "kernels/cpu/simd_attention.h"
+#include "kernels/cpu/simd_rows.h"
+
+}  // namespace avx512
+
+extern const Products kProductsAvx512 = {avx512::kPanel, avx512::fma_panel_bytes, avx512::fma_pack, avx512::fma_product,
+                                        avx512::fma_weight_gradient};
+
+extern const Rows kRowsAvx512 = {
+    avx512::rms_norm,       avx512::rms_norm_backward, avx512::rope,     avx512::swiglu,
+    avx512::swiglu_backward, avx512::attention,        avx512::attention_backward, avx512::dropout_add,
+    avx512::dropout_backward, avx512::log_sum,         avx512::vocab_gradient,     avx512::adamw,
+    avx512::sum_of_squares, avx512::axpby,             avx512::convert,
+};
+
+}  // namespace loquat::cpu
