@@ -1,0 +1,149 @@
+#include "data/encode.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/threads.h"
+
+namespace loquat {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class EncodeTest : public testing::Test {
+ protected:
+  static Tokenizer make() {
+    const std::vector<std::string> texts{"x"};
+    return *Tokenizer::train(texts, {.vocab_size = 262, .special_tokens = loquat_special_tokens()});  // bytes alone
+  }
+  std::string text(const std::vector<int32_t>& tokens) const { return tokenizer_.decode(tokens); }
+  std::string targets(const TokenSequence& s) const {
+    std::vector<int32_t> ids;
+    for (size_t i = 0; i < s.tokens.size(); ++i) {
+      if (s.is_target[i]) ids.push_back(s.tokens[i]);
+    }
+    return tokenizer_.decode(ids);
+  }
+  const Tokenizer tokenizer_ = make();
+  const ChatTemplate chat_ = *ChatTemplate::make(tokenizer_);
+  // Every turn takes its letters and two control tokens: 6, 4, 5, 4, 5.
+  const Demonstration item_{
+      "ex-1", {{"system", "SSSS"}, {"user", "u1"}, {"assistant", "aa1"}, {"user", "u2"}, {"assistant", "aa2"}}};
+};
+
+TEST_F(EncodeTest, TheMaskIsTheRepliesAndTheirEnds) {
+  const auto got = encode_demonstration(chat_, item_, 24);
+  ASSERT_TRUE(got.ok()) << got.error();
+  EXPECT_EQ(text(got->tokens),
+            "<|system|>SSSS<|end|><|user|>u1<|end|><|assistant|>aa1<|end|><|user|>u2<|end|><|assistant|>aa2<|end|>");
+  EXPECT_EQ(targets(*got), "aa1<|end|>aa2<|end|>");
+  EXPECT_EQ(got->is_target[0], 0);
+  EXPECT_EQ(got->tokens.size(), got->is_target.size());
+}
+
+TEST_F(EncodeTest, CutsWholeTurnsFromTheLeft) {
+  const auto at = [&](int64_t context) {
+    const auto got = encode_demonstration(chat_, item_, context);
+    EXPECT_TRUE(got.ok()) << got.error();
+    EXPECT_LE(static_cast<int64_t>(got->tokens.size()), context);
+    return text(got->tokens);
+  };
+  const std::string last = "<|user|>u2<|end|><|assistant|>aa2<|end|>";
+  EXPECT_EQ(at(23), "<|system|>SSSS<|end|>" + last);  // u1 and its reply go together
+  EXPECT_EQ(at(15), "<|system|>SSSS<|end|>" + last);
+  EXPECT_EQ(at(14), last);
+  EXPECT_EQ(at(9), last);
+  EXPECT_EQ(at(8), "<|user|>u2<|end|><|assistant|>aa2");  // then the reply, from the right
+  EXPECT_EQ(at(6), "<|user|>u2<|end|><|assistant|>a");
+}
+
+TEST_F(EncodeTest, AnEmptyMaskIsAnErrorThatNamesTheExample) {
+  for (const int64_t context : {5, 4, 1, 0}) {
+    const auto got = encode_demonstration(chat_, item_, context);
+    ASSERT_FALSE(got.ok()) << context;
+    EXPECT_THAT(got.error(),
+                AllOf(HasSubstr("example ex-1"), HasSubstr("no token to learn"), HasSubstr("takes 9 tokens")));
+  }
+  const auto got = encode_demonstration(chat_, {"ex-2", {{"user", "only a question"}}}, 100);
+  ASSERT_FALSE(got.ok());
+  EXPECT_THAT(got.error(), AllOf(HasSubstr("ex-2"), HasSubstr("no assistant's turn")));
+  EXPECT_FALSE(encode_demonstration(chat_, {"ex-3", {}}, 100).ok());
+}
+
+TEST_F(EncodeTest, AllAtOnceAsOneByOneAndTheFirstErrorIsTold) {
+  std::vector<Demonstration> items(300, item_);
+  const auto all = encode_demonstrations(chat_, items, 15);
+  ASSERT_TRUE(all.ok()) << all.error();
+  ASSERT_EQ(all->size(), 300u);
+  EXPECT_EQ((*all)[299].tokens, encode_demonstration(chat_, item_, 15)->tokens);
+  items[200] = {"later", {{"user", "u"}}};
+  items[70] = {"earlier", {{"user", "u"}}};
+  const auto bad = encode_demonstrations(chat_, items, 15);
+  ASSERT_FALSE(bad.ok());
+  EXPECT_THAT(bad.error(), HasSubstr("earlier"));
+}
+
+TEST_F(EncodeTest, APromptKeepsItsLastTurn) {
+  const Messages prompt{{"system", "S"}, {"user", "u1"}, {"assistant", "a1"}, {"user", "u2"}};
+  const auto at = [&](int64_t limit) { return text(*encode_prompt(chat_, prompt, limit, "p")); };
+  EXPECT_EQ(at(100), "<|system|>S<|end|><|user|>u1<|end|><|assistant|>a1<|end|><|user|>u2<|end|><|assistant|>");
+  EXPECT_EQ(*encode_prompt(chat_, prompt, 100, "p"), chat_.prompt(prompt));
+  EXPECT_EQ(at(15), "<|system|>S<|end|><|user|>u2<|end|><|assistant|>");
+  EXPECT_EQ(at(7), "<|user|>u2<|end|><|assistant|>");
+  EXPECT_EQ(at(5), "<|user|>u2<|end|><|assistant|>");
+  const auto bad = encode_prompt(chat_, prompt, 4, "p-9");
+  ASSERT_FALSE(bad.ok());
+  EXPECT_THAT(bad.error(), AllOf(HasSubstr("prompt p-9"), HasSubstr("takes 5 tokens, expected at most 4")));
+}
+
+TEST_F(EncodeTest, ResponsesShareTheirPrompt) {
+  const Ranking item{"r", {{"user", "u1"}, {"assistant", "a1"}, {"user", "u2"}}, {{"good", 0}, {"x", 1}, {"y", 1}}};
+  const auto whole = encode_ranking(chat_, item, 100);
+  ASSERT_TRUE(whole.ok()) << whole.error();
+  EXPECT_THAT(whole->rank, ElementsAre(0, 1, 1));
+  EXPECT_EQ(text(whole->responses[1].tokens),
+            "<|user|>u1<|end|><|assistant|>a1<|end|><|user|>u2<|end|><|assistant|>x<|end|>");
+  EXPECT_EQ(targets(whole->responses[0]), "good<|end|>");
+  const auto cut = encode_ranking(chat_, item, 17);  // 12 + 1 and 5 would be one too many
+  ASSERT_TRUE(cut.ok()) << cut.error();
+  EXPECT_EQ(text(cut->responses[0].tokens), "<|user|>u2<|end|><|assistant|>good<|end|>");
+  EXPECT_EQ(text(cut->responses[1].tokens), "<|user|>u2<|end|><|assistant|>x<|end|>");
+  const auto tight = encode_ranking(chat_, item, 7);
+  ASSERT_TRUE(tight.ok()) << tight.error();
+  EXPECT_EQ(text(tight->responses[0].tokens), "<|user|>u2<|end|><|assistant|>go");
+  EXPECT_EQ(text(tight->responses[1].tokens), "<|user|>u2<|end|><|assistant|>x<|end|>");
+  const auto bad = encode_ranking(chat_, item, 5);
+  ASSERT_FALSE(bad.ok());
+  EXPECT_THAT(bad.error(), HasSubstr("example r"));
+  EXPECT_EQ(encode_rankings(chat_, std::vector<Ranking>(10, item), 100)->size(), 10u);
+}
+
+TEST(Pack, InOrder) {
+  const std::vector<int64_t> lengths{4, 4, 3, 9, 1, 1, 12, 2};
+  EXPECT_THAT(pack_in_order(lengths, 10), ElementsAre(ElementsAre(0, 1), ElementsAre(2), ElementsAre(3, 4),
+                                                      ElementsAre(5), ElementsAre(6), ElementsAre(7)));
+  EXPECT_TRUE(pack_in_order({}, 10).empty());
+}
+
+TEST(Pack, TightlyHoldsAllOnceWithinTheBudget) {
+  const std::vector<int64_t> lengths{4, 4, 3, 9, 1, 1, 12, 2, 6, 6};
+  const auto batches = pack_tightly(lengths, 10);
+  std::vector<int64_t> seen;
+  for (const auto& batch : batches) {
+    int64_t used = 0;
+    for (const int64_t i : batch) used += lengths[i];
+    EXPECT_TRUE(used <= 10 || batch.size() == 1);
+    seen.insert(seen.end(), batch.begin(), batch.end());
+  }
+  std::sort(seen.begin(), seen.end());
+  EXPECT_EQ(seen, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+  EXPECT_EQ(batches.size(), 5u);  // 12 alone; 9+1; 6+4; 6+4; 3+2+1
+  EXPECT_EQ(batches, pack_tightly(lengths, 10));
+}
+
+}  // namespace
+}  // namespace loquat
