@@ -16,8 +16,8 @@ constexpr int64_t kLanes = 16;
 
 // exp for x <= 0, relative error below 3e-7: 2^n by its exponent bits, the rest by a polynomial. Only adds and
 // multiplies of floats, so that every instruction set gives the same bits.
-inline float exp_negative(float x) {
-  x = x > -87.0f ? x : -87.0f;                                    // NaN too: it must not reach the cast
+inline float exp_negative(float exponent) {
+  const float x = exponent > -87.0f ? exponent : -87.0f;          // NaN too: it must not reach the cast
   const float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;  // rounded to an integer
   const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
   float p = 1.9875691500e-4f;
