@@ -187,6 +187,8 @@ TEST_F(DatasetTest, NamesTheFileTheLineAndWhatIsWrong) {
   EXPECT_THAT(error(R"({"instruction": "x", "output": []})"), says("output: found []"));
   EXPECT_THAT(error(R"({"instruction": "x", "input": 1, "output": "y"})"), says("input: found 1"));
   EXPECT_THAT(error(R"({"id": 1.5, "prompt": "p", "completion": "c"})"), says("id: found 1.5"));
+  EXPECT_THAT(error("{\"messages\": " + std::string(1'000'000, '[')), says("nested too deep"));
+  EXPECT_EQ(error(R"({"prompt": "[[[{{{\"[[[", "completion": "]"})"), "no error");
   EXPECT_EQ(error(""), "no error");
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
 #include "store/files.h"
 
 namespace loquat {
@@ -29,6 +30,7 @@ Result<json> parse_object(std::string_view line) {
     return Err("not UTF-8: found byte 0x{:02X} at column {}, expected UTF-8 text",
                static_cast<unsigned char>(line[bad]), bad + 1);
   }
+  if (json_nests_deeper(line)) return Err("nested too deep, expected at most {} levels", kMaxJsonDepth);
   try {
     json value = json::parse(line);
     if (!value.is_object()) return wrong("the line", value, "a JSON object");

@@ -169,7 +169,7 @@ std::vector<std::string> loquat_special_tokens() {
 Result<Tokenizer> Tokenizer::train(std::span<const std::string> texts, const TokenizerTraining& options) {
   TRY_STATUS(check_special_tokens(options.special_tokens));
   const auto specials = static_cast<int64_t>(options.special_tokens.size());
-  constexpr int64_t kMaxVocabulary = 1 << 24;
+  constexpr int64_t kMaxVocabulary = 1 << 22;
   if (options.vocab_size < specials + 256 || options.vocab_size > kMaxVocabulary) {
     return Err("vocab_size: found {}, expected {} (256 bytes and {} special tokens) to {}", options.vocab_size,
                specials + 256, specials, kMaxVocabulary);

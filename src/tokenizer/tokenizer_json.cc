@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/json_depth.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_impl.h"
@@ -22,7 +23,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMaxId = 1 << 24;
+constexpr int64_t kMaxId = 1 << 22;  // a file must not ask for more memory than a vocabulary may take
 constexpr std::string_view kFileName = "tokenizer.json", kConfigName = "tokenizer_config.json";
 
 // ---- Files. This folder stands on base alone, so it has its own few lines for what store/files.h does for the others.
@@ -401,6 +402,7 @@ Result<Tokenizer> Tokenizer::load(const std::string& folder_or_file) {
   const bool is_folder = fs::is_directory(given, ignored);
   const fs::path file = is_folder ? given / kFileName : given;
   TRY(const std::string bytes, read_whole(file));
+  if (json_nests_deeper(bytes)) return Err("{}: nested too deep, expected at most {}", file.string(), kMaxJsonDepth);
   json root;
   try {
     root = json::parse(bytes);
@@ -412,7 +414,8 @@ Result<Tokenizer> Tokenizer::load(const std::string& folder_or_file) {
   const fs::path config = file.parent_path() / kConfigName;
   if (fs::exists(config, ignored)) {
     TRY(impl->config_json, read_whole(config));
-    if (!json::accept(impl->config_json)) return Err("{}: not JSON, expected an object", config.string());
+    if (json_nests_deeper(impl->config_json) || !json::accept(impl->config_json))
+      return Err("{}: not JSON, expected an object", config.string());
   }
   impl->finish();
   return Impl::wrap(std::move(impl));

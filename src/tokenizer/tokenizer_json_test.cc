@@ -206,6 +206,9 @@ TEST_F(TokenizerJson, MissingAndBrokenFiles) {
   const auto broken = Tokenizer::load(write("broken.json", "{\"a\": "));
   ASSERT_FALSE(broken.ok());
   EXPECT_THAT(broken.error(), AllOf(HasSubstr("broken.json: not JSON"), HasSubstr("line 1")));
+  const auto deep = Tokenizer::load(write("deep.json", "{\"normalizer\": " + std::string(1'000'000, '[')));
+  ASSERT_FALSE(deep.ok());
+  EXPECT_THAT(deep.error(), HasSubstr("deep.json: nested too deep"));
   write("file", "");
   EXPECT_FALSE(small_tokenizer().save(path("file/below")).ok());
 }
