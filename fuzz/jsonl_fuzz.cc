@@ -13,7 +13,10 @@ using namespace loquat;  // NOLINT
 
 void demonstration(std::string_view line) {
   const auto item = demonstration_from_json(line);
-  if (!item.ok()) return CHECK(!item.error().empty());
+  if (!item.ok()) {
+    CHECK(!item.error().empty());
+    return;
+  }
   CHECK(!item->messages.empty() && item->messages.back().role == "assistant");
   const auto again = demonstration_from_json(to_json(*item));
   CHECK(again.ok() && again->id == item->id && again->messages == item->messages);
@@ -21,7 +24,10 @@ void demonstration(std::string_view line) {
 
 void ranking(std::string_view line) {
   const auto item = ranking_from_json(line);
-  if (!item.ok()) return CHECK(!item.error().empty());
+  if (!item.ok()) {
+    CHECK(!item.error().empty());
+    return;
+  }
   if (!*item) return;
   CHECK((*item)->responses.size() >= 2 && (*item)->prompt.back().role == "user");
   const auto again = ranking_from_json(to_json(**item));
