@@ -146,7 +146,7 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
       const Piece& p = pieces[i];
       const AttentionSegment& s = segments[p.segment];
       const int64_t row = s.q_begin + p.begin, col = p.kv_head * group * d, offset = p.kv_head * d * bytes_of(q.dtype);
-      inner.rows->attention({.out = view(out, row, col),
+      inner.attention->forward({.out = view(out, row, col),
                              .q = view(q, row, col),
                              .k = {const_cast<char*>(static_cast<const char*>(s.k)) + offset, s.kv_stride, bf16},
                              .v = {const_cast<char*>(static_cast<const char*>(s.v)) + offset, s.kv_stride, bf16},
@@ -172,7 +172,7 @@ void attention_backward(const Inner& inner, Mat dq, Mat dk, Mat dv, Mat dout, Ma
     const AttentionSegment& s = segments[p.segment];
     CHECK(s.q_len == s.kv_len, "attention_backward: a segment of {} queries and {} keys", s.q_len, s.kv_len);
     const int64_t col = p.kv_head * group * d, kv_col = p.kv_head * d;
-    inner.rows->attention_backward({.dq = view(dq, s.q_begin, col),
+    inner.attention->backward({.dq = view(dq, s.q_begin, col),
                                     .dk = view(dk, s.q_begin, kv_col),
                                     .dv = view(dv, s.q_begin, kv_col),
                                     .dout = view(dout, s.q_begin, col),

@@ -87,8 +87,6 @@ struct Rows {
                bool inverse);
   void (*swiglu)(View y, View gate_up, int64_t rows, int64_t cols);
   void (*swiglu_backward)(View dgate_up, View dy, View gate_up, int64_t rows, int64_t cols);
-  void (*attention)(const AttentionTask& task);
-  void (*attention_backward)(const AttentionBackwardTask& task);
   // `first` is the index of the first element in the whole tensor, for the mask.
   void (*dropout_add)(View y, View x, int64_t rows, int64_t cols, float p, uint64_t seed, uint64_t first);
   void (*dropout_backward)(View dx, View dy, int64_t rows, int64_t cols, float p, uint64_t seed, uint64_t first);
@@ -104,13 +102,20 @@ struct Rows {
   void (*convert)(View y, View x, int64_t rows, int64_t cols);
 };
 
+struct Attention {
+  void (*forward)(const AttentionTask& task);
+  void (*backward)(const AttentionBackwardTask& task);
+};
+
 struct Inner {
   const Products* products;
+  const Attention* attention;
   const Rows* rows;
 };
 
 // Defined where the build targets x86-64.
 extern const Products kProductsAvx2, kProductsAvx512, kProductsAmx;
+extern const Attention kAttentionAvx2, kAttentionAvx512, kAttentionAmx;
 extern const Rows kRowsAvx2, kRowsAvx512;
 
 }  // namespace loquat::cpu

@@ -18,11 +18,12 @@ namespace avx2 {
 extern const Products kProductsAvx2 = {avx2::kPanel, avx2::fma_panel_bytes, avx2::fma_pack, avx2::fma_product,
                                         avx2::fma_weight_gradient};
 
+extern const Attention kAttentionAvx2 = {avx2::attention, avx2::attention_backward};
+
 extern const Rows kRowsAvx2 = {
-    avx2::rms_norm,       avx2::rms_norm_backward, avx2::rope,     avx2::swiglu,
-    avx2::swiglu_backward, avx2::attention,        avx2::attention_backward, avx2::dropout_add,
-    avx2::dropout_backward, avx2::log_sum,         avx2::vocab_gradient,     avx2::adamw,
-    avx2::sum_of_squares, avx2::axpby,             avx2::convert,
+    avx2::rms_norm,         avx2::rms_norm_backward, avx2::rope,           avx2::swiglu, avx2::swiglu_backward, avx2::dropout_add,
+    avx2::dropout_backward, avx2::log_sum,           avx2::vocab_gradient, avx2::adamw,  avx2::sum_of_squares,  avx2::axpby,
+    avx2::convert,
 };
 
 }  // namespace loquat::cpu

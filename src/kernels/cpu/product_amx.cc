@@ -11,39 +11,10 @@ namespace loquat::cpu {
 namespace amx {
 
 #include "kernels/cpu/vec_avx512.h"
-// After the Vec that it is written over.
+// Each is written over those before it.
 #include "kernels/cpu/simd_math.h"
-
-constexpr int64_t kTile = 16;              // rows of a tile; columns too, in 4-byte elements
-constexpr int64_t kDepth = 32;             // of k in a tile
-constexpr int64_t kTileBytes = 1024;
-constexpr int64_t kTileHalves = 512;       // bfloat16 values in a tile
-constexpr int64_t kColumns = 2 * kTile;    // of a panel
-
-struct TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
-// GCC's tile intrinsics do not tell the compiler that they touch memory.
-LOQUAT_INLINE void memory_barrier() { asm volatile("" ::: "memory"); }
-
-// Tiles 0 ... 3 hold the result (0, 1 the first rows), 4 and 5 the left operand's two blocks, 6 and 7 the right one's.
-static void configure(int64_t first, int64_t second) {
-  alignas(64) TileConfig config;
-  const int64_t rows[8] = {first, first, second, second, first, second, kTile, kTile};
-  for (int i = 0; i < 8; ++i) {
-    config.rows[i] = static_cast<uint8_t>(rows[i]);
-    config.row_bytes[i] = rows[i] ? 64 : 0;
-  }
-  memory_barrier();
-  _tile_loadconfig(&config);
-}
-
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+//
+#include "kernels/cpu/amx_tiles.h"
 
 static int64_t panel_bytes(int64_t k, bool bf16) {
   return bf16 ? round_up(k, kDepth) * kColumns * 2 : kProductsAvx512.panel_bytes(k, false);
@@ -90,32 +61,6 @@ static void pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t
         const int64_t depth = k - from < kDepth ? k - from : kDepth;
         pack_tile(w + column * row_stride + from * col_stride, row_stride, col_stride, columns, depth, out);
       }
-    }
-  }
-}
-
-// Tiles 0 ... 3 += a (two row blocks, `a_block` elements apart; `a_step` from one depth to the next) times b's tile pairs.
-// With one row block, tiles 2 and 3 stay.
-LOQUAT_INLINE void multiply(const uint16_t* a, int64_t a_block, int64_t a_stride_bytes, int64_t a_step, const uint16_t* b0,
-                            const uint16_t* b1, int64_t b_step, int64_t depths, bool two) {
-  if (two) {
-    for (int64_t s = 0; s < depths; ++s, a += a_step, b0 += b_step, b1 += b_step) {
-      _tile_loadd(4, a, a_stride_bytes);
-      _tile_loadd(6, b0, 64);
-      _tile_loadd(7, b1, 64);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_loadd(5, a + a_block, a_stride_bytes);
-      _tile_dpbf16ps(1, 4, 7);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-  } else {
-    for (int64_t s = 0; s < depths; ++s, a += a_step, b0 += b_step, b1 += b_step) {
-      _tile_loadd(4, a, a_stride_bytes);
-      _tile_loadd(6, b0, 64);
-      _tile_loadd(7, b1, 64);
-      _tile_dpbf16ps(0, 4, 6);
-      _tile_dpbf16ps(1, 4, 7);
     }
   }
 }
@@ -179,68 +124,6 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
 }
 
 // --- weight gradient ------------------------------------------------------------------------------------------------------
-
-// Pairs of tokens t, t + 1 of columns [0, count) of one row pair, 32 columns at a time: 16 pairs each into low and high.
-LOQUAT_INLINE void pair_rows(const uint16_t* even, const uint16_t* odd, int64_t count, __m512i* low, __m512i* high) {
-  const __mmask32 mask = count >= 32 ? 0xffffffffu : (1u << count) - 1;
-  const __m512i a = _mm512_maskz_loadu_epi16(even ? mask : 0, even);
-  const __m512i b = _mm512_maskz_loadu_epi16(odd ? mask : 0, odd);
-  const __m512i first = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(a));
-  const __m512i second = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(a, 1));
-  const __m512i first_odd = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(b));
-  const __m512i second_odd = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(b, 1));
-  *low = _mm512_or_si512(first, _mm512_slli_epi32(first_odd, 16));
-  *high = _mm512_or_si512(second, _mm512_slli_epi32(second_odd, 16));
-}
-
-// 32 tokens (zeros past `tokens`) of all columns to tiles of 16 columns, `tile_step` apart: [token pair][column], or, turned,
-// [column][token pair].
-template <bool kTurned>
-static void pack_tokens(const uint16_t* x, int64_t stride, int64_t tokens, int64_t columns, uint16_t* out,
-                        int64_t tile_step) {
-  for (int64_t c = 0; c < columns; c += 32, out += 2 * tile_step) {
-    __m512i low[16], high[16];
-    for (int r = 0; r < 16; ++r) {
-      const uint16_t* even = 2 * r < tokens ? x + 2 * r * stride + c : nullptr;
-      const uint16_t* odd = 2 * r + 1 < tokens ? x + (2 * r + 1) * stride + c : nullptr;
-      pair_rows(even, odd, columns - c, &low[r], &high[r]);
-    }
-    if constexpr (kTurned) {
-      transpose_epi32(low);
-      transpose_epi32(high);
-    }
-    for (int r = 0; r < 16; ++r) {
-      _mm512_store_si512(out + r * 32, low[r]);
-      _mm512_store_si512(out + tile_step + r * 32, high[r]);
-    }
-  }
-}
-
-// dw's 32 x 32 block += four tile products over `depths` of 32 tokens; `rows` and `cols` of it exist.
-static void gradient_block(float* dw, int64_t stride, int64_t rows, int64_t cols, const uint16_t* a, const uint16_t* b,
-                           int64_t tile_step, int64_t depths) {
-  alignas(64) float block[kColumns * kColumns];
-  const bool whole = rows == kColumns && cols == kColumns;
-  float* c = whole ? dw : block;
-  const int64_t c_stride = whole ? stride : kColumns;
-  if (!whole) {
-    for (int64_t r = 0; r < kColumns; ++r) {
-      widen_row(block + r * kColumns, dw + r * stride, r < rows ? cols : 0, kColumns, set1(1.0f));
-    }
-  }
-  memory_barrier();
-  _tile_loadd(0, c, c_stride * 4);
-  _tile_loadd(1, c + kTile, c_stride * 4);
-  _tile_loadd(2, c + kTile * c_stride, c_stride * 4);
-  _tile_loadd(3, c + kTile * c_stride + kTile, c_stride * 4);
-  multiply(a, tile_step, 64, kTileHalves, b, b + tile_step, kTileHalves, depths, true);
-  _tile_stored(0, c, c_stride * 4);
-  _tile_stored(1, c + kTile, c_stride * 4);
-  _tile_stored(2, c + kTile * c_stride, c_stride * 4);
-  _tile_stored(3, c + kTile * c_stride + kTile, c_stride * 4);
-  memory_barrier();
-  if (!whole) store_rows(dw, stride, block, kColumns, rows, cols, false);
-}
 
 static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k) {
   if (!x.bf16) return kProductsAvx512.weight_gradient(dw, dw_stride, dy, x, tokens, n, k);
