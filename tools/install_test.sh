@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Tests install.sh with stand-ins for dpkg-query, apt-get, apt-cache, id and sudo: what it asks for and what it says.
+set -euo pipefail
+install=$(cd "$(dirname "$0")" && pwd)/install.sh
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir "$work/bin"
+failures=0
+
+stand_in() { # stand_in NAME BODY
+  printf '#!/bin/bash\n%s\n' "$2" >"$work/bin/$1"
+  chmod +x "$work/bin/$1"
+}
+# The state of the pretended system: files named after the installed packages; what apt-cache offers; network: yes or no.
+fresh_system() {
+  rm -rf "$work/installed" "$work/calls"
+  mkdir "$work/installed"
+  : >"$work/calls"
+  local package
+  for package in g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev \
+    libpcre2-dev zlib1g-dev libzstd-dev libgtest-dev libgmock-dev libboost1.81-dev; do
+    touch "$work/installed/$package"
+  done
+  printf 'libboost1.74-dev - x\nlibboost1.83-dev - x\n' >"$work/offered"
+  echo yes >"$work/network"
+  echo 0 >"$work/uid"
+}
+stand_in dpkg-query 'name=${@: -1}
+if [[ $name == *\** ]]; then for f in '"$work"'/installed/libboost*; do [ -e "$f" ] && echo "${f##*/} installed"; done; exit 0; fi
+[ -e "'"$work"'/installed/$name" ] && printf installed || exit 1'
+stand_in apt-get 'echo "apt-get $*" >>'"$work"'/calls
+[ "$(cat '"$work"'/network)" = yes ]'
+stand_in apt-cache 'cat '"$work"'/offered'
+stand_in id 'cat '"$work"'/uid'
+stand_in pkg-config 'exit 0'
+
+expect() { # expect STATUS SAID CALLS WHAT
+  local status=0 said calls
+  said=$(PATH="$work/bin:/usr/bin:/bin" "$install" 2>&1) || status=$?
+  calls=$(cat "$work/calls")
+  if [ "$status" -ne "$1" ] || [[ $said != *"$2"* ]] || [[ $calls != *"$3"* ]] || { [ -z "$3" ] && [ -n "$calls" ]; }; then
+    printf 'FAILED: %s: status %s (expected %s)\nsaid: %s\ncalls: %s\n' "$4" "$status" "$1" "$said" "$calls"
+    failures=$((failures + 1))
+  fi
+}
+
+fresh_system
+expect 0 '' '' 'nothing is missing: apt-get is not called'
+
+fresh_system
+rm "$work/installed/libfmt-dev"
+expect 0 'To be installed with apt-get: libfmt-dev' '--no-install-recommends libfmt-dev' 'one package is missing'
+
+fresh_system
+mv "$work/installed/libboost1.81-dev" "$work/installed/libboost1.74-dev"
+expect 0 'libboost1.81-dev (or newer)' 'libboost1.83-dev' 'Boost is too old, a newer one is offered'
+
+fresh_system
+mv "$work/installed/libboost1.81-dev" "$work/installed/libboost1.90-dev"
+expect 0 '' '' 'a newer Boost is good'
+
+fresh_system
+rm "$work/installed/libboost1.81-dev"
+echo 'libboost1.74-dev - x' >"$work/offered"
+expect 1 'no Boost 1.81 or newer' 'update' 'no Boost to be had'
+
+fresh_system
+rm "$work/installed/cmake"
+echo no >"$work/network"
+expect 1 'no network?). Missing: cmake' 'install' 'no network'
+
+fresh_system
+rm "$work/installed/cmake" "$work/installed/libboost1.81-dev"
+: >"$work/offered"
+echo no >"$work/network"
+expect 1 'Missing: cmake libboost1.81-dev (or newer)' 'update' 'no network and no package lists'
+
+fresh_system
+rm "$work/installed/cmake"
+echo 1000 >"$work/uid"
+stand_in sudo 'echo "sudo $1" >>'"$work"'/calls; "$@"'
+expect 0 'cmake' 'sudo env' 'not root: sudo is used'
+if [ "$failures" -ne 0 ]; then exit 1; fi
+echo "install: all as expected"
