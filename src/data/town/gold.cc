@@ -106,6 +106,7 @@ struct GoldScorer::Impl {
       by_subject[f.subject].push_back(&f);
       by_id[f.id] = &f;
       if (cues.find(f.attribute) == cues.end()) cues[f.attribute] = cues_of(f.attribute);
+      attribute_kinds[f.attribute] |= kind_bit(f.kind);
       values[&f] = reader.read_value(f.value, f.kind);
     }
     for (const auto& e : world.entities) {
@@ -113,6 +114,7 @@ struct GoldScorer::Impl {
       for (const auto& word : read_text(e.name).words)
         if (word.text != "the" && word.text != "of") words.insert(stem(word.text));
       entity_words[e.id] = words;
+      entity_kind[e.id] = e.kind;
     }
     for (const auto& m : reader.read_value(world.name, ValueKind::kPlace)) town_key = m.key;
   }
@@ -122,8 +124,10 @@ struct GoldScorer::Impl {
   std::map<int32_t, std::vector<const Fact*>> by_subject;
   std::map<int32_t, const Fact*> by_id;
   std::map<std::string, std::set<std::string>> cues;
+  std::map<std::string, KindSet> attribute_kinds;
   std::map<const Fact*, std::vector<Mention>> values;
   std::map<int32_t, std::set<std::string>> entity_words;
+  std::map<int32_t, std::string> entity_kind;
   std::string town_key;
 };
 
@@ -149,7 +153,10 @@ class Scoring {
     everything_ = read_text(history_ + task.passage);
     passage_ = read_text(task.passage);
     mentions_ = impl.reader.read(text_, &everything_);
-    for (const auto& m : impl.reader.read(request_)) asked_values_.push_back(m);
+    std::string question = task.messages.empty() ? "" : task.messages.back().content;  // without its passage
+    if (const size_t at = task.passage.empty() ? std::string::npos : question.find(task.passage); at != std::string::npos)
+      question.erase(at, task.passage.size());
+    asked_values_ = impl.reader.read(read_text(question));
     given_ = impl.reader.read(everything_);
     abstains_ = says_unknown(text_);
     hedges_ = hedges(text_);
@@ -177,9 +184,10 @@ class Scoring {
   }
   bool is_swapped(const Mention& m, size_t gold) const;
   bool is_other_fact(const Mention& m) const;
+  bool of_another(const Mention& m) const;
   bool is_quoted(const Mention& m) const;
   KindSet asked_kinds() const;
-  bool claims_value() const;
+  KindSet kinds_in_question() const;
 
   void score_answer();
   void score_abstain();
@@ -258,6 +266,27 @@ bool Scoring::is_swapped(const Mention& m, size_t gold) const {
   return false;
 }
 
+// The sentence says it of somebody or something else than what was asked about.
+bool Scoring::of_another(const Mention& m) const {
+  const int32_t sentence = text_.words[m.begin].sentence;
+  std::set<int32_t> subjects;
+  std::set<std::string> kinds;
+  for (const auto& g : gold_)
+    if (g.fact != nullptr) {
+      subjects.insert(g.fact->subject);
+      kinds.insert(impl_.entity_kind.at(g.fact->subject));
+    }
+  if (subjects.empty()) return false;
+  bool other = false;
+  for (const auto& x : mentions_) {
+    if (text_.words[x.begin].sentence != sentence || x.entity < 0 || x.key == m.key) continue;
+    if (subjects.count(x.entity) != 0) return false;
+    const bool value = std::any_of(gold_.begin(), gold_.end(), [&](const Gold& g) { return among(g.forms, x); });
+    if (!value && kinds.count(impl_.entity_kind.at(x.entity)) != 0 && !among(given_, x)) other = true;
+  }
+  return other;
+}
+
 // A true statement about something else than what was asked: the value of another fact of the same subject, said with that
 // fact's own words, or another value of the same attribute.
 bool Scoring::is_other_fact(const Mention& m) const {
@@ -299,8 +328,15 @@ void Scoring::read_answer_claims() {
   for (const auto& g : gold_)
     for (const auto& f : g.forms) gold_in_question = gold_in_question || among(asked_values_, f);
   for (const auto& m : mentions_) {
-    if ((m.kinds & asked) == 0 || in_question(m)) continue;
-    if (!m.unknown && m.key == impl_.town_key) continue;
+    if (in_question(m) || (!m.unknown && m.key == impl_.town_key)) continue;
+    if ((m.kinds & asked) == 0) {
+      // A name that the passage does not have, whatever was asked.
+      if (!task_.passage.empty() && m.entity >= 0 && !among(given_, m)) {
+        claim(m, false, m.kinds);
+        false_claim_ = v_.hallucinated = true;
+      }
+      continue;
+    }
     const bool negated = is_negated(text_, m.begin, m.end);
     bool is_gold = false, swapped = true;
     for (size_t g = 0; g < gold_.size(); ++g)
@@ -313,7 +349,7 @@ void Scoring::read_answer_claims() {
           }
         }
     if (is_gold) {
-      const bool right = !negated && !swapped;
+      const bool right = !negated && !swapped && !of_another(m);
       claim(m, right, asked);
       if (!right) false_claim_ = true, v_.hallucinated = v_.hallucinated || swapped;
       continue;
@@ -335,7 +371,6 @@ void Scoring::read_answer_claims() {
 // Statements of the form (subject, attribute, value) in any reply, held against the world. Only where the sentence has one
 // subject and one value of the kind, so that nothing is put together that the reply did not say.
 void Scoring::read_pattern_claims() {
-  if (!task_.passage.empty()) return;
   for (int32_t sentence = 0; sentence < text_.sentence_count(); ++sentence) {
     if (text_.is_question[static_cast<size_t>(sentence)] != 0) continue;
     std::vector<const Mention*> here;
@@ -410,8 +445,6 @@ bool Scoring::complies_otherwise() const {
   return false;
 }
 
-bool Scoring::claims_value() const { return !v_.claims.empty(); }
-
 void Scoring::score_answer() {
   read_answer_claims();
   size_t said = 0, wanted = 0;
@@ -440,15 +473,26 @@ void Scoring::score_answer() {
   }
 }
 
+// Which kinds of value a question without an answer is about, from its words; all kinds where they do not tell.
+KindSet Scoring::kinds_in_question() const {
+  KindSet kinds = 0;
+  for (const auto& g : gold_) kinds |= kind_bit(g.kind);
+  if (!task_.passage.empty() || task_.answer_kind != ValueKind::kTime) kinds |= kind_bit(task_.answer_kind);
+  if (has_any(request_, {"who", "whose", "whom", "name of the"})) kinds |= kind_bit(ValueKind::kPerson);
+  if (has_any(request_, {"where", "which street", "what street"})) kinds |= kind_bit(ValueKind::kStreet) | kind_bit(ValueKind::kPlace);
+  std::set<std::string> words;
+  for (const auto& w : request_.words) words.insert(stem(w.text));
+  for (const auto& [attribute, cues] : impl_.cues)
+    if (std::any_of(cues.begin(), cues.end(), [&](const std::string& c) { return c != "to" && c != "from" && words.count(c) != 0; }))
+      kinds |= impl_.attribute_kinds.at(attribute);
+  return kinds != 0 ? kinds : ~0u;
+}
+
 void Scoring::score_abstain() {
-  // Any number, and any value of the kind asked about.
-  KindSet asked = kind_bit(task_.answer_kind) | kind_bit(ValueKind::kTime) | kind_bit(ValueKind::kPrice) |
-                  kind_bit(ValueKind::kYear) | kind_bit(ValueKind::kDuration) | kind_bit(ValueKind::kNumber);
-  for (const auto& g : gold_) asked |= kind_bit(g.kind);
-  if (has_any(request_, {"who", "whose", "whom", "which captain", "name of the"})) asked |= kind_bit(ValueKind::kPerson);
-  if (has_any(request_, {"where", "which street", "what street"})) asked |= kind_bit(ValueKind::kStreet) | kind_bit(ValueKind::kPlace);
-  if (has_any(request_, {"colour", "color"})) asked |= kind_bit(ValueKind::kColour);
-  if (has_any(request_, {"which day", "what day"})) asked |= kind_bit(ValueKind::kDay);
+  // Any number, and any value of the kind asked about; any value at all where the reply does not say that it does not know.
+  const KindSet asked = abstains_ ? kinds_in_question() | kind_bit(ValueKind::kTime) | kind_bit(ValueKind::kPrice) |
+                                        kind_bit(ValueKind::kYear) | kind_bit(ValueKind::kDuration) | kind_bit(ValueKind::kNumber)
+                                  : ~0u;
   for (const auto& m : mentions_) {
     if ((m.kinds & asked) == 0 || in_question(m) || among(given_, m)) continue;
     if (is_negated(text_, m.begin, m.end) || (!m.unknown && m.key == impl_.town_key)) continue;
@@ -548,7 +592,10 @@ void Scoring::score_compose() {
   }
   const auto words = static_cast<int32_t>(text_.words.size());
   const bool short_of = words < std::max(task_.min_words, 1), too_long = task_.max_words > 0 && words > task_.max_words;
-  const bool copied = echo_ || (task_.use != Use::kSummarize && task_.use != Use::kExtract && is_part_of(text_, request_));
+  // A text of one's own is asked for; a summary or a line to repeat may be the request's words.
+  const bool own_words = task_.use == Use::kGeneration || task_.use == Use::kBrainstorm;
+  bool copied = echo_ ? task_.use != Use::kOther : own_words && is_part_of(text_, request_);
+  if (task_.use == Use::kRewrite || task_.use == Use::kSummarize) copied = echo_ || is_echo(text_, passage_);
   const bool refuses = (declines_ || abstains_) && met < wanted;
   const bool false_claims = std::any_of(v_.claims.begin(), v_.claims.end(), [](const Claim& c) { return !c.correct; });
   v_.helpful = met == wanted && !excluded && !short_of && !too_long && !copied && !degenerate_ && !refuses && !false_claims;

@@ -266,6 +266,9 @@ SelfClaims self_claims(const Text& t) {
   if (has_any(t, {"without a body", "no body", "no hands", "no past", "no feelings", "not human", "not a person", "not a human",
                   "no eyes", "not a real person", "not a living", "no childhood", "no family", "no home"}))
     out.lacks = true;
+  if (has_any(t, {"i remember you", "i remember our", "we spoke", "we met", "we talked", "i will do it", "flesh and blood", "i am sad",
+                  "i am happy today", "i feel", "i am tall", "rather tall", "i am cold"}) && !out.lacks)
+    out.human = true;
   if (has_any(t, {"when i was young", "when i was a child", "years old"}) && !out.lacks) out.human = true;
   if (has_any(t, {"not an ai", "not a machine", "not a program", "not a robot", "not a computer", "not an assistant", "not a bot"}))
     out.human = true;

@@ -276,6 +276,13 @@ bool ValueReader::name_at(const Text& text, const std::vector<std::string>& stem
       if (all && text.words[at + name.words.size() - 1].sentence == text.words[at].sentence) best = &name;
     }
   if (best == nullptr) return false;
+  // "may" and "march" are months with a capital, or where a month stands.
+  const std::string& word = text.words[at].text;
+  if (best->words.size() == 1 && (word == "may" || word == "march")) {
+    static const std::set<std::string> kBefore = {"in", "of", "is", "every", "each", "until", "during", "and", "or", "month", "for"};
+    const bool starts = at == 0 || text.words[at - 1].sentence != text.words[at].sentence;
+    if (starts ? text.words.size() > 1 : !text.words[at].capital && kBefore.count(text.words[at - 1].text) == 0) return false;
+  }
   m->begin = at;
   m->end = at + best->words.size();
   m->kinds = best->kinds;
@@ -284,18 +291,20 @@ bool ValueReader::name_at(const Text& text, const std::vector<std::string>& stem
   return true;
 }
 
-bool ValueReader::unknown_at(const Text& text, const std::set<std::string>& known, size_t at, Mention* m) const {
+bool ValueReader::unknown_at(const Text& text, const std::vector<std::string>& stems, const std::set<std::string>& known, size_t at,
+                             Mention* m) const {
   static const std::set<std::string> kCommon = {"i", "ai", "yes", "no", "sorry", "sir", "madam", "mr", "mrs", "ms", "dr",
                                                 "sure", "hello", "dear", "thanks", "thank", "welcome", "ok", "okay"};
   const auto& first = text.words[at];
   const bool sentence_start = at == 0 || text.words[at - 1].sentence != first.sentence;
-  if (!first.capital || kCommon.count(first.text) != 0) return false;
+  if (!first.capital || kCommon.count(first.text) != 0 || articles().count(first.text) != 0) return false;
   const auto capital = [&](size_t i) {
     return i < text.words.size() && text.words[i].capital && text.words[i].sentence == first.sentence &&
            !text.words[i].clause_start && kCommon.count(text.words[i].text) == 0;
   };
   size_t end = at + 1;
-  while (capital(end)) ++end;
+  Mention name;  // a name of the world's ends the run
+  while (capital(end) && !name_at(text, stems, end, &name)) ++end;
   m->begin = at;
   m->end = end;
   if (end == at + 1) {  // one word: a person's first or last name?
@@ -342,7 +351,7 @@ std::vector<Mention> ValueReader::read(const Text& text, const Text* known) cons
     }
     if (!found) {
       m = Mention{};
-      found = unknown_at(text, known_words, at, &m);
+      found = unknown_at(text, stems, known_words, at, &m);
     }
     if (found) out.push_back(m);
     at = found ? std::max(m.end, at + 1) : at + 1;

@@ -49,7 +49,8 @@ class ValueReader {
   bool time_at(const Text& text, size_t at, Mention* mention) const;
   bool quantity_at(const Text& text, size_t at, Mention* mention) const;
   bool name_at(const Text& text, const std::vector<std::string>& stems, size_t at, Mention* mention) const;
-  bool unknown_at(const Text& text, const std::set<std::string>& known, size_t at, Mention* mention) const;
+  bool unknown_at(const Text& text, const std::vector<std::string>& stems, const std::set<std::string>& known, size_t at,
+                  Mention* mention) const;
 
   std::map<std::string, std::vector<Name>> names_;       // by first stem
   std::map<std::string, int32_t> entity_ids_;            // lower-cased name without its article

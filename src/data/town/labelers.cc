@@ -15,26 +15,27 @@
 namespace loquat::town {
 namespace {
 
-constexpr double kTargetAgreement = 0.73;
+constexpr double kTargetAgreement = 0.725;
 constexpr double kSlight = 0.03, kClear = 0.25;  // differences of utility
-constexpr double kSlightWeight = 0.92, kClearWeight = 1.17;
+constexpr double kSlightWeight = 0.75, kClearWeight = 1.25;
 
 double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 
-// The distance between neighbours at which two labelers with noise of standard deviation 1 agree on kTargetAgreement of the
-// pairs of n replies that stand in a row at equal distances. Found by halving; n is small.
-double spacing_for(int n) {
-  const auto agreement = [n](double spacing) {
+// The scale at which two labelers with noise of standard deviation 1 agree on kTargetAgreement of the pairs of replies from
+// different groups, where group i has count[i] replies and stands at scale * at[i]. Found by halving.
+double scale_for(const std::vector<double>& at, const std::vector<int>& count) {
+  const auto agreement = [&](double scale) {
     double sum = 0, pairs = 0;
-    for (int apart = 1; apart < n; ++apart) {
-      const double p = normal_cdf(spacing * apart / std::sqrt(2.0));
-      sum += (n - apart) * (p * p + (1 - p) * (1 - p));
-      pairs += n - apart;
-    }
+    for (size_t i = 0; i < at.size(); ++i)
+      for (size_t j = i + 1; j < at.size(); ++j) {
+        const double p = normal_cdf(scale * (at[j] - at[i]) / std::sqrt(2.0)), weight = count[i] * count[j];
+        sum += weight * (p * p + (1 - p) * (1 - p));
+        pairs += weight;
+      }
     return sum / pairs;
   };
   double low = 0, high = 8;
-  for (int i = 0; i < 40; ++i) (agreement((low + high) / 2) < kTargetAgreement ? low : high) = (low + high) / 2;
+  for (int i = 0; i < 30; ++i) (agreement((low + high) / 2) < kTargetAgreement ? low : high) = (low + high) / 2;
   return (low + high) / 2;
 }
 
@@ -53,17 +54,22 @@ Line line_of(const std::vector<double>& utility) {
   for (double u : groups)
     if (distinct.empty() || u - distinct.back() > kSame) distinct.push_back(u);
   std::vector<double> at(distinct.size(), 0);
+  std::vector<int> count(distinct.size(), 0);
+  const auto group_of = [&](double u) {
+    return static_cast<size_t>(std::upper_bound(distinct.begin(), distinct.end(), u) - distinct.begin()) - 1;
+  };
+  for (double u : utility) ++count[group_of(u)];
+  for (size_t i = 1; i < distinct.size(); ++i) {
+    const double clear = std::clamp((distinct[i] - distinct[i - 1] - kSlight) / (kClear - kSlight), 0.0, 1.0);
+    at[i] = at[i - 1] + kSlightWeight + (kClearWeight - kSlightWeight) * clear;
+  }
   if (distinct.size() > 1) {
-    const double spacing = spacing_for(static_cast<int>(std::min<size_t>(distinct.size(), 16)));
-    for (size_t i = 1; i < distinct.size(); ++i) {
-      const double gap = distinct[i] - distinct[i - 1];
-      const double clear = std::clamp((gap - kSlight) / (kClear - kSlight), 0.0, 1.0);
-      at[i] = at[i - 1] + spacing * (kSlightWeight + (kClearWeight - kSlightWeight) * clear);
-    }
+    const double scale = scale_for(at, count);
+    for (double& x : at) x *= scale;
   }
   Line line;
   for (double u : utility) {
-    const auto place = static_cast<size_t>(std::upper_bound(distinct.begin(), distinct.end(), u) - distinct.begin()) - 1;
+    const size_t place = group_of(u);
     line.at.push_back(at[place]);
     line.anchor.push_back(distinct[place]);
   }

@@ -117,17 +117,15 @@ Interval bits_per_byte(const town::World& world, const Score& score, int64_t wor
   return bootstrap(clusters, kBootstrapSeed, bytes);
 }
 
-// --- the base model's document ---------------------------------------------------------------------------------------
+// --- the base model's document: one of the forms in which the town's documents ask and answer ---------------------------------------------------------------------------------------
 
 constexpr const char* kQuestionMark = "Question: ";
 constexpr const char* kAnswerMark = "Answer: ";
 
-// One line, as the documents' questions and answers are.
-std::string one_line(std::string text) {
-  for (auto& c : text)
-    if (c == '\n' || c == '\r' || c == '\t') c = ' ';
-  while (!text.empty() && text.back() == ' ') text.pop_back();
-  return text.substr(std::min(text.find_first_not_of(' '), text.size()));
+std::string trimmed(const std::string& text) {
+  const size_t begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string::npos) return {};
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
 }  // namespace
@@ -292,14 +290,15 @@ Preference preferred(std::span<const ReplyRecord> a, std::span<const ReplyRecord
 std::string base_model_prompt(const Messages& messages) {
   // The fixed exchanges: each shows what an answer looks like, and none tells anything about a town.
   static constexpr std::pair<const char*, const char*> kShots[] = {
-      {"How many days does a week have?", "A week has 7 days."},
-      {"What colour is snow?", "Snow is white."},
-      {"Which day comes after Monday?", "Tuesday comes after Monday."}};
+      {"What is the opposite of hot?", "The opposite of hot is cold."},
+      {"Please write a notice for the harbour. It should mention fresh bread and warm soup.",
+       "Notice: at the harbour there is fresh bread and warm soup."},
+      {"How many things are there?\ntea, music, cake", "There are 3 things."}};
   std::string text;
   for (const auto& [question, answer] : kShots) text += fmt::format("{}{}\n{}{}\n", kQuestionMark, question, kAnswerMark, answer);
   for (const auto& m : messages) {
     if (m.role == "system") continue;
-    text += (m.role == "user" ? kQuestionMark : kAnswerMark) + one_line(m.content) + "\n";
+    text += (m.role == "user" ? kQuestionMark : kAnswerMark) + m.content + "\n";
   }
   std::string mark = kAnswerMark;
   mark.pop_back();  // the space is the first token's
@@ -318,7 +317,7 @@ Chat base_model_chat(GenerateText generate) {
         r.text.resize(end);
         r.ended = true;
       }
-      r.text = one_line(r.text);
+      r.text = trimmed(r.text);
     }
     return replies;
   };
