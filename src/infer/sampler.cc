@@ -3,8 +3,7 @@
 #include "infer/sampler.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "base/check.h"
@@ -13,22 +12,30 @@ namespace loquat {
 namespace {
 
 constexpr int64_t kLanes = 16;
+constexpr int64_t kBlock = 64;
 
-// exp for x <= 0, relative error below 3e-7: 2^n by its exponent bits, the rest by a polynomial. Only adds and
-// multiplies of floats, so that every instruction set gives the same bits.
-inline float exp_negative(float exponent) {
-  const float x = exponent > -87.0f ? exponent : -87.0f;          // NaN too: it must not reach the cast
-  const float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;  // rounded to an integer
-  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
+// Vectors of the compiler's own kind: whatever the instruction set, each element gets the same additions and
+// multiplications.
+constexpr int64_t kWidth = 4;
+typedef float Floats __attribute__((vector_size(kWidth * 4)));
+typedef int32_t Ints __attribute__((vector_size(kWidth * 4)));
+
+// x = exp(x) for x <= 0 (or a rounding above), relative error below 3e-7: 2^n by its exponent bits, the rest by a
+// polynomial.
+inline void exp_negative(Floats& x) {
+  const Ints counts = x > -87.0f;  // false for NaN too, which must not reach the conversion
+  x = counts ? x : Floats{} - 87.0f;
+  const Floats n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;  // rounded to an integer
+  const Floats r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Floats p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  const float power = std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
-  return exponent > -87.0f ? p * power : 0.0f;
+  const Ints power = (__builtin_convertvector(n, Ints) + 127) << 23;
+  p *= reinterpret_cast<Floats>(power);
+  x = counts ? p : Floats{};
 }
 
 int32_t argmax(std::span<const float> logits) {
@@ -39,61 +46,63 @@ int32_t argmax(std::span<const float> logits) {
   return static_cast<int32_t>(best);
 }
 
-// weights[i] = exp((logits[i] - max) / temperature).
-void exponentials(std::span<const float> logits, float inv_temperature, std::span<float> weights) {
-  const size_t n = logits.size(), whole = n / kLanes * kLanes;
-  float top[kLanes];
-  std::fill(top, top + kLanes, logits[0]);
-  for (size_t i = 0; i < whole; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) top[j] = top[j] < logits[i + j] ? logits[i + j] : top[j];
-  }
-  float highest = *std::max_element(top, top + kLanes);
-  for (size_t i = whole; i < n; ++i) highest = std::max(highest, logits[i]);
-  for (size_t i = 0; i < whole; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) weights[i + j] = exp_negative((logits[i + j] - highest) * inv_temperature);
-  }
-  for (size_t i = whole; i < n; ++i) weights[i] = exp_negative((logits[i] - highest) * inv_temperature);
+// weights[i] = exp(logits[i] / temperature - lse): the softmax's probabilities, up to rounding.
+void probabilities(const float* logits, int64_t n, float inv_temperature, float lse, float* weights) {
+  const auto piece = [&](int64_t i, size_t bytes) {
+    Floats x = {};
+    std::memcpy(&x, logits + i, bytes);
+    x = x * inv_temperature - lse;
+    exp_negative(x);
+    std::memcpy(weights + i, &x, bytes);
+  };
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) piece(i, sizeof(Floats));
+  if (i < n) piece(i, (n - i) * sizeof(float));
 }
 
-// The token at which the running sum passes uniform * total.
-int32_t invert(std::span<const float> weights, double uniform) {
-  constexpr size_t kBlock = 64;
-  const size_t n = weights.size();
-  const auto block_sum = [&](size_t begin) {
-    float lanes[kLanes] = {};
-    const size_t end = std::min(begin + kBlock, n);
-    size_t i = begin;
-    for (; i + kLanes <= end; i += kLanes) {
-      for (int64_t j = 0; j < kLanes; ++j) lanes[j] += weights[i + j];
+double sum_of(const float* weights, int64_t n) {
+  float lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int64_t j = 0; j < kLanes; ++j) lanes[j] += weights[i + j];
+  }
+  double sum = 0;
+  for (; i < n; ++i) sum += static_cast<double>(weights[i]);
+  for (float lane : lanes) sum += static_cast<double>(lane);
+  return sum;
+}
+
+// The token at which the running sum of the weights passes `target`; where rounding leaves something over at the end,
+// the last one that has a weight. block_at(begin, count) gives the weights in pieces, so that those past the token are
+// never computed.
+template <typename F>
+int32_t invert(int64_t n, double target, F&& block_at) {
+  int64_t last = 0;
+  for (int64_t begin = 0; begin < n; begin += kBlock) {
+    const int64_t count = std::min(kBlock, n - begin);
+    const float* weights = block_at(begin, count);
+    const double sum = sum_of(weights, count);
+    if (!(sum > 0)) continue;
+    const bool inside = target < sum;
+    for (int64_t i = 0; inside && i < count; ++i) {
+      if (weights[i] > 0) last = begin + i;
+      target -= static_cast<double>(weights[i]);
+      if (target < 0) return static_cast<int32_t>(begin + i);
     }
-    float rest = 0;
-    for (; i < end; ++i) rest += weights[i];
-    double sum = rest;
-    for (float lane : lanes) sum += static_cast<double>(lane);
-    return sum;
-  };
-  double total = 0;
-  for (size_t b = 0; b < n; b += kBlock) total += block_sum(b);
-  double left = uniform * total;
-  size_t last = 0;  // the last token that could be drawn, where rounding leaves something over
-  for (size_t b = 0; b < n; b += kBlock) {
-    const double sum = block_sum(b);
-    if (left >= sum && b + kBlock < n) {
-      left -= sum;
-      continue;
-    }
-    for (size_t i = b; i < std::min(b + kBlock, n); ++i) {
-      if (weights[i] > 0) last = i;
-      left -= static_cast<double>(weights[i]);
-      if (left < 0) return static_cast<int32_t>(i);
+    if (inside) return static_cast<int32_t>(last);  // the two ways of summing differ by rounding
+    target -= sum;
+    for (int64_t i = count - 1; i >= 0; --i) {
+      if (weights[i] <= 0) continue;
+      last = begin + i;
+      break;
     }
   }
   return static_cast<int32_t>(last);
 }
 
 // Sets the weights of all but the likeliest tokens to zero: at most k of them, and no more than hold the share p. Sorts
-// only as many as it takes.
-void keep_likeliest(std::span<float> weights, int32_t k, float p) {
+// only as many as it takes. Returns the sum of what is left.
+double keep_likeliest(std::span<float> weights, int32_t k, float p) {
   thread_local std::vector<int32_t> order;
   order.resize(weights.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
@@ -123,18 +132,28 @@ void keep_likeliest(std::span<float> weights, int32_t k, float p) {
     sort_to(kept);
   }
   for (size_t i = kept; i < order.size(); ++i) weights[order[i]] = 0;
+  return sum_of(weights.data(), static_cast<int64_t>(weights.size()));
 }
 
 }  // namespace
 
-int32_t sample_token(std::span<const float> logits, const SamplingParams& params, double uniform,
-                     std::span<float> scratch) {
-  CHECK(!logits.empty() && scratch.size() >= logits.size(), "{} logits, room for {}", logits.size(), scratch.size());
+int32_t sample_token(std::span<const float> logits, float lse, const SamplingParams& params, double uniform) {
+  CHECK(!logits.empty(), "no logits");
   if (params.temperature == 0 || params.top_k == 1) return argmax(logits);
-  const std::span<float> weights = scratch.first(logits.size());
-  exponentials(logits, 1.0f / params.temperature, weights);
-  if (params.top_k > 0 || params.top_p < 1) keep_likeliest(weights, params.top_k, params.top_p);
-  return invert(weights, uniform);
+  const int64_t n = static_cast<int64_t>(logits.size());
+  const float inv_temperature = 1.0f / params.temperature;
+  if (params.top_k > 0 || params.top_p < 1) {
+    thread_local std::vector<float> weights;
+    weights.resize(logits.size());
+    probabilities(logits.data(), n, inv_temperature, lse, weights.data());
+    const double kept = keep_likeliest(weights, params.top_k, params.top_p);
+    return invert(n, uniform * kept, [&](int64_t begin, int64_t) { return weights.data() + begin; });
+  }
+  float block[kBlock];
+  return invert(n, uniform, [&](int64_t begin, int64_t count) {
+    probabilities(logits.data() + begin, count, inv_temperature, lse, block);
+    return block;
+  });
 }
 
 }  // namespace loquat

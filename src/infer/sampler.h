@@ -10,8 +10,7 @@
 
 namespace loquat {
 
-// `uniform` in [0, 1). `scratch`: V floats of the caller's.
-int32_t sample_token(std::span<const float> logits, const SamplingParams& params, double uniform,
-                     std::span<float> scratch);
+// `uniform` in [0, 1). lse: log-sum-exp of logits / temperature, which the caller needs anyway (unused when greedy).
+int32_t sample_token(std::span<const float> logits, float lse, const SamplingParams& params, double uniform);
 
 }  // namespace loquat
