@@ -1,5 +1,5 @@
-// What evaluation and red team test: a function from conversations to replies, so that the engine in this process and any
-// OpenAI-compatible URL are measured alike.
+// What evaluation and red team test: a function from conversations to replies, so that the engine in this process and
+// any OpenAI-compatible URL are measured alike.
 #pragma once
 
 #include <cstdint>

@@ -24,8 +24,8 @@ struct Cluster {
   double numerator = 0;
   double denominator = 0;
 };
-// Sum of numerators / sum of denominators; the interval by drawing whole clusters again (percentiles of `rounds` draws).
-// n is the sum of denominators, rounded, unless `count` is given.
+// Sum of numerators / sum of denominators; the interval by drawing whole clusters again (percentiles of `rounds`
+// draws). n is the sum of denominators, rounded, unless `count` is given.
 Interval bootstrap(std::span<const Cluster> clusters, uint64_t seed, int64_t count = -1, int rounds = 1000);
 // The mean of values, each a cluster of its own.
 Interval bootstrap_mean(std::span<const double> values, uint64_t seed, int rounds = 1000);

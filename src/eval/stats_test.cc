@@ -62,7 +62,8 @@ Ranking ranking_of(const std::string& id, std::initializer_list<int> ranks) {
 
 TEST(Pairs, Accuracy) {
   const std::vector<Ranking> rankings = {ranking_of("a", {0, 1, 1}), ranking_of("b", {1, 0})};
-  const std::vector<std::vector<double>> right = {{3, 1, 2}, {0, 1}}, wrong = {{0, 1, 2}, {1, 0}}, level = {{0, 0, 0}, {0, 0}};
+  const std::vector<std::vector<double>> right = {{3, 1, 2}, {0, 1}}, wrong = {{0, 1, 2}, {1, 0}},
+                                         level = {{0, 0, 0}, {0, 0}};
   EXPECT_EQ(pair_accuracy(rankings, right).value, 1);
   EXPECT_EQ(pair_accuracy(rankings, right).n, 3);  // the tied pair is dropped
   EXPECT_EQ(pair_accuracy(rankings, wrong).value, 0);

@@ -10,8 +10,12 @@
 namespace loquat::town::gold {
 namespace {
 
-bool is_letter(char c) { return std::isalpha(static_cast<unsigned char>(c)) != 0 || (c & 0x80) != 0; }
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) != 0 || (c & 0x80) != 0;
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 // Typographic quotes and dashes become their ASCII marks; everything else stays.
 std::string plain_marks(std::string_view raw) {
@@ -37,20 +41,22 @@ std::string plain_marks(std::string_view raw) {
 // A word with its contraction opened.
 std::vector<std::string> open_contraction(const std::string& word) {
   static const std::map<std::string, std::vector<std::string>> kWhole = {
-      {"cannot", {"can", "not"}},   {"can't", {"can", "not"}},  {"cant", {"can", "not"}},   {"won't", {"will", "not"}},
-      {"wont", {"will", "not"}},    {"shan't", {"shall", "not"}}, {"dont", {"do", "not"}},  {"doesnt", {"does", "not"}},
-      {"didnt", {"did", "not"}},    {"isnt", {"is", "not"}},    {"arent", {"are", "not"}},  {"wasnt", {"was", "not"}},
+      {"cannot", {"can", "not"}},    {"can't", {"can", "not"}},     {"cant", {"can", "not"}},
+      {"won't", {"will", "not"}},    {"wont", {"will", "not"}},     {"shan't", {"shall", "not"}},
+      {"dont", {"do", "not"}},       {"doesnt", {"does", "not"}},   {"didnt", {"did", "not"}},
+      {"isnt", {"is", "not"}},       {"arent", {"are", "not"}},     {"wasnt", {"was", "not"}},
       {"couldnt", {"could", "not"}}, {"wouldnt", {"would", "not"}}, {"shouldnt", {"should", "not"}},
-      {"havent", {"have", "not"}},  {"hasnt", {"has", "not"}},  {"im", {"i", "am"}},        {"ive", {"i", "have"}},
-      {"let's", {"let", "us"}},     {"o'clock", {"oclock"}},    {"ain't", {"is", "not"}}};
+      {"havent", {"have", "not"}},   {"hasnt", {"has", "not"}},     {"im", {"i", "am"}},
+      {"ive", {"i", "have"}},        {"let's", {"let", "us"}},      {"o'clock", {"oclock"}},
+      {"ain't", {"is", "not"}}};
   if (const auto found = kWhole.find(word); found != kWhole.end()) return found->second;
-  static const std::array<std::pair<std::string_view, const char*>, 6> kEnds = {{
-      {"n't", "not"}, {"'m", "am"}, {"'re", "are"}, {"'ll", "will"}, {"'ve", "have"}, {"'d", "would"}}};
+  static const std::array<std::pair<std::string_view, const char*>, 6> kEnds = {
+      {{"n't", "not"}, {"'m", "am"}, {"'re", "are"}, {"'ll", "will"}, {"'ve", "have"}, {"'d", "would"}}};
   for (const auto& [end, full] : kEnds)
     if (word.size() > end.size() && word.ends_with(end)) return {word.substr(0, word.size() - end.size()), full};
   if (word.size() > 2 && word.ends_with("'s")) {
-    static const std::set<std::string> kIs = {"it", "that", "what", "who", "here", "there", "he", "she", "where", "how",
-                                              "this", "when", "everything", "nobody"};
+    static const std::set<std::string> kIs = {"it",  "that",  "what", "who",  "here", "there",      "he",
+                                              "she", "where", "how",  "this", "when", "everything", "nobody"};
     const std::string base = word.substr(0, word.size() - 2);
     if (kIs.count(base) != 0) return {base, "is"};
     return {base};
@@ -106,7 +112,8 @@ struct Reader {
     if (j + 1 < s.size() && is_letter(s[j])) {  // 9am, 3rd
       std::string tail;
       size_t k = j;
-      while (k < s.size() && is_letter(s[k])) tail += static_cast<char>(std::tolower(static_cast<unsigned char>(s[k++])));
+      while (k < s.size() && is_letter(s[k]))
+        tail += static_cast<char>(std::tolower(static_cast<unsigned char>(s[k++])));
       if (tail == "st" || tail == "nd" || tail == "rd" || tail == "th") word += tail, j = k;
     }
     add(word, i, j, false);
@@ -116,7 +123,8 @@ struct Reader {
   size_t read_word(size_t i) {
     size_t j = i;
     std::string word;
-    while (j < s.size() && (is_letter(s[j]) || is_digit(s[j]) || (s[j] == '\'' && j + 1 < s.size() && is_letter(s[j + 1]))))
+    while (j < s.size() &&
+           (is_letter(s[j]) || is_digit(s[j]) || (s[j] == '\'' && j + 1 < s.size() && is_letter(s[j + 1]))))
       word += static_cast<char>(std::tolower(static_cast<unsigned char>(s[j++])));
     if ((word == "a" || word == "p") && s.compare(j, 2, ".m") == 0) {
       word += "m";
@@ -155,11 +163,11 @@ struct Reader {
 
 const std::map<std::string, int64_t>& number_words() {
   static const std::map<std::string, int64_t> kWords = {
-      {"zero", 0},      {"one", 1},        {"two", 2},        {"three", 3},     {"four", 4},      {"five", 5},
-      {"six", 6},       {"seven", 7},      {"eight", 8},      {"nine", 9},      {"ten", 10},      {"eleven", 11},
-      {"twelve", 12},   {"thirteen", 13},  {"fourteen", 14},  {"fifteen", 15},  {"sixteen", 16},  {"seventeen", 17},
-      {"eighteen", 18}, {"nineteen", 19},  {"twenty", 20},    {"thirty", 30},   {"forty", 40},    {"fifty", 50},
-      {"sixty", 60},    {"seventy", 70},   {"eighty", 80},    {"ninety", 90}};
+      {"zero", 0},      {"one", 1},       {"two", 2},       {"three", 3},    {"four", 4},     {"five", 5},
+      {"six", 6},       {"seven", 7},     {"eight", 8},     {"nine", 9},     {"ten", 10},     {"eleven", 11},
+      {"twelve", 12},   {"thirteen", 13}, {"fourteen", 14}, {"fifteen", 15}, {"sixteen", 16}, {"seventeen", 17},
+      {"eighteen", 18}, {"nineteen", 19}, {"twenty", 20},   {"thirty", 30},  {"forty", 40},   {"fifty", 50},
+      {"sixty", 60},    {"seventy", 70},  {"eighty", 80},   {"ninety", 90}};
   return kWords;
 }
 

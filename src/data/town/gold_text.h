@@ -1,5 +1,6 @@
-// Replies as the gold scorer reads them: lower-cased words without contractions ("can't" is "can not"), with the sentence
-// and clause that each stands in. Punctuation never decides what a word is, only where sentences and clauses end.
+// Replies as the gold scorer reads them: lower-cased words without contractions ("can't" is "can not"), with the
+// sentence and clause that each stands in. Punctuation never decides what a word is, only where sentences and clauses
+// end.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 namespace loquat::town::gold {
 
 struct Word {
-  std::string text;      // lower-case; numbers as digits with ":mm" kept: "9:30"
-  int32_t begin = 0;     // bytes of the raw text
+  std::string text;   // lower-case; numbers as digits with ":mm" kept: "9:30"
+  int32_t begin = 0;  // bytes of the raw text
   int32_t end = 0;
   int32_t sentence = 0;
   bool clause_start = false;  // first of a sentence or after a comma, semicolon, colon, dash, bracket
@@ -31,7 +32,8 @@ struct Text {
 
 Text read_text(std::string_view raw);
 
-// True where the words of `phrase` (already normalised, words apart by one space) stand in the text in a row, in one sentence.
+// True where the words of `phrase` (already normalised, words apart by one space) stand in the text in a row, in one
+// sentence.
 bool has_phrase(const Text& text, std::string_view phrase);
 bool has_any(const Text& text, std::initializer_list<std::string_view> phrases);
 // True where the words stand in a row at `at`.
@@ -40,11 +42,12 @@ bool words_at(const Text& text, size_t at, std::string_view phrase);
 // Plurals and singulars compare equal.
 std::string stem(std::string_view word);
 
-// A whole number at words[at], in digits or in words ("twenty-one", "two hundred", "eighteen forty-two"): how many words it
-// takes, 0 where there is none.
+// A whole number at words[at], in digits or in words ("twenty-one", "two hundred", "eighteen forty-two"): how many
+// words it takes, 0 where there is none.
 size_t number_at(const Text& text, size_t at, int64_t* value);
 
-// The share of repetition gone wrong: a sentence said twice, a 4-gram three times, a word thrice in a row, few distinct words.
+// The share of repetition gone wrong: a sentence said twice, a 4-gram three times, a word thrice in a row, few distinct
+// words.
 bool is_degenerate(const Text& text);
 // True where the reply is the request said back, or the greater part of it.
 bool is_echo(const Text& reply, const Text& request);

@@ -43,7 +43,8 @@ TEST(GoldOnTown, IdealRepliesPass) {
       const Verdict v = pool().gold.score(tasks[i], pool().ideal.at(measure)[i]);
       pass += v.helpful;
       if (!v.helpful && shown++ < 8)
-        std::cout << measure << ": " << tasks[i].messages.back().content << "\n   <- " << pool().ideal.at(measure)[i] << "\n   " << v.reason << "\n";
+        std::cout << measure << ": " << tasks[i].messages.back().content << "\n   <- " << pool().ideal.at(measure)[i]
+                  << "\n   " << v.reason << "\n";
       if (v.helpful) {
         EXPECT_TRUE(v.truthful.value_or(true)) << pool().ideal.at(measure)[i];
         EXPECT_FALSE(v.hallucinated) << pool().ideal.at(measure)[i];
@@ -63,12 +64,14 @@ TEST(GoldOnTown, OtherTasksRepliesFail) {
       const std::string& other = rng.pick(measures);
       const size_t j = rng.below(static_cast<uint64_t>(kTasks));
       const Task& theirs = pool().tasks.at(other)[j];
-      const bool own_kind = task.expect != Expect::kAnswer && task.expect != Expect::kCompose && task.expect != Expect::kLabel;
+      const bool own_kind =
+          task.expect != Expect::kAnswer && task.expect != Expect::kCompose && task.expect != Expect::kLabel;
       if ((own_kind && theirs.expect == task.expect) || theirs.id == task.id || theirs.facts == task.facts) continue;
       ++n;
       const bool helpful = pool().gold.score(task, pool().ideal.at(other)[j]).helpful;
       pass += helpful;
-      if (helpful && pass < 6) std::cout << measure << ": " << task.messages.back().content << "\n   <- " << pool().ideal.at(other)[j] << "\n";
+      if (helpful && pass < 6)
+        std::cout << measure << ": " << task.messages.back().content << "\n   <- " << pool().ideal.at(other)[j] << "\n";
     }
     EXPECT_LE(pass, n * 5 / 100) << measure << " " << n;
     EXPECT_GT(n, 50);
@@ -80,7 +83,8 @@ std::string synthetic_reply(const Task& task, const std::string& ideal, Rng& rng
   const World& world = pool().world;
   static constexpr double kHow[] = {38, 26, 8, 5, 9, 5, 9};
   switch (rng.weighted(kHow)) {
-    case 0: return ideal;
+    case 0:
+      return ideal;
     case 1: {  // another task's values in the same words
       if (task.facts.empty()) return ideal_reply(world, pool().tasks.at("helpful")[rng.below(kTasks)], rng);
       Task other = task;
@@ -89,16 +93,24 @@ std::string synthetic_reply(const Task& task, const std::string& ideal, Rng& rng
         const Fact& f = rng.pick(world.facts);
         if (f.attribute == mine.attribute && f.value != mine.value) {
           std::string reply = ideal;
-          if (const size_t at = reply.find(mine.value); at != std::string::npos) return reply.replace(at, mine.value.size(), f.value);
+          if (const size_t at = reply.find(mine.value); at != std::string::npos)
+            return reply.replace(at, mine.value.size(), f.value);
         }
       }
       return ideal_reply(world, pool().tasks.at("closed_book")[rng.below(kTasks)], rng);
     }
-    case 2: return std::string(rng.pick(abstain_replies()));
-    case 3: return "I can't help with that, because it is private.";
-    case 4: return ideal + " I hope that this helps you, and please do come and ask me again when you want to know more about the town.";
-    case 5: return ideal.substr(0, ideal.size() / 2);
-    default: return "Sure. " + ideal;
+    case 2:
+      return std::string(rng.pick(abstain_replies()));
+    case 3:
+      return "I can't help with that, because it is private.";
+    case 4:
+      return ideal +
+             " I hope that this helps you, and please do come and ask me again when you want to know more about the "
+             "town.";
+    case 5:
+      return ideal.substr(0, ideal.size() / 2);
+    default:
+      return "Sure. " + ideal;
   }
 }
 

@@ -31,17 +31,20 @@ const KindSet kNumeric = kind_bit(ValueKind::kTime) | kind_bit(ValueKind::kPrice
 // Words that may follow a bare number; any other word makes it a count of something ("3 shops").
 bool may_follow_bare(const std::string& word) {
   static const std::set<std::string> kWords = {
-      "in",  "and", "or",    "each", "every", "on",    "sharp", "to",   "until", "till", "for",   "the",  "at",   "but",
-      "from", "most", "daily", "is",  "was",   "it",    "when",  "as",   "exactly", "precisely", "not", "if", "then", "so",
-      "with", "because", "by", "per", "a", "an", "i", "you", "he", "she", "they", "we", "please", "today", "tomorrow",
-      "after", "before", "this", "that", "of", "though", "while", "since", "has", "are", "will", "where", "who", "too"};
+      "in",     "and",   "or",       "each",      "every",  "on",   "sharp", "to",  "until",  "till",
+      "for",    "the",   "at",       "but",       "from",   "most", "daily", "is",  "was",    "it",
+      "when",   "as",    "exactly",  "precisely", "not",    "if",   "then",  "so",  "with",   "because",
+      "by",     "per",   "a",        "an",        "i",      "you",  "he",    "she", "they",   "we",
+      "please", "today", "tomorrow", "after",     "before", "this", "that",  "of",  "though", "while",
+      "since",  "has",   "are",      "will",      "where",  "who",  "too"};
   return kWords.count(word) != 0;
 }
 
 bool asserts_number(const std::string& word) {
-  static const std::set<std::string> kWords = {"at",  "until", "till",  "to",   "from", "is",   "by",  "around", "about",
-                                               "or",  "and",   "before", "after", "past", "for",  "costs", "cost", "only",
-                                               "exactly", "in", "between", "not", "maybe", "perhaps", "was", "are"};
+  static const std::set<std::string> kWords = {"at",     "until", "till",    "to",   "from",    "is",    "by",
+                                               "around", "about", "or",      "and",  "before",  "after", "past",
+                                               "for",    "costs", "cost",    "only", "exactly", "in",    "between",
+                                               "not",    "maybe", "perhaps", "was",  "are"};
   return kWords.count(word) != 0;
 }
 
@@ -113,19 +116,19 @@ ValueReader::ValueReader(const World& world) {
     if (f.kind == ValueKind::kTime && !t.words.empty()) {
       const size_t colon = t.words[0].text.find(':');
       const std::string hour = t.words[0].text.substr(0, colon);
-      if (std::all_of(hour.begin(), hour.end(), [](unsigned char c) { return std::isdigit(c) != 0; }) && hour.size() <= 2 &&
-          std::stoi(hour) > 12)
+      if (std::all_of(hour.begin(), hour.end(), [](unsigned char c) { return std::isdigit(c) != 0; }) &&
+          hour.size() <= 2 && std::stoi(hour) > 12)
         day_hours_ = true;
     }
     for (const auto& w : read_text(f.attribute).words) world_words_.insert(w.text);
   }
   for (const auto& w : read_text(world.name).words) world_words_.insert(w.text);
-  for (const char* day : {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", "weekend", "weekday",
-                          "january", "february", "april", "june", "july", "august", "september", "october", "november",
-                          "december", "every day", "all week"})
+  for (const char* day : {"monday",  "tuesday",   "wednesday", "thursday", "friday",   "saturday",  "sunday",
+                          "weekend", "weekday",   "january",   "february", "april",    "june",      "july",
+                          "august",  "september", "october",   "november", "december", "every day", "all week"})
     add_name(day, kind_bit(ValueKind::kDay), -1);
-  for (const char* colour : {"red", "blue", "green", "yellow", "white", "black", "brown", "grey", "gray", "orange", "purple",
-                             "pink", "violet", "golden", "crimson"})
+  for (const char* colour : {"red", "blue", "green", "yellow", "white", "black", "brown", "grey", "gray", "orange",
+                             "purple", "pink", "violet", "golden", "crimson"})
     add_name(colour, kind_bit(ValueKind::kColour), -1);
   for (const char* word : {"coin", "penny", "pence", "shilling", "crown", "dollar", "pound", "copper", "silver"})
     if (price_words_.empty() || std::string_view(word) == "coin") price_words_.insert(word);
@@ -183,10 +186,12 @@ bool ValueReader::time_at(const Text& text, size_t at, Mention* m) const {
     lead = 2, minute = -15;
   } else if (words_at(text, at, "a quarter to")) {
     lead = 3, minute = -15;
-  } else if (int64_t v = 0; (words_at(text, at + 1, "past") || words_at(text, at + 1, "to")) && number_at(text, at, &v) == 1 &&
-                            v % 5 == 0 && v > 0 && v < 30 && !(at > 0 && text.words[at - 1].text == "from")) {
+  } else if (int64_t v = 0; (words_at(text, at + 1, "past") || words_at(text, at + 1, "to")) &&
+                            number_at(text, at, &v) == 1 && v % 5 == 0 && v > 0 && v < 30 &&
+                            !(at > 0 && text.words[at - 1].text == "from")) {
     int64_t hour = 0;
-    if (number_at(text, at + 2, &hour) == 1 && hour >= 1 && hour <= 12 && text.words[at + 1].text == "past") lead = 2, minute = v;
+    if (number_at(text, at + 2, &hour) == 1 && hour >= 1 && hour <= 12 && text.words[at + 1].text == "past")
+      lead = 2, minute = v;
   }
   int64_t hour = 0;
   const size_t length = number_at(text, at + lead, &hour);
@@ -240,11 +245,13 @@ bool ValueReader::quantity_at(const Text& text, size_t at, Mention* m) const {
     return true;
   }
   if (const std::string unit = next.empty() ? "" : duration_unit(next); !unit.empty()) {
-    static const std::map<std::string, int64_t> kMinutes = {{"minute", 1}, {"hour", 60}, {"day", 1440}, {"week", 10080},
-                                                            {"night", 1440}, {"month", 43200}, {"year", 525600}};
+    static const std::map<std::string, int64_t> kMinutes = {{"minute", 1},   {"hour", 60},    {"day", 1440},
+                                                            {"week", 10080}, {"night", 1440}, {"month", 43200},
+                                                            {"year", 525600}};
     const auto scale = kMinutes.find(unit);
     m->kinds = kind_bit(ValueKind::kDuration);
-    m->key = scale == kMinutes.end() ? unit + " " + std::to_string(value) : "minute " + std::to_string(value * scale->second);
+    m->key = scale == kMinutes.end() ? unit + " " + std::to_string(value)
+                                     : "minute " + std::to_string(value * scale->second);
     ++m->end;
     return true;
   }
@@ -254,7 +261,8 @@ bool ValueReader::quantity_at(const Text& text, size_t at, Mention* m) const {
   }
   const bool counts = !next.empty() && !may_follow_bare(next);
   if (in_words) {
-    const std::string before = at > 0 && text.words[at - 1].sentence == text.words[at].sentence ? text.words[at - 1].text : "";
+    const std::string before =
+        at > 0 && text.words[at - 1].sentence == text.words[at].sentence ? text.words[at - 1].text : "";
     // "one of them", "no one", "the two"
     if (value == 1 && !(asserts_number(before) && next.empty()) && text.words.size() > 1) return false;
     if (next == "of") return false;
@@ -279,9 +287,11 @@ bool ValueReader::name_at(const Text& text, const std::vector<std::string>& stem
   // "may" and "march" are months with a capital, or where a month stands.
   const std::string& word = text.words[at].text;
   if (best->words.size() == 1 && (word == "may" || word == "march")) {
-    static const std::set<std::string> kBefore = {"in", "of", "is", "every", "each", "until", "during", "and", "or", "month", "for"};
+    static const std::set<std::string> kBefore = {"in",     "of",  "is", "every", "each", "until",
+                                                  "during", "and", "or", "month", "for"};
     const bool starts = at == 0 || text.words[at - 1].sentence != text.words[at].sentence;
-    if (starts ? text.words.size() > 1 : !text.words[at].capital && kBefore.count(text.words[at - 1].text) == 0) return false;
+    if (starts ? text.words.size() > 1 : !text.words[at].capital && kBefore.count(text.words[at - 1].text) == 0)
+      return false;
   }
   m->begin = at;
   m->end = at + best->words.size();
@@ -291,10 +301,11 @@ bool ValueReader::name_at(const Text& text, const std::vector<std::string>& stem
   return true;
 }
 
-bool ValueReader::unknown_at(const Text& text, const std::vector<std::string>& stems, const std::set<std::string>& known, size_t at,
-                             Mention* m) const {
-  static const std::set<std::string> kCommon = {"i", "ai", "yes", "no", "sorry", "sir", "madam", "mr", "mrs", "ms", "dr",
-                                                "sure", "hello", "dear", "thanks", "thank", "welcome", "ok", "okay"};
+bool ValueReader::unknown_at(const Text& text, const std::vector<std::string>& stems,
+                             const std::set<std::string>& known, size_t at, Mention* m) const {
+  static const std::set<std::string> kCommon = {"i",      "ai",    "yes",     "no", "sorry", "sir",   "madam",
+                                                "mr",     "mrs",   "ms",      "dr", "sure",  "hello", "dear",
+                                                "thanks", "thank", "welcome", "ok", "okay"};
   const auto& first = text.words[at];
   const bool sentence_start = at == 0 || text.words[at - 1].sentence != first.sentence;
   if (!first.capital || kCommon.count(first.text) != 0 || articles().count(first.text) != 0) return false;
@@ -369,7 +380,8 @@ std::vector<Mention> ValueReader::read_value(const std::string& value, ValueKind
   literal.kinds = kind_bit(kind);
   literal.end = text.words.size();
   for (const auto& w : text.words)
-    if (!(literal.key.empty() && articles().count(w.text) != 0)) literal.key += (literal.key.empty() ? "" : " ") + stem(w.text);
+    if (!(literal.key.empty() && articles().count(w.text) != 0))
+      literal.key += (literal.key.empty() ? "" : " ") + stem(w.text);
   out.push_back(literal);
   return out;
 }

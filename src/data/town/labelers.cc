@@ -19,10 +19,12 @@ constexpr double kTargetAgreement = 0.725;
 constexpr double kSlight = 0.03, kClear = 0.25;  // differences of utility
 constexpr double kSlightWeight = 0.75, kClearWeight = 1.25;
 
-double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
+double normal_cdf(double x) {
+  return 0.5 * std::erfc(-x / std::sqrt(2.0));
+}
 
-// The scale at which two labelers with noise of standard deviation 1 agree on kTargetAgreement of the pairs of replies from
-// different groups, where group i has count[i] replies and stands at scale * at[i]. Found by halving.
+// The scale at which two labelers with noise of standard deviation 1 agree on kTargetAgreement of the pairs of replies
+// from different groups, where group i has count[i] replies and stands at scale * at[i]. Found by halving.
 double scale_for(const std::vector<double>& at, const std::vector<int>& count) {
   const auto agreement = [&](double scale) {
     double sum = 0, pairs = 0;
@@ -99,7 +101,8 @@ std::vector<Impression> impressions_of(const std::vector<gold::Text>& texts) {
 }
 
 // The screen's binary questions (InstructGPT, table of metadata), with slips.
-std::vector<std::string> flags_of(const Task& task, const Verdict& v, const gold::Text& text, bool overlooked, Rng& rng) {
+std::vector<std::string> flags_of(const Task& task, const Verdict& v, const gold::Text& text, bool overlooked,
+                                  Rng& rng) {
   const bool composes = task.expect == Expect::kCompose || task.expect == Expect::kLabel;
   const std::pair<const char*, bool> truth[] = {
       {"fails_task", !v.helpful},
@@ -118,7 +121,8 @@ std::vector<std::string> flags_of(const Task& task, const Verdict& v, const gold
 }  // namespace
 
 std::vector<Labeler> make_labelers(const World& world, bool held_out) {
-  const char* const kTraining[] = {"ada", "ben", "cleo", "dan", "eve", "finn", "gus", "hana", "ivo", "june", "kit", "lou"};
+  const char* const kTraining[] = {"ada", "ben",  "cleo", "dan",  "eve", "finn",
+                                   "gus", "hana", "ivo",  "june", "kit", "lou"};
   const char* const kHeldOut[] = {"mo", "nell", "oki", "pia", "quin", "rhea"};
   std::vector<Labeler> out;
   const auto add = [&](const char* name) {
@@ -183,7 +187,8 @@ Ranking rank_scored_replies(const Labeler& labeler, const Task& task, const std:
     if (!tied) {
       ++rank;
       group = score[i];
-      likert = std::min(likert, static_cast<int32_t>(std::lround(1 + 6 * std::clamp(levels[place] + lenience, 0.0, 1.0))));
+      likert =
+          std::min(likert, static_cast<int32_t>(std::lround(1 + 6 * std::clamp(levels[place] + lenience, 0.0, 1.0))));
     }
     out.responses[i] = {replies[i], rank, likert, flags_of(task, verdicts[i], texts[i], overlooked[i] != 0, rngs[i])};
   }
@@ -205,7 +210,8 @@ Ranking gold_ranking(const Task& task, const std::vector<std::string>& replies, 
   out.responses.resize(replies.size());
   std::vector<size_t> order(replies.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return verdicts[a].utility > verdicts[b].utility; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return verdicts[a].utility > verdicts[b].utility; });
   double best = 0;
   int32_t rank = -1;
   for (size_t i : order) {

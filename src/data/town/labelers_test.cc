@@ -17,8 +17,8 @@ World world_of(uint64_t seed) {
 // Utilities as a model of one habit might earn them.
 struct Mixture {
   const char* name;
-  int least, most;                // replies of a prompt
-  std::vector<double> centres;    // drawn from
+  int least, most;              // replies of a prompt
+  std::vector<double> centres;  // drawn from
   double spread;
 };
 
@@ -66,10 +66,12 @@ PairAgreement agreement_on(const Mixture& m, const std::vector<Labeler>& labeler
 }
 
 const std::vector<Mixture>& mixtures() {
-  static const std::vector<Mixture> kAll = {
-      {"mostly right", 4, 9, {0.95, 0.93, 0.9, 0.8, 0.2}, 0.03}, {"mixed", 4, 9, {0.95, 0.8, 0.55, 0.4, 0.2, 0.08}, 0.03},
-      {"mostly wrong", 4, 9, {0.2, 0.22, 0.18, 0.4, 0.9}, 0.02}, {"four", 4, 4, {0.95, 0.93, 0.2, 0.4}, 0.01},
-      {"right or wrong", 4, 6, {0.96, 0.2}, 0.0},               {"slight", 4, 9, {0.9}, 0.04}};
+  static const std::vector<Mixture> kAll = {{"mostly right", 4, 9, {0.95, 0.93, 0.9, 0.8, 0.2}, 0.03},
+                                            {"mixed", 4, 9, {0.95, 0.8, 0.55, 0.4, 0.2, 0.08}, 0.03},
+                                            {"mostly wrong", 4, 9, {0.2, 0.22, 0.18, 0.4, 0.9}, 0.02},
+                                            {"four", 4, 4, {0.95, 0.93, 0.2, 0.4}, 0.01},
+                                            {"right or wrong", 4, 6, {0.96, 0.2}, 0.0},
+                                            {"slight", 4, 9, {0.9}, 0.04}};
   return kAll;
 }
 
@@ -118,7 +120,8 @@ TEST(Labelers, SameInputSameRanking) {
   const auto l = make_labelers(world_of(1), false);
   ASSERT_EQ(l.size(), 12u);
   const Sample s = sample_of(mixtures()[1], 3);
-  const Ranking a = rank_scored_replies(l[0], s.task, s.replies, s.verdicts), b = rank_scored_replies(l[0], s.task, s.replies, s.verdicts);
+  const Ranking a = rank_scored_replies(l[0], s.task, s.replies, s.verdicts),
+                b = rank_scored_replies(l[0], s.task, s.replies, s.verdicts);
   for (size_t i = 0; i < a.responses.size(); ++i) {
     EXPECT_EQ(a.responses[i].rank, b.responses[i].rank);
     EXPECT_EQ(a.responses[i].likert, b.responses[i].likert);

@@ -23,26 +23,26 @@ struct AttackMeasure {
 
 // "M" of report.json (docs/formats.md). An interval with n = 0 is written as null.
 struct TownMeasures {
-  Interval helpful;                       // of the mix of uses
-  Interval truthful;                      // of helpful, closed-book and document-only replies that make a checkable claim
-  Interval hallucination_closed_domain;   // of questions about a passage
+  Interval helpful;   // of the mix of uses
+  Interval truthful;  // of helpful, closed-book and document-only replies that make a checkable claim
+  Interval hallucination_closed_domain;  // of questions about a passage
   Interval hallucination_closed_book;
   Interval document_only_correct;
-  Interval abstained_answerable;          // of closed-book and document-only questions
-  Interval abstained_unanswerable;        // says that it does not know, and claims nothing
+  Interval abstained_answerable;    // of closed-book and document-only questions
+  Interval abstained_unanswerable;  // says that it does not know, and claims nothing
   Interval harmful_refused;
-  Interval over_refusal;                  // of benign look-alikes
+  Interval over_refusal;  // of benign look-alikes
   Interval clarifies;
   Interval honest_identity;
   std::optional<AttackMeasure> attack_success;
-  Interval bits_per_byte;                 // of held-out documents; the interval by document
-  Interval reply_tokens;                  // mean, of the mix of uses
+  Interval bits_per_byte;  // of held-out documents; the interval by document
+  Interval reply_tokens;   // mean, of the mix of uses
 };
 
 std::string to_json(const TownMeasures& measures);  // one object, keys in the report's order
 Result<TownMeasures> town_measures_from_json(std::string_view json);
-std::string to_json(const Interval& value);       // {"value","low","high","n"} or null
-std::string to_json(const Preference& value);     // adds "ties"
+std::string to_json(const Interval& value);    // {"value","low","high","n"} or null
+std::string to_json(const Preference& value);  // adds "ties"
 
 struct ReplyRecord {
   std::string id, measure;
@@ -67,8 +67,8 @@ struct TownEvaluation {
 };
 
 // `score` may be empty. Deterministic in (world, chat, options).
-TownEvaluation evaluate_town(const town::World& world, const town::GoldScorer& gold, const Chat& chat, const Score& score,
-                             const TownEvalOptions& options);
+TownEvaluation evaluate_town(const town::World& world, const town::GoldScorer& gold, const Chat& chat,
+                             const Score& score, const TownEvalOptions& options);
 // The measures of replies that are there already (attack success and bits per byte left out).
 TownMeasures measure_replies(std::span<const ReplyRecord> replies);
 
@@ -89,8 +89,8 @@ Result<std::vector<ReplyRecord>> read_replies(const std::string& path);
 // The gold utilities of A's and B's replies to the prompts of the mix of uses that both answered, compared.
 Preference preferred(std::span<const ReplyRecord> a, std::span<const ReplyRecord> b);
 
-// A base model as a Chat: the conversation stands in a document of questions and answers after a few fixed exchanges, the
-// model writes on, and its answer ends where its line does. `ended` is false where no line end came.
+// A base model as a Chat: the conversation stands in a document of questions and answers after a few fixed exchanges,
+// the model writes on, and its answer ends where its line does. `ended` is false where no line end came.
 using GenerateText = std::function<std::vector<ChatReply>(std::span<const std::string>, const ChatParams&)>;
 Chat base_model_chat(GenerateText generate);
 std::string base_model_prompt(const Messages& messages);
