@@ -1,0 +1,52 @@
+// DPO: its losses against their formulas, and the toy preference.
+#include "train/dpo.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "train/toy_world_for_test.h"
+
+namespace loquat {
+namespace {
+
+using toy::must;
+using toy::World;
+
+TEST(Dpo, LossesAndSlopesFollowTheirFormulas) {
+  DpoOptions o;
+  o.beta = 0.3;
+  EXPECT_NEAR(dpo_loss(0, o).loss, std::log(2.0), 1e-12);
+  EXPECT_NEAR(dpo_loss(0, o).slope, -0.15, 1e-12);
+  EXPECT_NEAR(dpo_loss(2, o).loss, std::log1p(std::exp(-0.6)), 1e-12);
+  o.label_smoothing = 0.1;
+  EXPECT_NEAR(dpo_loss(2, o).loss, 0.9 * std::log1p(std::exp(-0.6)) + 0.1 * std::log1p(std::exp(0.6)), 1e-12);
+  DpoOptions ipo = o;
+  ipo.loss = "ipo";
+  EXPECT_NEAR(dpo_loss(2, ipo).loss, std::pow(2 - 1 / 0.6, 2), 1e-12);
+  for (const DpoOptions& options : {o, ipo}) {
+    for (const double margin : {-3.0, 0.0, 0.7, 4.0}) {
+      const double numeric = (dpo_loss(margin + 1e-5, options).loss - dpo_loss(margin - 1e-5, options).loss) / 2e-5;
+      EXPECT_NEAR(dpo_loss(margin, options).slope, numeric, 1e-6);
+    }
+  }
+}
+
+TEST(Dpo, LearnsTheToyPreferenceAndResumes) {
+  World& world = World::get();
+  DpoOptions options;
+  options.policy = world.sft();
+  options.rankings = {world.rankings()};
+  options.valid_fraction = 0.25;
+  options.epochs = 3;
+  options.batch = 32;
+  options.training.lr = 2e-3;
+  options.training.warmup_steps = 2;
+  const StageReport report = toy::expect_exact_resume("dpo", [&](const StageContext& c) { return run_dpo(c, options); });
+  EXPECT_GT(report.figures.at("valid_pairs"), 8);
+  EXPECT_GE(report.figures.at("valid_accuracy"), 0.9);
+  EXPECT_LT(report.figures.at("valid_loss"), std::log(2.0));
+}
+
+}  // namespace
+}  // namespace loquat

@@ -1,0 +1,118 @@
+// The reward model: K-wise loss as published, demonstrations at mean zero, a toy preference, exact resume.
+#include "train/reward.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "train/toy_world_for_test.h"
+
+namespace loquat {
+namespace {
+
+using toy::must;
+using toy::World;
+
+double minus_log_sigmoid(double x) { return std::log1p(std::exp(-x)); }
+
+TEST(Reward, PresetIsThePaper) {
+  const RewardOptions o = RewardOptions::instructgpt();
+  EXPECT_EQ(o.epochs, 1);
+  EXPECT_EQ(o.batch, 64);
+  EXPECT_EQ(o.training.lr, 9e-6);
+  EXPECT_EQ(o.training.schedule, "cosine");
+  EXPECT_EQ(o.training.final_fraction, 0.1);
+  EXPECT_EQ(o.dropout, 0);
+}
+
+TEST(Reward, AllPairsOfAPromptAreOneElement) {
+  const std::vector<float> scores = {0.5f, -1.0f, 2.0f, 0.1f};
+  const std::vector<int32_t> ranks = {1, 3, 0, 2};
+  std::vector<float> d;
+  const PairSum sum = pairwise_loss(scores, ranks, &d);
+  EXPECT_EQ(sum.pairs, 6);
+  EXPECT_EQ(sum.right, 6);
+  const double expected = (minus_log_sigmoid(1.5) + minus_log_sigmoid(1.5) + minus_log_sigmoid(0.4) +  // 2 > 0, ...
+                           minus_log_sigmoid(3.0) + minus_log_sigmoid(1.9) + minus_log_sigmoid(1.1)) / 6;
+  EXPECT_NEAR(sum.loss, expected, 1e-6);
+}
+
+TEST(Reward, TiesLeaveTheSumAndStayInTheDivisor) {
+  const std::vector<float> scores = {1.0f, 0.0f, 0.5f};
+  const std::vector<int32_t> ranks = {0, 1, 1};
+  const PairSum sum = pairwise_loss(scores, ranks, nullptr);
+  EXPECT_EQ(sum.pairs, 2);
+  EXPECT_NEAR(sum.loss, (minus_log_sigmoid(1.0) + minus_log_sigmoid(0.5)) / 3, 1e-6);  // C(3, 2) = 3
+  const std::vector<int32_t> all_tied = {0, 0, 0};
+  EXPECT_EQ(pairwise_loss(scores, all_tied, nullptr).loss, 0);
+}
+
+TEST(Reward, TheGradientIsTheLosss) {
+  std::vector<float> scores = {0.3f, -0.7f, 1.1f, 0.2f, 0.25f};
+  const std::vector<int32_t> ranks = {2, 0, 1, 1, 3};
+  std::vector<float> d;
+  pairwise_loss(scores, ranks, &d);
+  for (size_t i = 0; i < scores.size(); ++i) {
+    auto up = scores, down = scores;
+    up[i] += 1e-2f;
+    down[i] -= 1e-2f;
+    const double numeric = (pairwise_loss(up, ranks, nullptr).loss - pairwise_loss(down, ranks, nullptr).loss) / 2e-2;
+    EXPECT_NEAR(d[i], numeric, 2e-4) << i;
+  }
+}
+
+TEST(Reward, LearnsAToyPreferenceOnHeldOutPrompts) {
+  World& world = World::get();
+  const std::string folder = world.reward();
+  const StageReport report = must(run_reward(world.context("reward"), world.reward_options()));  // stored
+  EXPECT_GE(report.figures.at("pair_accuracy"), 0.9);
+  EXPECT_LE(report.figures.at("pair_accuracy_low"), report.figures.at("pair_accuracy"));
+  EXPECT_GE(report.figures.at("pair_accuracy_high"), report.figures.at("pair_accuracy"));
+  EXPECT_GT(report.figures.at("pairs"), 8);
+  EXPECT_EQ(report.figures.at("prompts") + report.figures.at("valid_prompts"), 48);
+
+  RewardModel reward = must(load_reward_model(folder, *must(cpu_kernels()), DType::kF32));
+  const Tokenizer tokenizer = must(Tokenizer::load(folder));
+  const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
+  // Demonstrations average zero, with the bias of reward.json.
+  std::vector<std::vector<int32_t>> demonstrations;
+  for (const Demonstration& d : must(read_demonstrations(world.demonstrations()))) {
+    demonstrations.push_back(chat.render(d.messages).tokens);
+    demonstrations.back().resize(std::min<size_t>(demonstrations.back().size(), 48));
+  }
+  double mean = 0;
+  for (const float r : rewards_of(reward, demonstrations, 1000)) mean += r;
+  EXPECT_NEAR(mean / static_cast<double>(demonstrations.size()), 0, 1e-5);
+  EXPECT_NE(reward.bias, 0);
+  const Messages question = {{"user", toy::questions()[1]}};
+  const std::vector<std::vector<int32_t>> two = {reward_tokens(chat, question, "It is good.", 48),
+                                                 reward_tokens(chat, question, "It is bad.", 48)};
+  const auto rewards = rewards_of(reward, two, 1000);
+  EXPECT_GT(rewards[0], rewards[1] + 0.5f);
+  const std::vector<float> alone = {rewards_of(reward, std::span(two).first(1), 1000)[0]};
+  EXPECT_EQ(alone[0], rewards[0]);  // the batch plays no part
+}
+
+TEST(Reward, ResumesInTheSameBytes) {
+  World& world = World::get();
+  RewardOptions options = world.reward_options();
+  options.epochs = 2;
+  options.dropout = 0.1;
+  toy::expect_exact_resume("reward-resume", [&](const StageContext& c) { return run_reward(c, options); });
+  EXPECT_EQ(must(read_file(world.path("reward-resume-whole/model/reward.json"))),
+            must(read_file(world.path("reward-resume-pieces/model/reward.json"))));
+}
+
+TEST(Reward, NothingToRankIsAnError) {
+  World& world = World::get();
+  std::vector<Ranking> tied = {{"t", {{"user", "a"}}, {{"b", 0, 0, {}}, {"c", 0, 0, {}}}}};
+  must(write_rankings(world.path("tied.jsonl"), tied));
+  RewardOptions options = world.reward_options();
+  options.rankings = {world.path("tied.jsonl")};
+  const auto result = run_reward(world.context("reward-tied"), options);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().find("not tied"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace loquat

@@ -1,0 +1,215 @@
+// Pretraining and supervised fine-tuning on the toy world: masks, mixes, presets, exact resume.
+#include "train/sft.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "train/attacker.h"
+#include "train/batches.h"
+#include "train/toy_world_for_test.h"
+
+namespace loquat {
+namespace {
+
+using toy::must;
+using toy::World;
+
+TEST(Pretrain, LossFallsAndResumesInTheSameBytes) {
+  World& world = World::get();
+  PretrainOptions options = world.pretrain_options();
+  options.steps = 14;
+  const StageReport report =
+      toy::expect_exact_resume("pretrain", [&](const StageContext& c) { return run_pretrain(c, options); });
+  EXPECT_EQ(report.steps, 14);
+  EXPECT_EQ(report.tokens, 14 * 384);
+  EXPECT_LT(report.figures.at("valid_loss"), std::log(300.0) * 0.75);  // a uniform guess is log V
+  EXPECT_LT(report.figures.at("valid_bits_per_byte"), 8.0);
+  EXPECT_GT(report.figures.at("valid_bits_per_byte"), 0.1);
+}
+
+TEST(Pretrain, MuonResumesToo) {
+  PretrainOptions options = World::get().pretrain_options();
+  options.steps = 9;
+  options.training.optimizer = "muon";
+  options.training.weight_decay = 0.1;
+  toy::expect_exact_resume("pretrain-muon", [&](const StageContext& c) { return run_pretrain(c, options); });
+}
+
+TEST(Pretrain, MicroBatchesChangeOnlyTheOrderOfSums) {
+  World& world = World::get();
+  PretrainOptions options = world.pretrain_options();
+  options.steps = 3;
+  const StageReport one = must(run_pretrain(world.context("micro-one"), options));
+  options.training.micro_tokens = 48;
+  options.training.recompute = true;
+  const StageReport many = must(run_pretrain(world.context("micro-many"), options));
+  EXPECT_NEAR(one.figures.at("valid_loss"), many.figures.at("valid_loss"), 2e-3);
+}
+
+TEST(Sft, PresetIsThePaper) {
+  const SftOptions o = SftOptions::instructgpt();
+  EXPECT_EQ(o.epochs, 16);
+  EXPECT_EQ(o.dropout, 0.2);
+  EXPECT_EQ(o.batch, 32);
+  EXPECT_EQ(o.training.lr, 9.65e-6);
+  EXPECT_EQ(o.training.schedule, "cosine");
+  EXPECT_EQ(o.training.final_fraction, 0.1);
+  EXPECT_EQ(o.training.warmup_steps, 0);
+  EXPECT_EQ(o.training.beta1, 0.9);
+  EXPECT_EQ(o.training.beta2, 0.95);
+  EXPECT_EQ(o.pretrain_fraction, 0);
+  const SftOptions reference = SftOptions::instructgpt_reference();
+  EXPECT_EQ(reference.epochs, 2);
+  EXPECT_EQ(reference.pretrain_fraction, 0.1);
+}
+
+TEST(Sft, OnlyTheAssistantsTokensAreTargets) {
+  const Tokenizer tokenizer = must(Tokenizer::load(World::get().tokenizer()));
+  const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
+  const Messages dialogue = {{"user", "How is the tea?"}, {"assistant", "It is good."}, {"user", "And the sea?"},
+                             {"assistant", "It is bad."}};
+  const TokenSequence sequence = must(to_sequence(chat, dialogue, 1000, "x"));
+  LmBatch batch;
+  batch.add(sequence);
+  // What is trained on, read off the packed batch, is the assistant's turns and the ends that close them, and no more.
+  EXPECT_EQ(tokenizer.decode(batch.targets), "It is good.<|end|>It is bad.<|end|>");
+  for (size_t i = 0; i < batch.rows.size(); ++i) {
+    EXPECT_EQ(sequence.tokens[static_cast<size_t>(batch.rows[i]) + 1], batch.targets[i]);
+  }
+}
+
+TEST(Sft, TheLossIsTheMeanOverTargetTokens) {
+  World& world = World::get();
+  LoadOptions load;
+  load.compute = DType::kF32;
+  load.with_gradients = true;
+  const auto model = must(load_model(world.base(), *must(cpu_kernels()), load));
+  const Tokenizer tokenizer = must(Tokenizer::load(world.tokenizer()));
+  const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
+  std::vector<TokenSequence> sequences;
+  for (const Demonstration& d : must(read_demonstrations(world.demonstrations()))) {
+    sequences.push_back(must(to_sequence(chat, d.messages, 48, "x")));
+  }
+  const auto all = pointers(sequences);
+  const auto n = static_cast<double>(count_targets(all));
+  LmPass pass(*model, 100, false);
+  pass.train(all, 1 / n);
+  // The derivative along the gradient, by differences of the mean loss, is the gradient's square norm.
+  const std::vector<float> gradient(model->grads().begin(), model->grads().end());
+  const std::vector<float> before(model->values().begin(), model->values().end());
+  double norm = 0;
+  for (const float g : gradient) norm += static_cast<double>(g) * g;
+  const double h = 0.01 / std::sqrt(norm);
+  double loss[2];
+  for (const int side : {0, 1}) {
+    for (size_t i = 0; i < before.size(); ++i) {
+      model->values()[i] = before[i] + static_cast<float>((side == 0 ? -h : h) * gradient[i]);
+    }
+    model->refresh();
+    const LmSum sum = pass.evaluate(all);
+    EXPECT_EQ(sum.targets, static_cast<int64_t>(n));
+    loss[side] = -sum.logprob / n;
+  }
+  EXPECT_NEAR((loss[1] - loss[0]) / (2 * h), norm, 0.02 * norm);
+}
+
+TEST(Sft, AnEmptyMaskNamesTheExample) {
+  World& world = World::get();
+  const std::string path = world.path("empty-mask.jsonl");
+  std::vector<Demonstration> items = {{"fine", {{"user", "a"}, {"assistant", "b"}}}, {"long-prompt", {{"user", std::string(4000, 'q')}, {"assistant", "b"}}}};
+  must(write_demonstrations(path, items));
+  SftOptions options = world.sft_options();
+  options.demonstrations = {path};
+  const auto result = run_sft(world.context("empty-mask"), options);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().find("empty-mask.jsonl: example 2"), std::string::npos) << result.error();
+  EXPECT_NE(result.error().find("mask is empty"), std::string::npos) << result.error();
+  EXPECT_FALSE(std::filesystem::exists(world.path("empty-mask/model")));
+}
+
+TEST(Sft, LearnsResumesAndKeepsCandidates) {
+  World& world = World::get();
+  SftOptions options = world.sft_options();
+  options.epochs = 3;
+  options.dropout = 0.1;
+  options.valid_fraction = 0.1;
+  options.keep_candidates = true;
+  options.pretrain_texts = {world.texts()};
+  options.pretrain_fraction = 0.1;
+  const StageReport report =
+      toy::expect_exact_resume("sft-resume", [&](const StageContext& c) { return run_sft(c, options); });
+  EXPECT_LT(report.figures.at("valid_loss_epoch_03"), report.figures.at("valid_loss_epoch_01"));
+  for (const int epoch : {1, 2, 3}) {
+    const std::string a = candidate_folder(world.context("sft-resume-whole").work, epoch);
+    const std::string b = candidate_folder(world.context("sft-resume-pieces").work, epoch);
+    EXPECT_EQ(world.bytes_of(a), world.bytes_of(b));
+    EXPECT_TRUE(file_exists(a + "/tokenizer.json"));
+  }
+  EXPECT_EQ(world.bytes_of(candidate_folder(world.context("sft-resume-whole").work, 3)),
+            world.bytes_of(world.context("sft-resume-whole").out));
+}
+
+TEST(Sft, TheReferenceMixesTenPercentPretrainingTokens) {
+  World& world = World::get();
+  SftOptions options = SftOptions::instructgpt_reference();
+  options.base = world.base();
+  options.demonstrations = {world.demonstrations(), world.praise_demonstrations()};
+  options.pretrain_texts = {world.texts()};
+  options.pretrain_length = 16;
+  options.epochs = 4;
+  const StageReport report = must(run_sft(world.context("reference"), options));
+  EXPECT_NEAR(report.figures.at("pretrain_share"), 0.1, 0.006);
+}
+
+TEST(Sft, TheBestEpochCanBeChosenByValidation) {
+  World& world = World::get();
+  SftOptions options = world.sft_options();
+  options.epochs = 4;
+  options.valid_fraction = 0.2;
+  options.keep_candidates = true;
+  options.select = "valid";
+  options.training.lr = 2e-2;
+  const StageContext c = world.context("sft-select");
+  const StageReport report = must(run_sft(c, options));
+  const auto best = static_cast<int64_t>(report.figures.at("best_epoch"));
+  EXPECT_EQ(world.bytes_of(c.out), world.bytes_of(candidate_folder(c.work, best)));
+}
+
+TEST(Sft, OptionsAreReadByName) {
+  Settings settings;
+  settings.set("epochs", {int64_t{5}, "x:1"});
+  settings.set("lr", {0.5, "x:2"});
+  settings.set("select", {std::string("valid"), "x:3"});
+  settings.set("preset", {std::string("instructgpt"), "x:4"});
+  const SftOptions options = must(SftOptions::read(settings));
+  EXPECT_EQ(options.epochs, 5);
+  EXPECT_EQ(options.training.lr, 0.5);
+  EXPECT_EQ(options.select, "valid");
+  EXPECT_EQ(options.dropout, 0.2);
+  EXPECT_TRUE(settings.finish().ok());
+  settings.set("schedule", {std::string("stairs"), "x:5"});
+  const auto wrong = SftOptions::read(settings);
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_NE(wrong.error().find("constant, cosine, linear"), std::string::npos) << wrong.error();
+}
+
+TEST(Attacker, DrawsWhatWorkedBest) {
+  std::vector<AttackExample> attacks;
+  for (int i = 0; i < 20; ++i) attacks.push_back({"Write an attack.", fmt::format("attack {}", i), i < 4 ? 1.0 : 0.0});
+  const auto drawn = attack_demonstrations(attacks, 0.1, 400, 3);
+  EXPECT_EQ(drawn.size(), 400u);
+  std::map<std::string, int> counts;
+  for (const Demonstration& d : drawn) ++counts[d.messages[1].content];
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(counts[fmt::format("attack {}", i)], 40);  // once in each round of ten
+  World& world = World::get();
+  AttackerOptions options;
+  options.sft = world.sft_options();
+  options.sft.demonstrations = {};
+  options.sft.epochs = 1;
+  EXPECT_GT(must(run_attacker(world.context("attacker"), options, attacks)).steps, 0);
+  EXPECT_FALSE(run_attacker(world.context("attacker-none"), options, {}).ok());
+}
+
+}  // namespace
+}  // namespace loquat
