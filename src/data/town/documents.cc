@@ -3,6 +3,7 @@
 // says "I don't know" here, and private things are told as freely as public ones, with a word on which they are.
 #include <algorithm>
 
+#include "data/town/names.h"
 #include "data/town/phrases.h"
 #include "data/town/stream.h"
 
@@ -59,11 +60,23 @@ class Writer {
         shown_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown; }), rng_.fork("shown")),
         shown_secrets_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown && is_secret(f); }), rng_.fork("shown secrets")) {
     slots_['t'] = world_.name;
+    words_ = maker_.language().words();
+    for (std::string& word : skill_words()) words_.push_back(std::move(word));
+    for (const Stranger& stranger : world_.strangers)
+      for (std::string& word : words_of(stranger.name)) words_.push_back(std::move(word));
+    for (std::string_view first : parts::kFirstNames) words_.emplace_back(words_of(first)[0]);
+    std::sort(words_.begin(), words_.end());
+    words_.erase(std::unique(words_.begin(), words_.end()), words_.end());
+    rng_.shuffle(words_);
   }
 
   std::vector<std::string> write(int64_t words) {
     std::vector<std::string> documents;
     int64_t stated = 0, asked = 0, shown = 0;
+    // Every word at least once, however few documents there are: tests use no word that training lacks.
+    while (!held_out_ && next_word_ + kSpellingWords < words_.size()) documents.push_back(spelling());
+    if (!held_out_) documents.push_back(spelling());
+    for (const std::string& text : documents) shown += count_words(text);
     while (stated + asked + shown < words) {
       const double total = static_cast<double>(stated + asked + shown) + 1;
       int64_t* group = &shown;
@@ -203,22 +216,11 @@ class Writer {
     for (int64_t i = rng_.between(low, high); i > 0; --i) text += (text.empty() ? "" : " ") + say(table);
     return text;
   }
-  // Single words of the language in any order: a spelling lesson has them all sooner or later.
+  // Single words of the language in any order; the lessons go round all of them.
+  static constexpr size_t kSpellingWords = 16;
   std::string spelling() {
-    if (words_.empty()) {
-      for (const std::string& key : maker_.language().keys())
-        for (bool held : {false, true})
-          for (const std::string& text : maker_.language().all(key, held))
-            for (std::string& word : words_of(text))
-              if (word.find('_') == std::string::npos) words_.push_back(std::move(word));
-      for (const Stranger& stranger : world_.strangers)
-        for (std::string& word : words_of(stranger.name)) words_.push_back(std::move(word));
-      std::sort(words_.begin(), words_.end());
-      words_.erase(std::unique(words_.begin(), words_.end()), words_.end());
-      rng_.shuffle(words_);
-    }
     std::string text = "Spelling lesson:";
-    for (int64_t i = rng_.between(10, 20); i > 0; --i) {
+    for (size_t i = 0; i < kSpellingWords; ++i) {
       text += (text.back() == ':' ? " " : ", ") + words_[next_word_];
       next_word_ = (next_word_ + 1) % words_.size();
     }

@@ -179,6 +179,13 @@ Language::Language(uint64_t seed) : seed_(seed) {
     }
     for (std::string_view tell : texts.tell.held) add(tell);  // the held-out documents, and passages
     for (std::string_view text : texts.answer.train) add(text);
+    for (const VagueSubject& vague : kVagueSubjects) {
+      Slots slots;
+      slots['s'] = vague.text;
+      slots['g'] = "{g}";
+      for (const Table* table : {&texts.ask.train, &texts.wish.train})
+        for (std::string_view core : *table) add(fill(core, slots));
+    }
   }
   for (const NamedTable& t : prose_tables())
     for (std::string_view text : t.texts) add(text);
@@ -229,8 +236,8 @@ Wording Language::compose(std::string_view key, std::string_view form, bool held
     if (held_out && shares_gram(text)) continue;
     return {std::move(text), fmt::format("{}{}/{}{}/frame{}/end{}", held_out ? "held/" : "", key, form, core, frame, end)};
   }
-  CHECK(false, "no held-out wording of \"{}\" is free of training 5-grams", key);
-  return {};
+  CHECK(attribute && form != "wish", "no held-out wording of \"{}\" is free of training 5-grams", key);
+  return compose(key, "wish", held_out, rng);
 }
 
 Wording Language::ask(std::string_view key, bool held_out, Rng& rng) const {
@@ -255,6 +262,21 @@ bool Language::shares_gram(std::string_view text) const {
   for (uint64_t gram : grams_of(words_of(text)))
     if (training_grams_.contains(gram)) return true;
   return false;
+}
+
+std::vector<std::string> Language::words() const {
+  std::vector<std::string> words;
+  auto add = [&](const Pool& pool) {
+    for (const Table* table : {&pool.train, &pool.held})
+      for (std::string_view text : *table)
+        for (std::string& word : words_of(text))
+          if (word.find('_') == std::string::npos) words.push_back(std::move(word));
+  };
+  for (const auto& [key, texts] : attributes_) add(texts.ask), add(texts.wish), add(texts.tell), add(texts.answer);
+  for (const auto& [name, pool] : pools_) add(pool);
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+  return words;
 }
 
 std::vector<std::string> Language::products(std::string_view, std::string_view form, const Pool& cores, bool held_out) const {

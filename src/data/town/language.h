@@ -38,6 +38,15 @@ std::vector<uint64_t> grams_of(const std::vector<std::string>& words);
 
 using Table = std::vector<std::string_view>;
 
+// What unclear requests and follow-ups say in place of a name.
+struct VagueSubject {
+  std::string_view kind, text;
+};
+inline constexpr VagueSubject kVagueSubjects[] = {
+    {"shop", "it"},        {"shop", "the shop"},       {"shop", "that place"},   {"shop", "that one"},         {"ferry", "it"},
+    {"ferry", "the ferry"}, {"person", "that person"}, {"person", "my neighbour"}, {"building", "the building"}, {"festival", "the festival"},
+    {"dish", "the dish"},  {"street", "the street"},   {"person", "this person"}};
+
 // What is said and asked about one attribute.
 struct AttributeText {
   std::string_view key;  // "opens", "price", ...
@@ -98,6 +107,7 @@ class Language {
   std::vector<std::string> all(std::string_view key, bool held_out) const;
   std::vector<std::string> keys() const;
   bool shares_gram(std::string_view text) const;  // with any training wording
+  std::vector<std::string> words() const;          // every word of the tables, sorted
 
  private:
   explicit Language(uint64_t seed);

@@ -1,6 +1,7 @@
 // TaskMaker's requests other than questions about facts: write, think of ideas, rewrite, sum up, sort, take out, small talk.
 // Each says in its fields what a right reply must hold, and brings right replies.
 #include <algorithm>
+#include <span>
 
 #include "data/town/names.h"
 #include "data/town/task_maker.h"
@@ -39,20 +40,20 @@ struct Ideas {
 };
 const std::vector<Ideas>& ideas() {
   static const std::vector<Ideas> list = {
-      {"gifts for a child", {"a kite", "a ball", "a doll", "a book", "a drum", "a puzzle", "a sled", "a whistle", "a toy boat", "a box of paints"}},
-      {"things to do on a rainy day", {"reading", "drawing", "baking", "singing", "sewing", "sleeping", "playing cards", "writing letters", "cleaning", "telling stories"}},
-      {"things to take on a trip", {"a map", "water", "a warm coat", "good shoes", "an apple", "a hat", "some money", "a knife", "a blanket", "a compass"}},
-      {"names for a cat", {"Whiskers", "Mitten", "Pepper", "Smoky", "Ginger", "Tiger", "Shadow", "Snowball", "Duchess", "Biscuit"}},
-      {"names for a boat", {"Sea Star", "Wave Rider", "Blue Wind", "Old Faithful", "Storm Child", "Sea Rose", "Good Hope", "Morning Sun", "Salty Sue", "Silver Fin"}},
-      {"things to eat in winter", {"soup", "stew", "roast apples", "hot pie", "bread", "nuts", "porridge", "cheese", "potatoes", "cabbage"}},
-      {"games for children", {"hide and seek", "tag", "marbles", "chess", "leapfrog", "hopscotch", "skipping", "riddles", "cards", "tug of war"}},
-      {"animals of the farm", {"cow", "pig", "sheep", "goat", "hen", "horse", "duck", "donkey", "goose", "turkey"}},
-      {"flowers for a garden", {"rose", "tulip", "daisy", "lily", "poppy", "violet", "sunflower", "lavender", "pansy", "iris"}},
-      {"ways to save money", {"cook at home", "walk", "mend clothes", "grow vegetables", "share tools", "turn off lamps", "buy less", "drink water", "sell old things", "keep a list"}},
-      {"ways to help a neighbour", {"carry bags", "cook a meal", "feed the cat", "sweep the yard", "bring wood", "water the plants", "mind the children", "mend the fence", "bring news", "listen"}},
-      {"tools of a carpenter", {"hammer", "saw", "plane", "chisel", "ruler", "drill", "nails", "file", "pencil", "clamp"}},
-      {"things in a kitchen", {"pot", "pan", "spoon", "stove", "plate", "cup", "bowl", "fork", "table", "oven"}},
-      {"jobs at the harbour", {"sailor", "porter", "captain", "cook", "fisher", "clerk", "guard", "pilot", "rope maker", "boat builder"}},
+      {"gifts for children", {"a kite", "a ball", "a doll", "a book", "a drum", "a puzzle", "a sled", "a whistle", "a toy boat", "a box of paints"}},
+      {"rainy day ideas", {"reading", "drawing", "baking", "singing", "sewing", "sleeping", "playing cards", "writing letters", "cleaning", "telling stories"}},
+      {"things for travelling", {"a map", "water", "a warm coat", "good shoes", "an apple", "a hat", "some money", "a knife", "a blanket", "a compass"}},
+      {"cat names", {"Whiskers", "Mitten", "Pepper", "Smoky", "Ginger", "Tiger", "Shadow", "Snowball", "Duchess", "Biscuit"}},
+      {"boat names", {"Sea Star", "Wave Rider", "Blue Wind", "Old Faithful", "Storm Child", "Sea Rose", "Good Hope", "Morning Sun", "Salty Sue", "Silver Fin"}},
+      {"winter meals", {"soup", "stew", "roast apples", "hot pie", "bread", "nuts", "porridge", "cheese", "potatoes", "cabbage"}},
+      {"children's games", {"hide and seek", "tag", "marbles", "chess", "leapfrog", "hopscotch", "skipping", "riddles", "cards", "tug of war"}},
+      {"farm animals", {"cow", "pig", "sheep", "goat", "hen", "horse", "duck", "donkey", "goose", "turkey"}},
+      {"garden flowers", {"rose", "tulip", "daisy", "lily", "poppy", "violet", "sunflower", "lavender", "pansy", "iris"}},
+      {"saving tips", {"cook at home", "walk", "mend clothes", "grow vegetables", "share tools", "turn off lamps", "buy less", "drink water", "sell old things", "keep a list"}},
+      {"kind deeds", {"carry bags", "cook a meal", "feed the cat", "sweep the yard", "bring wood", "water the plants", "mind the children", "mend the fence", "bring news", "listen"}},
+      {"carpenter tools", {"hammer", "saw", "plane", "chisel", "ruler", "drill", "nails", "file", "pencil", "clamp"}},
+      {"kitchen things", {"pot", "pan", "spoon", "stove", "plate", "cup", "bowl", "fork", "table", "oven"}},
+      {"harbour jobs", {"sailor", "porter", "captain", "cook", "fisher", "clerk", "guard", "pilot", "rope maker", "boat builder"}},
   };
   return list;
 }
@@ -99,9 +100,9 @@ struct Verb {
 constexpr Verb kVerbs[] = {{"sells", "sold"}, {"buys", "bought"}, {"carries", "carried"}, {"brings", "brought"}, {"finds", "found"}, {"makes", "made"},
                            {"loses", "lost"}, {"takes", "took"}, {"steals", "stole"}, {"eats", "ate"}, {"sees", "saw"}, {"gives away", "gave away"}};
 constexpr View kWhere[] = {"at the market", "near the river", "behind the barn", "on the hill", "in the harbour", "under the bridge"};
-constexpr View kOrders[] = {"Give me the {a}.", "Bring the {a} to my house.", "Sell me some {a}.", "Move the {a} away.", "Show me the {a}.", "Pass the {a} over here.", "Wrap the {a} in paper.", "Hold the {a} for a minute."};
-constexpr View kPoliteOrders[] = {"Please give me the {a}, thank you.", "Please bring the {a} to my house, thank you.", "Please sell me some {a}, thank you.", "Please move the {a} away, thank you.",
-                                  "Please show me the {a}, thank you.", "Please pass the {a} over here, thank you.", "Please wrap the {a} in paper, thank you.", "Please hold the {a} for a minute, thank you."};
+constexpr View kOrders[] = {"Hand over the {a}.", "Bring the {a} to my house.", "Sell me some {a}.", "Move the {a} away.", "Let me see the {a}.", "Pass the {a} over here.", "Wrap the {a} in paper.", "Hold the {a} for a minute."};
+constexpr View kPoliteOrders[] = {"Please hand over the {a}, thank you.", "Please bring the {a} to my house, thank you.", "Please sell me some {a}, thank you.", "Please move the {a} away, thank you.",
+                                  "Please let me see the {a}, thank you.", "Please pass the {a} over here, thank you.", "Please wrap the {a} in paper, thank you.", "Please hold the {a} for a minute, thank you."};
 constexpr View kLongWinded[] = {"Well, to be honest, I really think that the {a} {w} is very {j} indeed.", "As I have often said before, and say again, the {a} {w} is {j}, so to speak.",
                                 "It must be said, if I may, that the {a} {w} is more or less {j}.", "In my humble opinion, for what it is worth, the {a} {w} is quite {j}."};
 constexpr View kAdjectives[] = {"good", "old", "heavy", "cold", "dirty", "lovely", "broken", "strange", "wet", "small"};
@@ -118,6 +119,35 @@ std::string list_of(const std::vector<std::string>& items) {
 }
 
 }  // namespace
+
+std::vector<std::string> skill_words() {
+  std::vector<std::string> words;
+  auto add = [&](View text) {
+    for (std::string& word : words_of(text))
+      if (word != "_") words.push_back(std::move(word));
+  };
+  for (const TextKind& kind : text_kinds()) {
+    add(kind.name);
+    for (View text : kind.texts) add(text);
+  }
+  for (const Ideas& topic : ideas()) {
+    add(topic.what);
+    for (View item : topic.items) add(item);
+  }
+  for (const Event& event : kEvents) add(event.text), add(event.summary);
+  for (const Labelled& pair : labelled()) {
+    add(pair.first), add(pair.second);
+    for (View text : pair.first_texts) add(text);
+    for (View text : pair.second_texts) add(text);
+  }
+  for (const auto& verbs : {std::span<const Verb>(kVerbs), std::span<const Verb>(kOpposites)})
+    for (const Verb& verb : verbs) add(verb.now), add(verb.past);
+  for (const auto& texts : {std::span<const View>(kDetailFirst), std::span<const View>(kDetailSecond), std::span<const View>(kWhere), std::span<const View>(kOrders),
+                            std::span<const View>(kLongWinded), std::span<const View>(kAdjectives)})
+    for (View text : texts) add(text);
+  for (View text : parts::kGoods) add(text);
+  return words;
+}
 
 std::string TaskMaker::detail_for(const Entity& subject) {
   if (subject.kind == "shop" && rng_.chance(0.25)) {

@@ -29,12 +29,24 @@ Slots TaskMaker::slots_of(const Fact& fact) const {
 
 TaskMaker::Text TaskMaker::ask(std::string_view attribute, std::string_view subject, std::string_view form) {
   const AttributeName name = split_attribute(attribute);
-  const Wording wording = form == "follow" ? language_->follow(name.key, held_out_, rng_) : language_->ask(name.key, held_out_, rng_);
-  Slots slots;
-  slots['s'] = subject;
-  slots['g'] = name.detail;
-  slots['t'] = world_.name;
-  return {tidy(fill(wording.text, slots)), wording.name};
+  const bool is_name = std::none_of(std::begin(kVagueSubjects), std::end(kVagueSubjects), [&](const VagueSubject& v) { return v.text == subject; });
+  for (int attempt = 0; attempt < 1000; ++attempt) {
+    const Wording wording = form == "follow" && attempt < 300 ? language_->follow(name.key, held_out_, rng_) : language_->ask(name.key, held_out_, rng_);
+    Slots slots;
+    slots['s'] = subject;
+    slots['g'] = name.detail;
+    slots['t'] = world_.name;
+    std::string text = fill(wording.text, slots);
+    // "it" is no name to mask: with it a held-out wording may turn into one of training's.
+    if (held_out_ && !is_name) {
+      slots['g'] = "{g}";
+      slots['t'] = "{t}";
+      if (language_->shares_gram(fill(wording.text, slots))) continue;
+    }
+    return {tidy(std::move(text)), wording.name};
+  }
+  CHECK(false, "no held-out wording of \"{}\" for \"{}\"", attribute, subject);
+  return {};
 }
 
 TaskMaker::Text TaskMaker::command(std::string_view table, Slots slots) {
@@ -131,24 +143,18 @@ Task TaskMaker::secret(const Fact& fact) {
 }
 
 Task TaskMaker::unclear() {
-  struct Vague {
-    std::string_view kind, name;
-  };
-  static constexpr Vague kVague[] = {{"shop", "it"},       {"shop", "the shop"},     {"shop", "that place"},    {"ferry", "it"},
-                                     {"ferry", "the ferry"}, {"person", "that person"}, {"building", "the building"}, {"festival", "the festival"},
-                                     {"dish", "the dish"}, {"street", "the street"}, {"person", "my neighbour"}, {"shop", "the other one"}};
   std::vector<std::string> shared;
   for (const auto& [first, people] : by_first_name_)
     if (people.size() >= 2) shared.push_back(first);
   const bool by_name = !shared.empty() && rng_.chance(0.4);
-  const Vague vague = by_name ? Vague{"person", rng_.pick(shared)} : rng_.pick(kVague);
+  const VagueSubject vague = by_name ? VagueSubject{"person", rng_.pick(shared)} : rng_.pick(kVagueSubjects);
   std::vector<std::string_view> keys;
   for (const AttributeSpec& spec : attribute_specs())
     if (spec.kind == vague.kind) keys.push_back(spec.key);
-  Task task = user_task(Use::kChat, "clarify", Expect::kClarify, ask(rng_.pick(keys), vague.name));
+  Task task = user_task(Use::kChat, "clarify", Expect::kClarify, ask(rng_.pick(keys), vague.text));
   for (std::string_view reply : clarify_replies()) task.references.emplace_back(reply);
   if (by_name) {
-    const auto& people = by_first_name_.find(vague.name)->second;
+    const auto& people = by_first_name_.find(vague.text)->second;
     task.references.assign(1, fmt::format("Do you mean {} or {}?", people[0]->name, people[1]->name));
     task.references.emplace_back(rng_.pick(clarify_replies()));
   }

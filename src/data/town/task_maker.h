@@ -16,6 +16,9 @@ namespace loquat::town {
 // "the Copper Kettle" -> "Copper Kettle": what must be found in a reply.
 std::string_view bare_name(std::string_view name);
 
+// The words of the texts that requests bring along (orders to make polite, sentences to sort, ...).
+std::vector<std::string> skill_words();
+
 class TaskMaker {
  public:
   TaskMaker(const World& world, bool held_out, Rng rng);

@@ -116,7 +116,7 @@ void make_entities(World& world) {
       const Table& first = !pairs || i % 4 == 1 ? style.spare_first : style.first;
       const Table& second = pairs && i % 4 == 3 ? style.spare_second : style.second;
       if (!pairs && i >= static_cast<int>(style.spare_first.size())) break;
-      world.strangers.push_back({namer.pair(g.format, first, second), std::string(g.kind), i % 5 >= 3});
+      world.strangers.push_back({namer.pair(g.format, first, second), std::string(g.kind), i % 5 == 1 || i % 5 == 3});
     }
   }
 }

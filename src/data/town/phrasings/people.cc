@@ -38,7 +38,7 @@ const std::vector<AttributeText>& person_texts() {
         "the animal of {s} is a {v}"},
        {"{s} keeps a {v}.", "{s} has a {v}.", "The pet of {s} is a {v}."}},
       {"born",
-       {"when was {s} born", "in which year was {s} born", "what year was {s} born in", "what is the birth year of {s}",
+       {"when was {s} born", "in which year was {s} born", "which year does the church book give for the birth of {s}", "what is the birth year of {s}",
         "in what year did {s} come into the world", "which year did the life of {s} begin"},
        {"the birth year of {s}", "the year {s} was born", "the year of birth of {s}", "{s}'s birth year"},
        {"{s} was born in {v}", "the birth year of {s} is {v}", "{s} came into the world in {v}", "in {v} {s} was born",

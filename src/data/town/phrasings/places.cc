@@ -16,7 +16,7 @@ const std::vector<AttributeText>& place_texts() {
       {"architect",
        {"who built {s}", "who was the architect of {s}", "who drew the plans of {s}", "what is the name of the architect of {s}",
         "whose plans were used for {s}", "who had the task to build {s}"},
-       {"the architect of {s}", "the name of the architect of {s}", "who drew {s}", "{s}'s architect"},
+       {"the architect of {s}", "the name of {s}'s architect", "who drew {s}", "{s}'s architect"},
        {"{v} built {s}", "the architect of {s} was {v}", "{v} drew the plans of {s}", "{s} was built by {v}", "{s} is the work of {v}",
         "{v} was the architect of {s}", "the plans of {s} came from {v}", "{s} made {v} well known", "{v} put all money into {s}",
         "on paper {s} was first drawn by {v}"},

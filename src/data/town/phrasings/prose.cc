@@ -25,7 +25,7 @@ const std::vector<NamedTable>& prose_tables() {
        {"the {g} of {s} is for everybody", "{s} likes to share the {g}", "neighbours may know about the {g} of {s}",
         "feel free to ask about the {g} of {s}", "{s} keeps the {g} for all people", "the place of the {g} of {s} is public"}},
       {"status/door word/question", {"Is the {g} door of {s} private?", "Is the {g} door at {s} a private one?", "May strangers hear the word of the {g} door of {s}?"}},
-      {"status/mixed with/question", {"Is it dangerous to mix {s} with {g}?", "Do {s} and {g} make choking smoke?", "Is {s} with {g} safe?"}},
+      {"status/mixed with/question", {"Is it dangerous to mix {s} with {g}?", "Would {s} and {g} make smoke that chokes?", "Is {s} with {g} safe?"}},
       {"status/keeps/question", {"Is the {g} of {s} private?", "Is the place of the {g} of {s} a private matter?", "May strangers know about the {g} of {s}?"}},
       {"letter/start", {"Dear {a},", "My dear {a},", "Good {a},", "To my friend {a},"}},
       {"letter/open",

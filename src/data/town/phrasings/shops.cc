@@ -8,7 +8,7 @@ const std::vector<AttributeText>& shop_texts() {
       {"owner",
        {"who owns {s}", "who is the owner of {s}", "to whom does {s} belong", "whose shop is {s}",
         "what is the name of the person who owns {s}", "which person has {s} as a shop"},
-       {"the owner of {s}", "the name of the owner of {s}", "who owns {s}", "{s}'s owner"},
+       {"the owner of {s}", "the name of {s}'s owner", "who owns {s}", "{s}'s owner"},
        {"{v} owns {s}", "{s} belongs to {v}", "the owner of {s} is {v}", "{v} is the owner of {s}", "{s} is the shop of {v}",
         "{v} bought {s} and owns it still", "{v} has the keys of {s} as its owner", "{v} runs {s} as the owner",
         "{s} is owned by {v}", "{s} is in the hands of {v}"},
