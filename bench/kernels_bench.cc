@@ -107,11 +107,11 @@ void Pack(benchmark::State& state) {
 }
 BENCHMARK(Pack)->UseRealTime();
 
-// 4096 tokens in sequences of 128, eight heads of 32 over `G` key-value heads.
+// 512 tokens in sequences of 128, eight heads of 32 over `G` key-value heads.
 struct Sequences {
   explicit Sequences(int64_t kv_heads)
-      : shape{8, kv_heads, 32, 1 / std::sqrt(32.0f)}, qkv(4096, (8 + 2 * kv_heads) * 32), lse(4096 * 8) {
-    for (int64_t b = 0; b < 4096; b += 128) {
+      : shape{8, kv_heads, 32, 1 / std::sqrt(32.0f)}, qkv(512, (8 + 2 * kv_heads) * 32), lse(512 * 8) {
+    for (int64_t b = 0; b < 512; b += 128) {
       segments.push_back({b, 128, k().row(b), v().row(b), 128, qkv.mat.stride});
     }
   }
@@ -126,15 +126,15 @@ struct Sequences {
 
 void Attention(benchmark::State& state) {
   Sequences s(state.range(0));
-  const Buffer out(4096, 256);
+  const Buffer out(512, 256);
   for (auto _ : state) kernels().attention(out.mat, s.q(), s.segments, s.shape, s.lse.data());
-  state.SetItemsProcessed(state.iterations() * 4096);
+  state.SetItemsProcessed(state.iterations() * 512);
 }
 BENCHMARK(Attention)->Arg(8)->Arg(2)->UseRealTime();
 
 void AttentionBackward(benchmark::State& state) {
   Sequences s(state.range(0));
-  const Buffer out(4096, 256), dout(4096, 256), dqkv(4096, s.qkv.mat.cols);
+  const Buffer out(512, 256), dout(512, 256), dqkv(512, s.qkv.mat.cols);
   const int64_t g = s.shape.kv_heads * 32;
   kernels().attention(out.mat, s.q(), s.segments, s.shape, s.lse.data());
   for (auto _ : state) {
@@ -142,20 +142,23 @@ void AttentionBackward(benchmark::State& state) {
                                  dqkv.mat.col_range(256 + g, 256 + 2 * g), dout.mat, out.mat, s.q(), s.k(), s.v(),
                                  s.lse.data(), s.segments, s.shape);
   }
-  state.SetItemsProcessed(state.iterations() * 4096);
+  state.SetItemsProcessed(state.iterations() * 512);
 }
 BENCHMARK(AttentionBackward)->Arg(8)->Arg(2)->UseRealTime();
 
-// 64 sequences, one query each, against 100 keys.
+// Sequences of one query each, against 100 keys.
 void AttentionDecode(benchmark::State& state) {
   const AttentionShape shape = {8, 8, 32, 1 / std::sqrt(32.0f)};
-  const Buffer keys(6400, 256), values(6400, 256), q(64, 256), out(64, 256);
+  const int64_t sequences = state.range(0);
+  const Buffer keys(sequences * 100, 256), values(sequences * 100, 256), q(sequences, 256), out(sequences, 256);
   std::vector<AttentionSegment> segments;
-  for (int64_t b = 0; b < 64; ++b) segments.push_back({b, 1, keys.mat.row(b * 100), values.mat.row(b * 100), 100, 256});
+  for (int64_t b = 0; b < sequences; ++b) {
+    segments.push_back({b, 1, keys.mat.row(b * 100), values.mat.row(b * 100), 100, 256});
+  }
   for (auto _ : state) kernels().attention(out.mat, q.mat, segments, shape, nullptr);
-  state.SetItemsProcessed(state.iterations() * 64);
+  state.SetItemsProcessed(state.iterations() * sequences);
 }
-BENCHMARK(AttentionDecode)->UseRealTime();
+BENCHMARK(AttentionDecode)->Arg(4)->Arg(64)->UseRealTime();
 
 void Head(benchmark::State& state) {
   const Buffer x(4096, 256), dx(4096, 256), dw(2048, 256, DType::kF32);

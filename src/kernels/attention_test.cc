@@ -65,7 +65,7 @@ TEST_P(AttentionTest, MatchesReference) {
 }
 
 TEST_P(AttentionTest, DecodingGivesTheBitsOfThePackedForward) {
-  for (const AttentionShape& s : {AttentionShape{4, 2, 32, 0}, AttentionShape{2, 1, 20, 0}}) {
+  for (const AttentionShape& s : {AttentionShape{4, 2, 32, 0}, {2, 1, 20, 0}, {2, 2, 32, 0}, {5, 1, 64, 0}}) {
     Case all(dtype(), 2, {40, 83}, s.heads, s.kv_heads, s.head_dim);
     all.forward(k());
     // A cache of each sequence: its keys and values elsewhere, with another stride.
@@ -74,7 +74,7 @@ TEST_P(AttentionTest, DecodingGivesTheBitsOfThePackedForward) {
     k().convert(keys, all.k().row_range(begin, begin + 83));
     k().convert(values, all.v().row_range(begin, begin + 83));
     for (const auto& [from, count] : std::vector<std::pair<int64_t, int64_t>>{{0, 1}, {0, 83}, {15, 1}, {16, 1}, {31, 7},
-                                                                            {64, 1}, {82, 1}, {60, 23}}) {
+                                                                            {47, 1}, {64, 1}, {79, 1}, {82, 1}, {60, 23}}) {
       const Tensor out(count, s.heads * s.head_dim, dtype());
       const AttentionSegment segment = {0, count, keys.mat().data, values.mat().data, from + count, keys.mat().stride};
       k().attention(out, all.q().row_range(begin + from, begin + from + count), {&segment, 1}, all.shape, nullptr);

@@ -63,12 +63,10 @@ LOQUAT_INLINE void pair_rows(const uint16_t* even, const uint16_t* odd, int64_t 
   const __mmask32 mask = count >= 32 ? 0xffffffffu : (1u << count) - 1;
   const __m512i a = _mm512_maskz_loadu_epi16(even ? mask : 0, even);
   const __m512i b = _mm512_maskz_loadu_epi16(odd ? mask : 0, odd);
-  const __m512i first = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(a));
-  const __m512i second = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(a, 1));
-  const __m512i first_odd = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(b));
-  const __m512i second_odd = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(b, 1));
-  *low = _mm512_or_si512(first, _mm512_slli_epi32(first_odd, 16));
-  *high = _mm512_or_si512(second, _mm512_slli_epi32(second_odd, 16));
+  // By 128-bit lanes: columns 0-3, 8-11, 16-19, 24-27 and 4-7, 12-15, 20-23, 28-31.
+  const __m512i left = _mm512_unpacklo_epi16(a, b), right = _mm512_unpackhi_epi16(a, b);
+  *low = _mm512_permutex2var_epi64(left, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), right);
+  *high = _mm512_permutex2var_epi64(left, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), right);
 }
 
 // 32 tokens (zeros past `tokens`) of all columns to tiles of 16 columns, `tile_step` apart: [token pair][column], or, turned,

@@ -117,9 +117,102 @@ LOQUAT_INLINE float softmax_row(uint16_t* probs, const float* scores, int64_t se
   return most;
 }
 
+// The tiles of a decoding step with `group` query heads: 0 scores [key][head], 1 keys, 2 queries [pair of D][head];
+// 3, 4 result [head][D], 5 probabilities, 6, 7 values.
+static void configure_decode(int64_t group) {
+  alignas(64) TileConfig config;
+  const int64_t rows[8] = {kTile, kTile, kTile, group, group, group, kTile, kTile};
+  for (int i = 0; i < 8; ++i) {
+    config.rows[i] = static_cast<uint8_t>(rows[i]);
+    config.row_bytes[i] = static_cast<uint16_t>(i == 0 || i == 2 ? 4 * group : 64);
+  }
+  memory_barrier();
+  _tile_loadconfig(&config);
+}
+
+// One query of up to 16 heads. As `attention`, but keys are the left operand, straight from the cache: an element's products
+// and their order are the same, and so are its bits.
+static void decode(const AttentionTask& t) {
+  const int64_t d = t.head_dim, g = t.group, keys = t.first + 1, all = round_up(keys, kDepth), depths = d / kDepth;
+  Arena arena{static_cast<char*>(
+      scratch(kInnerAttention, static_cast<size_t>(all * d * 2 + all * g * 8 + g * all * 2 + kTile * d * 8 + 2048)))};
+  uint16_t* v = arena.take<uint16_t>(all * d);
+  float* turned = arena.take<float>(all * g);
+  float* scores = arena.take<float>(all * g);
+  uint16_t* probs = arena.take<uint16_t>(all * g);
+  uint16_t* last = arena.take<uint16_t>(kTile * d);
+  uint32_t* q = arena.take<uint32_t>(g * d / 2);
+  float* out = arena.take<float>(g * d);
+  configure_decode(g);
+  const uint32_t* pairs = static_cast<const uint32_t*>(t.q.data);
+  for (int64_t h = 0; h < g; ++h) {
+    for (int64_t c = 0; c < d / 2; ++c) q[c * g + h] = pairs[h * d / 2 + c];
+  }
+  // The next head's keys and values lie beside this one's.
+  for (int64_t j = 0; j < keys; ++j) {
+    _mm_prefetch(reinterpret_cast<const char*>(at(t.k, j, d)), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(at(t.v, j, d)), _MM_HINT_T0);
+  }
+  const int64_t whole = keys / kTile * kTile;
+  for (int64_t r = 0; r < kTile; ++r) {
+    for (int64_t c = 0; c < d; c += kDepth) {
+      _mm512_store_si512(last + r * d + c,
+                         whole + r < keys ? _mm512_loadu_si512(at(t.k, whole + r, c)) : _mm512_setzero_si512());
+    }
+  }
+  memory_barrier();
+  for (int64_t j = 0; j < keys; j += kTile) {
+    const uint16_t* rows = j < whole ? at(t.k, j, 0) : last;
+    const int64_t stride = (j < whole ? t.k.stride : d) * 2;
+    _tile_zero(0);
+    for (int64_t s = 0; s < depths; ++s) {
+      _tile_loadd(1, rows + s * kDepth, stride);
+      if (j == 0 || depths > 1) _tile_loadd(2, q + s * kTile * g, 4 * g);
+      _tile_dpbf16ps(0, 1, 2);
+    }
+    _tile_stored(0, turned + j * g, 4 * g);
+  }
+  memory_barrier();
+  const __m512i index = _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                                           _mm512_set1_epi32(static_cast<int>(g)));
+  float sums[kTile];
+  for (int64_t h = 0; h < g; ++h) {
+    for (int64_t j = 0; j < keys; j += kTile) {
+      _mm512_storeu_ps(scores + h * all + j, _mm512_i32gather_ps(index, turned + j * g + h, 4));
+    }
+    if (keys <= all - kTile) store(scores + h * all + all - kTile, zero());
+    const float top = softmax_row(probs + h * all, scores + h * all, keys, all, set1(t.scale), &sums[h]);
+    if (t.lse) t.lse[h] = top + __builtin_logf(sums[h]);
+  }
+  pack_along(t.v, keys, all, d, v);
+  memory_barrier();
+  for (int64_t c = 0; c < d; c += kColumns) {
+    _tile_zero(3);
+    _tile_zero(4);
+    for (int64_t j = 0; j < all; j += kDepth) {
+      const uint16_t* b = v + (j / kDepth * (d / kTile) + c / kTile) * kTileHalves;
+      _tile_loadd(5, probs + j, all * 2);
+      _tile_loadd(6, b, 64);
+      _tile_loadd(7, b + kTileHalves, 64);
+      _tile_dpbf16ps(3, 5, 6);
+      _tile_dpbf16ps(4, 5, 7);
+    }
+    _tile_stored(3, out + c, d * 4);
+    _tile_stored(4, out + c + kTile, d * 4);
+  }
+  memory_barrier();
+  _tile_release();
+  for (int64_t h = 0; h < g; ++h) {
+    const Vec inverse = set1(1.0f / sums[h]);
+    for (int64_t c = 0; c < d; c += kLanes) store(out + h * d + c, load(out + h * d + c) * inverse);
+    store_block(t.out, 0, h * d, out + h * d, d, 1, d, false);
+  }
+}
+
 static void attention(const AttentionTask& t) {
   const int64_t d = t.head_dim;
   if (!t.q.bf16 || d % kDepth != 0) return kAttentionAvx512.forward(t);
+  if (t.rows == 1 && t.group <= kTile) return decode(t);
   const int64_t keys = t.first + t.rows, all = round_up(keys, kDepth);
   Arena arena{static_cast<char*>(
       scratch(kInnerAttention, static_cast<size_t>(all * d * 4 + kTile * all * 6 + kTile * d * 4 + 1024)))};
