@@ -16,6 +16,7 @@ namespace loquat {
 namespace {
 
 constexpr double kInitDeviation = 0.02;
+constexpr int64_t kGroupRows = 1024;  // of a forward that keeps nothing
 
 // [max_positions, D]: cosines then sines of position * theta^(-2i / D), by double arithmetic.
 AlignedBuffer make_cos_sin(const ModelConfig& config) {
@@ -76,8 +77,9 @@ struct Model::Impl {
     Mat final_input;
     float* rstd = nullptr;
   } kept;
-  Arena kept_memory, scratch, backward_memory, head_memory, head_backward_memory;
+  Arena kept_memory, scratch, work_memory, backward_memory, head_memory, head_backward_memory;
   std::vector<int32_t> cached_positions;
+  std::vector<int64_t> group_starts;
 
   Impl(const ModelConfig& c, const Kernels& k, DType d) : config(c), kernels(k), compute(d) {}
 
@@ -90,8 +92,8 @@ struct Model::Impl {
   }
 
   void check_batch(const Batch& batch, std::span<const int32_t> positions) const;
-  Mat embed(const Batch& batch, Arena& arena) const;
-  Mat run_layers(const Batch& batch, const Sequences& sequences, Arena& arena);
+  Mat embed(std::span<const int32_t> tokens, Arena& arena) const;
+  Mat run_layers(const Batch& batch, const Sequences& all);
   Mat run_layers_keeping(const Batch& batch, const Sequences& sequences, const ForwardOptions& options);
   Dropout dropout(const ForwardOptions& options) const { return {options.dropout, options.dropout_seed}; }
 };
@@ -179,21 +181,33 @@ void Model::Impl::check_batch(const Batch& batch, std::span<const int32_t> posit
   }
 }
 
-Mat Model::Impl::embed(const Batch& batch, Arena& arena) const {
-  const Mat x = arena.take(batch.rows(), config.hidden_size, DType::kF32);
-  kernels.embedding(x, table, batch.tokens.data());
+Mat Model::Impl::embed(std::span<const int32_t> tokens, Arena& arena) const {
+  const Mat x = arena.take(static_cast<int64_t>(tokens.size()), config.hidden_size, DType::kF32);
+  kernels.embedding(x, table, tokens.data());
   return x;
 }
 
-// Nothing is kept: one layer's memory serves all of them, and the residual stream is changed in place.
-Mat Model::Impl::run_layers(const Batch& batch, const Sequences& sequences, Arena& arena) {
-  arena.reset();
-  TransformerLayer::Saved work;
-  work.input = embed(batch, arena);
-  work.take(context, batch.rows(), false, false, arena);
-  for (const auto& layer : layers) layer.forward(context, work.input, sequences, {}, work);
-  const Mat hidden = arena.take(batch.rows(), config.hidden_size, compute);
-  norm.forward(context, hidden, work.input, work.rstd_attention);
+// Nothing is kept: one layer's memory serves all of them, the residual stream is changed in place, and the sequences go
+// through the layers in groups that stay in the caches.
+Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
+  scratch.reset();
+  const Mat hidden = scratch.take(batch.rows(), config.hidden_size, compute);
+  for (int64_t first = 0, end = 0; first < batch.sequences(); first = end) {
+    const int64_t begin = batch.starts[first];
+    for (end = first + 1; end < batch.sequences() && batch.starts[end + 1] - begin <= kGroupRows;) ++end;
+    const int64_t rows = batch.starts[end] - begin;
+    group_starts.clear();
+    for (int64_t b = first; b <= end; ++b) group_starts.push_back(batch.starts[b] - begin);
+    Sequences group{all.positions.subspan(begin, rows), group_starts, all.cache, {}};
+    if (all.cache != nullptr) group.slots = all.slots.subspan(first, end - first);
+
+    work_memory.reset();
+    TransformerLayer::Saved work;
+    work.input = embed(std::span(batch.tokens).subspan(begin, rows), work_memory);
+    work.take(context, rows, false, false, work_memory);
+    for (const auto& layer : layers) layer.forward(context, work.input, group, {}, work);
+    norm.forward(context, hidden.row_range(begin, begin + rows), work.input, work.rstd_attention);
+  }
   return hidden;
 }
 
@@ -206,10 +220,10 @@ Mat Model::Impl::run_layers_keeping(const Batch& batch, const Sequences& sequenc
   kept.layers.resize(layers.size());
   TransformerLayer::Saved work;  // under recompute
   if (options.recompute) {
-    scratch.reset();
-    work.take(context, rows, true, with_dropout, scratch);
+    work_memory.reset();
+    work.take(context, rows, true, with_dropout, work_memory);
   }
-  Mat x = embed(batch, kept_memory);
+  Mat x = embed(batch.tokens, kept_memory);
   for (size_t i = 0; i < layers.size(); ++i) {
     kept.layers[i].input = x;
     if (!options.recompute) kept.layers[i].take(context, rows, true, with_dropout, kept_memory);
@@ -301,7 +315,7 @@ Mat Model::forward(const Batch& batch, const ForwardOptions& options) {
   const Sequences sequences{batch.positions, batch.starts, nullptr, {}};
   if (options.keep_for_backward) return impl_->run_layers_keeping(batch, sequences, options);
   CHECK(options.dropout == 0, "dropout {} in a forward that is not kept for a backward", options.dropout);
-  return impl_->run_layers(batch, sequences, impl_->scratch);
+  return impl_->run_layers(batch, sequences);
 }
 
 Mat Model::forward_cached(const Batch& batch, KvCache& cache, std::span<const int32_t> slots) {
@@ -316,7 +330,7 @@ Mat Model::forward_cached(const Batch& batch, KvCache& cache, std::span<const in
     for (int64_t row = begin; row < end; ++row) positions[row] = static_cast<int32_t>(length + row - begin);
   }
   impl_->check_batch(batch, positions);
-  const Mat hidden = impl_->run_layers(batch, {positions, batch.starts, &cache, slots}, impl_->scratch);
+  const Mat hidden = impl_->run_layers(batch, {positions, batch.starts, &cache, slots});
   for (size_t b = 0; b < slots.size(); ++b) cache.append(slots[b], batch.starts[b + 1] - batch.starts[b]);
   return hidden;
 }

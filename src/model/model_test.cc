@@ -317,6 +317,20 @@ TEST(Model, RowsDoNotDependOnTheBatch) {
   }
 }
 
+// A long batch goes through the layers in groups where nothing is kept, as a whole where it is.
+TEST(Model, KeepingChangesNoBits) {
+  const ModelConfig c = middle_config();
+  Model model(c, *all_cpu_kernels().back(), DType::kBF16, true);
+  randomize(model, 11, 0.1);
+  std::vector<int64_t> lengths;
+  for (int64_t i = 0; i < 40; ++i) lengths.push_back(1 + i * 37 % 128);
+  const Batch batch = random_batch(c, 5, lengths);
+  ASSERT_GT(batch.rows(), 2048);
+  const Mat kept = model.forward(batch, {.keep_for_backward = true}), not_kept = model.forward(batch);
+  for (int64_t row = 0; row < batch.rows(); ++row)
+    ASSERT_EQ(bytes_of_row(kept, row), bytes_of_row(not_kept, row)) << row;
+}
+
 TEST(Model, HeadRowsDoNotDependOnTheSelection) {
   for (const HeadKind head : {HeadKind::kLanguage, HeadKind::kScore}) {
     ModelConfig c = middle_config();
