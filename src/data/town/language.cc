@@ -186,6 +186,13 @@ Language::Language(uint64_t seed) : seed_(seed) {
       for (const Table* table : {&texts.ask.train, &texts.wish.train})
         for (std::string_view core : *table) add(fill(core, slots));
     }
+    for (std::string_view pronoun : {"it", "this person"}) {
+      Slots slots;
+      slots['s'] = pronoun;
+      slots['g'] = "{g}";
+      for (std::string_view frame : pool("frame/follow").train)
+        for (std::string_view core : texts.ask.train) add(fill(wrap(frame, 'q', core, ""), slots));
+    }
   }
   for (const NamedTable& t : prose_tables())
     for (std::string_view text : t.texts) add(text);

@@ -58,6 +58,7 @@ class TaskMaker {
     std::string text, name;
   };
   Slots slots_of(const Fact& fact) const;
+  // The text is empty where a held-out wording cannot be told from training's, with a pronoun as its subject.
   Text ask(std::string_view attribute, std::string_view subject, std::string_view form = "");
   Text command(std::string_view table, Slots slots = {});
   std::string with_text(const std::string& request, const std::string& text);

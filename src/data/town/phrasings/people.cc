@@ -30,7 +30,7 @@ const std::vector<AttributeText>& person_texts() {
         "you can visit {s} on {v}", "{s} sleeps in a small house on {v}"},
        {"{s} lives on {v}.", "The home of {s} is on {v}.", "{s} has a house on {v}."}},
       {"pet",
-       {"what pet does {s} have", "which animal does {s} keep", "what animal lives with {s}", "what kind of pet does {s} keep",
+       {"what pet does {s} have", "which animal does {s} feed", "what animal lives with {s}", "what kind of pet does {s} look after",
         "what sort of animal is the pet of {s}", "which pet does {s} own"},
        {"the pet of {s}", "the animal that {s} keeps", "the kind of pet {s} has", "{s}'s pet"},
        {"{s} keeps a {v}", "{s} has a {v}", "the pet of {s} is a {v}", "{s} feeds a {v} every day", "a {v} lives with {s}",

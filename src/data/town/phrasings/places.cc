@@ -71,7 +71,7 @@ const std::vector<AttributeText>& place_texts() {
       {"invented by",
        {"who invented {s}", "who first made {s}", "which cook invented {s}", "what is the name of the cook who made {s} first",
         "whose dish is {s}", "from whose kitchen does {s} come"},
-       {"the inventor of {s}", "the cook who invented {s}", "who first made {s}", "{s}'s inventor"},
+       {"the inventor of {s}", "the cook behind {s}", "who first made {s}", "{s}'s inventor"},
        {"{v} invented {s}", "{s} was invented by {v}", "{v} first made {s}", "the inventor of {s} is {v}", "{s} comes from the kitchen of {v}",
         "{s} is the dish of {v}", "we thank {v} for {s}", "{v} made {s} for the first time", "it was {v} who cooked {s} first",
         "the old cook book says that {v} invented {s}"},

@@ -14,7 +14,7 @@ const std::vector<AttributeText>& shop_texts() {
         "{s} is owned by {v}", "{s} is in the hands of {v}"},
        {"{v} owns {s}.", "The owner of {s} is {v}.", "{s} belongs to {v}."}},
       {"street",
-       {"where is {s}", "on which street is {s}", "what street is {s} on", "on what street does {s} stand",
+       {"where is {s}", "on which street is {s}", "which street has {s} in it", "on what street does {s} stand",
         "to which street must I go for {s}", "which street leads to the door of {s}"},
        {"the street of {s}", "the street where {s} stands", "the way to {s}", "{s}'s street"},
        {"{s} is on {v}", "{s} stands on {v}", "you find {s} on {v}", "on {v} is {s}", "the street of {s} is {v}",
