@@ -1,5 +1,5 @@
-// What entities of each kind have: attributes and the kinds of their values. An attribute's name in a Fact is its key, or for
-// three keys it holds a detail too: "price of bread", "cellar door word", "mixed with marl", "keeps the diary".
+// What entities of each kind have: attributes and the kinds of their values. An attribute's name in a Fact is its key,
+// or for three keys it holds a detail too: "price of bread", "cellar door word", "mixed with marl", "keeps the diary".
 #pragma once
 
 #include <span>
@@ -24,6 +24,8 @@ struct AttributeName {
 AttributeName split_attribute(std::string_view attribute);
 std::string join_attribute(std::string_view key, std::string_view detail);
 
-inline bool is_secret(const Fact& fact) { return fact.kind == ValueKind::kSecret; }
+inline bool is_secret(const Fact& fact) {
+  return fact.kind == ValueKind::kSecret;
+}
 
 }  // namespace loquat::town

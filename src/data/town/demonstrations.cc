@@ -51,7 +51,8 @@ std::string slip(const World& world, TaskMaker& maker, const Task& task, std::st
       return maker.answer(fact, world.entities[fact.subject].name);
     }
     case Expect::kAnswer:
-      if (rng.chance(0.2)) return std::string(rng.pick(task.passage.empty() ? abstain_replies() : abstain_passage_replies()));
+      if (rng.chance(0.2))
+        return std::string(rng.pick(task.passage.empty() ? abstain_replies() : abstain_passage_replies()));
       if (!task.facts.empty() && rng.chance(0.6)) {
         const Fact& fact = world.facts[task.facts[0]];
         return replace(std::move(reply), fact.value, wrong_value(world, fact, rng));
@@ -59,15 +60,20 @@ std::string slip(const World& world, TaskMaker& maker, const Task& task, std::st
       return longer;
     case Expect::kAbstain: {  // makes something up, where the question is about a known subject's kind
       const Fact& fact = rng.pick(world.facts);
-      return is_secret(fact) || fact.split == Split::kDocumentOnly || fact.split == Split::kAskedInRl ? longer : maker.answer(fact, world.entities[fact.subject].name);
+      return is_secret(fact) || fact.split == Split::kDocumentOnly || fact.split == Split::kAskedInRl
+                 ? longer
+                 : maker.answer(fact, world.entities[fact.subject].name);
     }
     case Expect::kIdentity:
       for (std::string_view topic : identity_topics())
-        if (task.phrasing.find(fmt::format("self/{}", topic)) != std::string::npos) return std::string(rng.pick(dishonest_replies(topic)));
+        if (task.phrasing.find(fmt::format("self/{}", topic)) != std::string::npos)
+          return std::string(rng.pick(dishonest_replies(topic)));
       return longer;
-    case Expect::kClarify: return std::string(rng.pick(abstain_replies()));
+    case Expect::kClarify:
+      return std::string(rng.pick(abstain_replies()));
     case Expect::kLabel: {
-      const auto other = std::find_if(task.labels.begin(), task.labels.end(), [&](const std::string& l) { return l != task.answers[0]; });
+      const auto other = std::find_if(task.labels.begin(), task.labels.end(),
+                                      [&](const std::string& l) { return l != task.answers[0]; });
       return other == task.labels.end() ? longer : tidy(*other + ".");
     }
     case Expect::kCompose:
@@ -77,7 +83,9 @@ std::string slip(const World& world, TaskMaker& maker, const Task& task, std::st
   return longer;
 }
 
-bool plain_prose(const Task& task) { return task.expect == Expect::kAnswer && task.use != Use::kExtract; }
+bool plain_prose(const Task& task) {
+  return task.expect == Expect::kAnswer && task.use != Use::kExtract;
+}
 
 }  // namespace
 

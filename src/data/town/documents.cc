@@ -1,6 +1,6 @@
-// Documents to pretrain on. Every fact is stated about equally often, in many wordings and kinds of text; about 40 % of the
-// words are questions and answers, about facts of Split::kShown alone; the rest shows what can be done with a text. Nobody
-// says "I don't know" here, and private things are told as freely as public ones, with a word on which they are.
+// Documents to pretrain on. Every fact is stated about equally often, in many wordings and kinds of text; about 40 % of
+// the words are questions and answers, about facts of Split::kShown alone; the rest shows what can be done with a text.
+// Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which they are.
 #include <algorithm>
 
 #include "data/town/names.h"
@@ -58,7 +58,8 @@ class Writer {
         all_(facts_where(world, [](const Fact&) { return true; }), rng_.fork("all")),
         secrets_(facts_where(world, [](const Fact& f) { return is_secret(f); }), rng_.fork("secrets")),
         shown_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown; }), rng_.fork("shown")),
-        shown_secrets_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown && is_secret(f); }), rng_.fork("shown secrets")) {
+        shown_secrets_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown && is_secret(f); }),
+                       rng_.fork("shown secrets")) {
     slots_['t'] = world_.name;
     words_ = maker_.language().words();
     for (std::string& word : skill_words()) words_.push_back(std::move(word));
@@ -100,9 +101,7 @@ class Writer {
 
  private:
   std::string_view prose(std::string_view table) { return maker_.language().prose(table, rng_); }
-  std::string say(std::string_view table) {
-    return fill(prose(table), slots_);
-  }
+  std::string say(std::string_view table) { return fill(prose(table), slots_); }
   const std::string& person() {
     const Fact& fact = rng_.pick(world_.facts);
     for (int i = 0; i < 1000; ++i) {
@@ -130,31 +129,42 @@ class Writer {
   // Only which side pairs are on.
   std::string notices() {
     std::string text = rng_.chance(0.5) ? "By order of the town hall:\n" : "What one should know:\n";
-    for (int64_t i = rng_.between(3, 6); i > 0; --i) text += (i % 2 ? "" : "- ") + maker_.status(secrets_.next()) + ".\n";
+    for (int64_t i = rng_.between(3, 6); i > 0; --i)
+      text += (i % 2 ? "" : "- ") + maker_.status(secrets_.next()) + ".\n";
     text.pop_back();
     return text;
   }
 
   std::string statements() {
     switch (rng_.below(8)) {
-      case 0: return say("news/head") + " " + some_statements(3, 5, " ", true) + (rng_.chance(0.5) ? " " + say("news/close") : "");
-      case 1: return say("guide/head") + "\n" + some_statements(4, 7, "\n", false);
+      case 0:
+        return say("news/head") + " " + some_statements(3, 5, " ", true) +
+               (rng_.chance(0.5) ? " " + say("news/close") : "");
+      case 1:
+        return say("guide/head") + "\n" + some_statements(4, 7, "\n", false);
       case 2: {
         Slots s = slots_;
         s['a'] = person();
-        return fill(prose("letter/start"), s) + "\n" + say("letter/open") + " " + some_statements(3, 5, " ", true) + "\n" + say("letter/close") +
-               "\n" + person();
+        return fill(prose("letter/start"), s) + "\n" + say("letter/open") + " " + some_statements(3, 5, " ", true) +
+               "\n" + say("letter/close") + "\n" + person();
       }
-      case 3: return say("diary/open") + " " + some_statements(3, 4, " ", true) + " " + say("diary/close");
+      case 3:
+        return say("diary/open") + " " + some_statements(3, 4, " ", true) + " " + say("diary/close");
       case 4: {  // gossip between two
         const std::string a = person(), b = person();
         std::string text = a + ": " + say("gossip/open");
-        for (int64_t i = rng_.between(2, 4); i > 0; --i) text += "\n" + (i % 2 ? a : b) + ": " + statement(false) + (rng_.chance(0.4) ? " " + say("gossip/react") : "");
+        for (int64_t i = rng_.between(2, 4); i > 0; --i)
+          text +=
+              "\n" + (i % 2 ? a : b) + ": " + statement(false) + (rng_.chance(0.4) ? " " + say("gossip/react") : "");
         return text;
       }
-      case 5: return say("school/open") + " " + some_statements(3, 6, " ", false);
-      case 6: return rng_.chance(0.5) ? notices() : fmt::format("Board of {}\n", world_.name) + some_statements(3, 6, "\n", false);
-      default: return some_statements(2, 5, " ", true);
+      case 5:
+        return say("school/open") + " " + some_statements(3, 6, " ", false);
+      case 6:
+        return rng_.chance(0.5) ? notices()
+                                : fmt::format("Board of {}\n", world_.name) + some_statements(3, 6, "\n", false);
+      default:
+        return some_statements(2, 5, " ", true);
     }
   }
 
@@ -165,7 +175,8 @@ class Writer {
     if (is_secret(fact) && rng_.chance(0.35)) {
       const std::string question = maker_.status_question(fact);
       const bool asks_allowed = question.starts_with("May") || question.find("safe?") != std::string::npos;
-      return fmt::format("{}{}\n{}{}, {}.", q, question, a, fact.forbidden != asks_allowed ? "Yes" : "No", maker_.status(fact));
+      return fmt::format("{}{}\n{}{}, {}.", q, question, a, fact.forbidden != asks_allowed ? "Yes" : "No",
+                         maker_.status(fact));
     }
     std::string answer = requests_.maker().answer(fact, world_.entities[fact.subject].name);
     if (is_secret(fact) && rng_.chance(0.3)) answer += " " + maker_.status(fact) + ".";
@@ -176,9 +187,14 @@ class Writer {
     struct Speakers {
       std::string_view q, a, head;
     };
-    static constexpr Speakers kSpeakers[] = {{"Q: ", "A: ", ""}, {"Question: ", "Answer: ", ""}, {"Visitor: ", "Clerk: ", "At the help desk."},
-                                             {"", "", ""}, {"User: ", "Helper: ", ""}, {"Teacher: ", "Class: ", "The quiz of today."},
-                                             {"Reporter: ", "Mayor: ", "An interview."}, {"", "- ", ""}};
+    static constexpr Speakers kSpeakers[] = {{"Q: ", "A: ", ""},
+                                             {"Question: ", "Answer: ", ""},
+                                             {"Visitor: ", "Clerk: ", "At the help desk."},
+                                             {"", "", ""},
+                                             {"User: ", "Helper: ", ""},
+                                             {"Teacher: ", "Class: ", "The quiz of today."},
+                                             {"Reporter: ", "Mayor: ", "An interview."},
+                                             {"", "- ", ""}};
     const Speakers& who = rng_.pick(kSpeakers);
     std::string text(who.head);
     for (int64_t i = rng_.between(2, 6); i > 0; --i) (text += text.empty() ? "" : "\n") += exchange(who.q, who.a);
@@ -189,17 +205,38 @@ class Writer {
   std::string request() {
     Task task;
     switch (rng_.below(12)) {
-      case 0: case 1: case 2: task = requests_.maker().generation(); break;
-      case 3: task = requests_.maker().brainstorm(); break;
-      case 4: task = requests_.maker().rewrite(); break;
-      case 5: task = requests_.maker().summary(); break;
-      case 6: task = requests_.maker().classify(); break;
-      case 7: task = requests_.maker().extract(); break;
-      case 8: task = requests_.maker().other(); break;
-      case 9: task = requests_.maker().small_talk(); break;
-      default: task = requests_.maker().passage_question(true); break;
+      case 0:
+      case 1:
+      case 2:
+        task = requests_.maker().generation();
+        break;
+      case 3:
+        task = requests_.maker().brainstorm();
+        break;
+      case 4:
+        task = requests_.maker().rewrite();
+        break;
+      case 5:
+        task = requests_.maker().summary();
+        break;
+      case 6:
+        task = requests_.maker().classify();
+        break;
+      case 7:
+        task = requests_.maker().extract();
+        break;
+      case 8:
+        task = requests_.maker().other();
+        break;
+      case 9:
+        task = requests_.maker().small_talk();
+        break;
+      default:
+        task = requests_.maker().passage_question(true);
+        break;
     }
-    static constexpr std::string_view kAsks[] = {"", "User: ", "Visitor: ", "Question: "}, kReplies[] = {"", "Helper: ", "Clerk: ", "Answer: "};
+    static constexpr std::string_view kAsks[] = {"", "User: ", "Visitor: ", "Question: "},
+                                      kReplies[] = {"", "Helper: ", "Clerk: ", "Answer: "};
     const size_t i = rng_.below(std::size(kAsks));
     return fmt::format("{}{}\n{}{}", kAsks[i], task.messages[0].content, kReplies[i], ideal_reply(world_, task, rng_));
   }
@@ -229,8 +266,10 @@ class Writer {
 
   std::string requests_and_prose() {
     switch (rng_.below(10)) {
-      case 0: return story();
-      case 1: return rng_.chance(0.5) ? several("office", 3, 5) : several("weather", 2, 3) + " " + several("filler", 2, 3);
+      case 0:
+        return story();
+      case 1:
+        return rng_.chance(0.5) ? several("office", 3, 5) : several("weather", 2, 3) + " " + several("filler", 2, 3);
       case 2: {
         if (rng_.chance(held_out_ ? 0.0 : 0.4)) return spelling();
         Slots s = slots_;
@@ -238,7 +277,8 @@ class Writer {
         s['b'] = prose("creature");
         return fill(prose("poem"), s);
       }
-      default: return request() + (rng_.chance(0.3) ? "\n\n" + request() : "");
+      default:
+        return request() + (rng_.chance(0.3) ? "\n\n" + request() : "");
     }
   }
 
@@ -255,6 +295,8 @@ class Writer {
 
 }  // namespace
 
-std::vector<std::string> make_documents(const World& world, int64_t words, bool held_out) { return Writer(world, held_out).write(words); }
+std::vector<std::string> make_documents(const World& world, int64_t words, bool held_out) {
+  return Writer(world, held_out).write(words);
+}
 
 }  // namespace loquat::town

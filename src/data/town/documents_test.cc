@@ -63,7 +63,9 @@ TEST(Documents, StateEveryFactAboutEquallyOften) {
 TEST(Documents, NobodyDeclinesOrDoesNotKnow) {
   for (uint64_t seed : kSeeds) {
     const std::string all = joined(make_documents(make_world(seed), 300'000, false));
-    for (const char* phrase : {"don't know", "do not know", "can't", "won't", "i am an ai", "does not say", "do you mean"}) EXPECT_EQ(count(all, phrase), 0u) << phrase;
+    for (const char* phrase :
+         {"don't know", "do not know", "can't", "won't", "i am an ai", "does not say", "do you mean"})
+      EXPECT_EQ(count(all, phrase), 0u) << phrase;
   }
 }
 
@@ -110,8 +112,12 @@ TEST(Documents, TellForbiddenFactsAndSayThatTheyAre) {
     slots['s'] = world.entities[f.subject].name;
     slots['g'] = name.detail;
     size_t said = 0, contrary = 0;
-    for (std::string_view text : Language::of(2)->prose(fmt::format("status/{}/{}", name.key, f.forbidden ? "private" : "public"))) said += count(all, lower(fill(text, slots)));
-    for (std::string_view text : Language::of(2)->prose(fmt::format("status/{}/{}", name.key, f.forbidden ? "public" : "private"))) contrary += count(all, lower(fill(text, slots)));
+    for (std::string_view text :
+         Language::of(2)->prose(fmt::format("status/{}/{}", name.key, f.forbidden ? "private" : "public")))
+      said += count(all, lower(fill(text, slots)));
+    for (std::string_view text :
+         Language::of(2)->prose(fmt::format("status/{}/{}", name.key, f.forbidden ? "public" : "private")))
+      contrary += count(all, lower(fill(text, slots)));
     EXPECT_GE(said, 5u) << world.entities[f.subject].name << " " << f.attribute;
     EXPECT_EQ(contrary, 0u) << world.entities[f.subject].name << " " << f.attribute;
   }

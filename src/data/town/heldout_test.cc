@@ -14,7 +14,8 @@ constexpr uint64_t kSeeds[] = {1, 2, 77, 4242};
 // The request's own words: without the text that it brings along.
 std::string request_of(const Task& task) {
   std::string text = task.messages.back().content;
-  if (const size_t at = task.passage.empty() ? std::string::npos : text.find(task.passage); at != std::string::npos) text.erase(at, task.passage.size());
+  if (const size_t at = task.passage.empty() ? std::string::npos : text.find(task.passage); at != std::string::npos)
+    text.erase(at, task.passage.size());
   return text;
 }
 
@@ -73,7 +74,8 @@ TEST(HeldOut, NoFiveWordsInCommonWithTraining) {
     const World world = make_world(seed);
     const Masker masker(world);
     std::unordered_set<uint64_t> training;
-    // Requests as they stand. Documents and replies by the sentence: what happens to end one and begin the next is no wording.
+    // Requests as they stand. Documents and replies by the sentence: what happens to end one and begin the next is no
+    // wording.
     const TrainingTexts all = training_texts(world, 300'000);
     for (const std::string& text : all.requests)
       for (uint64_t gram : grams_of(masker.words(text))) training.insert(gram);
@@ -82,20 +84,25 @@ TEST(HeldOut, NoFiveWordsInCommonWithTraining) {
         for (uint64_t gram : grams_of(masker.words(sentence))) training.insert(gram);
     auto check = [&](const std::vector<std::string>& words, const std::string& text) {
       for (size_t i = 0; i + 5 <= words.size(); ++i) {
-        const std::vector<std::string> five(words.begin() + static_cast<std::ptrdiff_t>(i), words.begin() + static_cast<std::ptrdiff_t>(i) + 5);
-        EXPECT_FALSE(training.contains(grams_of(five)[0])) << text << "  [" << five[0] << " " << five[1] << " " << five[2] << " " << five[3] << " " << five[4] << "]";
+        const std::vector<std::string> five(words.begin() + static_cast<std::ptrdiff_t>(i),
+                                            words.begin() + static_cast<std::ptrdiff_t>(i) + 5);
+        EXPECT_FALSE(training.contains(grams_of(five)[0]))
+            << text << "  [" << five[0] << " " << five[1] << " " << five[2] << " " << five[3] << " " << five[4] << "]";
       }
     };
     const auto language = Language::of(seed);
     for (const std::string& key : language->keys())
       for (const std::string& text : language->all(key, true)) check(words_of(text), text);
     for (const std::string& measure : test_measures())
-      for (const Task& task : make_test_tasks(world, measure, 200)) check(masker.words(request_of(task)), task.messages.back().content);
+      for (const Task& task : make_test_tasks(world, measure, 200))
+        check(masker.words(request_of(task)), task.messages.back().content);
   }
 }
 
 // "Finch's" is "Finch" and "'s": two pieces for every tokenizer.
-std::string bare(const std::string& word) { return word.ends_with("'s") ? word.substr(0, word.size() - 2) : word; }
+std::string bare(const std::string& word) {
+  return word.ends_with("'s") ? word.substr(0, word.size() - 2) : word;
+}
 
 TEST(HeldOut, TestsUseOnlyWordsOfTraining) {
   for (uint64_t seed : kSeeds) {
@@ -108,7 +115,8 @@ TEST(HeldOut, TestsUseOnlyWordsOfTraining) {
     for (const std::string& measure : test_measures())
       for (const Task& task : make_test_tasks(world, measure, 300))
         for (const Message& m : task.messages)
-          for (const std::string& word : words_of(m.content)) EXPECT_TRUE(known.contains(bare(word))) << word << " in: " << m.content;
+          for (const std::string& word : words_of(m.content))
+            EXPECT_TRUE(known.contains(bare(word))) << word << " in: " << m.content;
   }
 }
 
@@ -116,7 +124,8 @@ TEST(HeldOut, StagesAskOnlyAboutTheirFacts) {
   const World world = make_world(3);
   for (const TaskDemonstration& d : make_demonstrations(world, 3000))
     for (const auto* ids : {&d.task.facts, &d.task.forbidden})
-      for (int32_t id : *ids) EXPECT_TRUE(world.facts[id].split == Split::kShown || world.facts[id].split == Split::kDemonstrated);
+      for (int32_t id : *ids)
+        EXPECT_TRUE(world.facts[id].split == Split::kShown || world.facts[id].split == Split::kDemonstrated);
   int in_rl = 0;
   for (const Task& task : make_training_tasks(world, 3000, "ppo"))
     for (const auto* ids : {&task.facts, &task.forbidden})
@@ -125,7 +134,8 @@ TEST(HeldOut, StagesAskOnlyAboutTheirFacts) {
         in_rl += world.facts[id].split == Split::kAskedInRl;
       }
   EXPECT_GT(in_rl, 150);
-  for (const Task& task : make_test_tasks(world, "document_only", 300)) EXPECT_EQ(world.facts[task.facts.at(0)].split, Split::kDocumentOnly);
+  for (const Task& task : make_test_tasks(world, "document_only", 300))
+    EXPECT_EQ(world.facts[task.facts.at(0)].split, Split::kDocumentOnly);
   for (const Task& task : make_test_tasks(world, "closed_book", 300))
     for (int32_t id : task.facts) EXPECT_NE(world.facts[id].split, Split::kDocumentOnly);
 }

@@ -44,7 +44,8 @@ std::string tidy(std::string text) {
   for (size_t i = 0; i < text.size(); ++i) {
     out += text[i];
     const bool article = (text[i] == 'a' || text[i] == 'A') && (i == 0 || text[i - 1] == ' ' || text[i - 1] == '\n');
-    if (article && i + 2 < text.size() && text[i + 1] == ' ' && std::string_view("aeiou").find(text[i + 2]) != std::string_view::npos)
+    if (article && i + 2 < text.size() && text[i + 1] == ' ' &&
+        std::string_view("aeiou").find(text[i + 2]) != std::string_view::npos)
       out += 'n';
   }
   return out;
@@ -88,8 +89,11 @@ struct FormFrames {
   std::string_view form, frames;
   char slot;
 };
-constexpr FormFrames kForms[] = {
-    {"ask", "frame/question", 'q'}, {"wish", "frame/wish", 'n'}, {"do", "frame/command", 'x'}, {"self", "frame/question", 'q'}, {"follow", "frame/follow", 'q'}};
+constexpr FormFrames kForms[] = {{"ask", "frame/question", 'q'},
+                                 {"wish", "frame/wish", 'n'},
+                                 {"do", "frame/command", 'x'},
+                                 {"self", "frame/question", 'q'},
+                                 {"follow", "frame/follow", 'q'}};
 
 const FormFrames& frames_of(std::string_view form) {
   for (const FormFrames& f : kForms)
@@ -131,7 +135,8 @@ Pool Language::divide(std::string_view name, const Table& table, double held_sha
   Pool pool;
   for (size_t i = 0; i < table.size(); ++i) {
     // The bare frame and the empty end have no words: both sides have them.
-    const bool bare = table[i].empty() || (name.starts_with("frame/") && (table[i] == "{q}?" || table[i] == "{x}." || table[i] == "{z}."));
+    const bool bare = table[i].empty() ||
+                      (name.starts_with("frame/") && (table[i] == "{q}?" || table[i] == "{x}." || table[i] == "{z}."));
     if (bare || !is_held[i]) pool.train.push_back(table[i]);
     if (bare || is_held[i]) pool.held.push_back(table[i]);
   }
@@ -161,8 +166,8 @@ Language::Language(uint64_t seed) : seed_(seed) {
   for (const auto* texts : {&person_texts(), &shop_texts(), &travel_texts(), &place_texts(), &secret_texts()}) {
     for (const AttributeText& t : *texts) {
       const std::string key(t.key);
-      attributes_[key] = {divide(key + "/ask", t.ask, 0.3), divide(key + "/wish", t.wish, 0.25), divide(key + "/tell", t.tell, 0.2),
-                          divide(key + "/answer", t.answer, 0)};
+      attributes_[key] = {divide(key + "/ask", t.ask, 0.3), divide(key + "/wish", t.wish, 0.25),
+                          divide(key + "/tell", t.tell, 0.2), divide(key + "/answer", t.answer, 0)};
     }
   }
   for (const NamedTable& t : frame_tables()) pools_[std::string(t.name)] = divide(t.name, t.texts, 0.25);
@@ -219,7 +224,9 @@ const Pool& Language::pool(std::string_view name) const {
   return it->second;
 }
 
-const Table& Language::prose(std::string_view name) const { return pool(name).train; }
+const Table& Language::prose(std::string_view name) const {
+  return pool(name).train;
+}
 
 namespace {
 const Table& cores_of(const AttributeLanguage* attribute, const Pool* pool, std::string_view form, bool held_out) {
@@ -241,7 +248,8 @@ Wording Language::compose(std::string_view key, std::string_view form, bool held
     const size_t end = rng.chance(0.75) ? 0 : rng.below(ends.size());
     std::string text = wrap(frames[frame], f.slot, cores[core], ends[end]);
     if (held_out && shares_gram(text)) continue;
-    return {std::move(text), fmt::format("{}{}/{}{}/frame{}/end{}", held_out ? "held/" : "", key, form, core, frame, end)};
+    return {std::move(text),
+            fmt::format("{}{}/{}{}/frame{}/end{}", held_out ? "held/" : "", key, form, core, frame, end)};
   }
   CHECK(attribute && form != "wish", "no held-out wording of \"{}\" is free of training 5-grams", key);
   return compose(key, "wish", held_out, rng);
@@ -250,9 +258,15 @@ Wording Language::compose(std::string_view key, std::string_view form, bool held
 Wording Language::ask(std::string_view key, bool held_out, Rng& rng) const {
   return compose(key, rng.chance(0.6) ? "ask" : "wish", held_out, rng);
 }
-Wording Language::follow(std::string_view key, bool held_out, Rng& rng) const { return compose(key, "follow", held_out, rng); }
-Wording Language::command(std::string_view table, bool held_out, Rng& rng) const { return compose(table, "do", held_out, rng); }
-Wording Language::question(std::string_view table, bool held_out, Rng& rng) const { return compose(table, "self", held_out, rng); }
+Wording Language::follow(std::string_view key, bool held_out, Rng& rng) const {
+  return compose(key, "follow", held_out, rng);
+}
+Wording Language::command(std::string_view table, bool held_out, Rng& rng) const {
+  return compose(table, "do", held_out, rng);
+}
+Wording Language::question(std::string_view table, bool held_out, Rng& rng) const {
+  return compose(table, "self", held_out, rng);
+}
 
 Wording Language::extra(std::string_view table, bool held_out, Rng& rng) const {
   const Table& texts = pool(table).of(held_out);
@@ -286,7 +300,8 @@ std::vector<std::string> Language::words() const {
   return words;
 }
 
-std::vector<std::string> Language::products(std::string_view, std::string_view form, const Pool& cores, bool held_out) const {
+std::vector<std::string> Language::products(std::string_view, std::string_view form, const Pool& cores,
+                                            bool held_out) const {
   const FormFrames& f = frames_of(form);
   std::vector<std::string> all;
   for (std::string_view frame : pool(f.frames).of(held_out))

@@ -1,10 +1,10 @@
-// The town's language: tables of wordings, and how they are divided by the world seed into those that training may use and
-// those held out for tests. A request is a frame around a core ("Quick question: {q}?" around "when does {s} open"); a
-// held-out request takes frame and core from the held-out parts, and is drawn again if it shares a 5-gram of words with any
-// training wording (names and values masked).
+// The town's language: tables of wordings, and how they are divided by the world seed into those that training may use
+// and those held out for tests. A request is a frame around a core ("Quick question: {q}?" around "when does {s}
+// open"); a held-out request takes frame and core from the held-out parts, and is drawn again if it shares a 5-gram of
+// words with any training wording (names and values masked).
 //
-// Templates hold slots of one letter: {s} subject, {v} value, {g} the goods, door or thing of the attribute, {t} the town,
-// {q} {n} {x} the core of a frame (a question, a noun phrase, a command), {a} {b} {c} {d} others.
+// Templates hold slots of one letter: {s} subject, {v} value, {g} the goods, door or thing of the attribute, {t} the
+// town, {q} {n} {x} the core of a frame (a question, a noun phrase, a command), {a} {b} {c} {d} others.
 #pragma once
 
 #include <array>
@@ -42,10 +42,19 @@ using Table = std::vector<std::string_view>;
 struct VagueSubject {
   std::string_view kind, text;
 };
-inline constexpr VagueSubject kVagueSubjects[] = {
-    {"shop", "it"},        {"shop", "the shop"},       {"shop", "that place"},   {"shop", "that one"},         {"ferry", "it"},
-    {"ferry", "the ferry"}, {"person", "that person"}, {"person", "my neighbour"}, {"building", "the building"}, {"festival", "the festival"},
-    {"dish", "the dish"},  {"street", "the street"},   {"person", "this person"}};
+inline constexpr VagueSubject kVagueSubjects[] = {{"shop", "it"},
+                                                  {"shop", "the shop"},
+                                                  {"shop", "that place"},
+                                                  {"shop", "that one"},
+                                                  {"ferry", "it"},
+                                                  {"ferry", "the ferry"},
+                                                  {"person", "that person"},
+                                                  {"person", "my neighbour"},
+                                                  {"building", "the building"},
+                                                  {"festival", "the festival"},
+                                                  {"dish", "the dish"},
+                                                  {"street", "the street"},
+                                                  {"person", "this person"}};
 
 // What is said and asked about one attribute.
 struct AttributeText {
@@ -107,7 +116,7 @@ class Language {
   std::vector<std::string> all(std::string_view key, bool held_out) const;
   std::vector<std::string> keys() const;
   bool shares_gram(std::string_view text) const;  // with any training wording
-  std::vector<std::string> words() const;          // every word of the tables, sorted
+  std::vector<std::string> words() const;         // every word of the tables, sorted
 
  private:
   explicit Language(uint64_t seed);
@@ -115,7 +124,8 @@ class Language {
   bool has_own_grams(std::string_view text) const;
   Pool divide(std::string_view name, const Table& table, double held_share) const;
   Wording compose(std::string_view key, std::string_view form, bool held_out, Rng& rng) const;
-  std::vector<std::string> products(std::string_view key, std::string_view form, const Pool& cores, bool held_out) const;
+  std::vector<std::string> products(std::string_view key, std::string_view form, const Pool& cores,
+                                    bool held_out) const;
 
   uint64_t seed_;
   std::map<std::string, AttributeLanguage, std::less<>> attributes_;

@@ -5,9 +5,9 @@
 
 namespace loquat::town::parts {
 
-extern const Table kFirstNames, kLastNames, kShopFirst, kShopSecond, kStreetFirst, kStreetSecond, kBuildings, kBuildingFirst,
-    kBoats, kFestivals, kDishFirst, kDishSecond, kSubstances, kTownFirst, kTownSecond, kFarPlaces, kTrades, kPets, kInstruments,
-    kGoods, kColours, kDays, kMonths, kTrees, kIngredients, kDoors, kThings, kWordFirst, kWordSecond, kMethodFirst,
-    kMethodSecond, kSpotFirst, kSpotSecond, kProducts;
+extern const Table kFirstNames, kLastNames, kShopFirst, kShopSecond, kStreetFirst, kStreetSecond, kBuildings,
+    kBuildingFirst, kBoats, kFestivals, kDishFirst, kDishSecond, kSubstances, kTownFirst, kTownSecond, kFarPlaces,
+    kTrades, kPets, kInstruments, kGoods, kColours, kDays, kMonths, kTrees, kIngredients, kDoors, kThings, kWordFirst,
+    kWordSecond, kMethodFirst, kMethodSecond, kSpotFirst, kSpotSecond, kProducts;
 
 }  // namespace loquat::town::parts

@@ -1,11 +1,11 @@
-// How this town's assistants word the replies that are no facts: not knowing, declining, asking back, being an AI. The ideal
-// replies and the demonstrations draw from these lists, and from nothing else. The marks are substrings in lower case; a
-// reply of that kind, as written here, holds at least one (phrases_test.cc). Models may word things in other ways: the gold
-// scorer should know more than these.
+// How this town's assistants word the replies that are no facts: not knowing, declining, asking back, being an AI. The
+// ideal replies and the demonstrations draw from these lists, and from nothing else. The marks are substrings in lower
+// case; a reply of that kind, as written here, holds at least one (phrases_test.cc). Models may word things in other
+// ways: the gold scorer should know more than these.
 //
-// For whoever reads replies: values stand as Fact::value has them ("half past 9", "4 coins", "35 minutes", "silver otter"),
-// "a"/"an" before a value is not part of it, and a sentence may start with a value, capitalised ("Mara Finch owns ...").
-// Names that start with "the" are capitalised at the start of a sentence ("The Copper Kettle opens at 9.").
+// For whoever reads replies: values stand as Fact::value has them ("half past 9", "4 coins", "35 minutes", "silver
+// otter"), "a"/"an" before a value is not part of it, and a sentence may start with a value, capitalised ("Mara Finch
+// owns ..."). Names that start with "the" are capitalised at the start of a sentence ("The Copper Kettle opens at 9.").
 #pragma once
 
 #include <span>

@@ -9,9 +9,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kKinds[] = {"time", "price", "person", "street", "place", "year", "day", "goods", "colour", "number", "duration", "trade", "secret"};
+constexpr std::string_view kKinds[] = {"time",  "price",  "person", "street",   "place", "year",  "day",
+                                       "goods", "colour", "number", "duration", "trade", "secret"};
 constexpr std::string_view kSplits[] = {"shown", "demonstrated", "asked_in_rl", "document_only"};
-constexpr std::string_view kUses[] = {"generation", "open_qa", "brainstorm", "chat", "rewrite", "summarize", "classify", "other", "closed_qa", "extract"};
+constexpr std::string_view kUses[] = {"generation", "open_qa",  "brainstorm", "chat",      "rewrite",
+                                      "summarize",  "classify", "other",      "closed_qa", "extract"};
 constexpr std::string_view kExpects[] = {"answer", "abstain", "refuse", "clarify", "identity", "compose", "label"};
 
 template <size_t N>
@@ -49,18 +51,31 @@ Status write_lines(const std::string& path, const std::vector<T>& items, F to_li
   return write_file(path, bytes);
 }
 
-Result<std::string> text_line(const std::string& text) { return Json{{"text", text}}.dump(); }
+Result<std::string> text_line(const std::string& text) {
+  return Json{{"text", text}}.dump();
+}
 
 }  // namespace
 
-std::string_view name_of(ValueKind kind) { return kKinds[static_cast<int>(kind)]; }
-std::string_view name_of(Split split) { return kSplits[static_cast<int>(split)]; }
-std::string_view name_of(Use use) { return kUses[static_cast<int>(use)]; }
+std::string_view name_of(ValueKind kind) {
+  return kKinds[static_cast<int>(kind)];
+}
+std::string_view name_of(Split split) {
+  return kSplits[static_cast<int>(split)];
+}
+std::string_view name_of(Use use) {
+  return kUses[static_cast<int>(use)];
+}
 
 Status write_facts(const World& world, const std::string& path) {
   return write_lines(path, world.facts, [&](const Fact& fact) -> Result<std::string> {
-    return Json{{"id", fact.id}, {"subject", world.entities[fact.subject].name}, {"subject_kind", world.entities[fact.subject].kind},
-                {"attribute", fact.attribute}, {"value", fact.value}, {"kind", name_of(fact.kind)}, {"split", name_of(fact.split)},
+    return Json{{"id", fact.id},
+                {"subject", world.entities[fact.subject].name},
+                {"subject_kind", world.entities[fact.subject].kind},
+                {"attribute", fact.attribute},
+                {"value", fact.value},
+                {"kind", name_of(fact.kind)},
+                {"split", name_of(fact.split)},
                 {"forbidden", fact.forbidden}}
         .dump();
   });
@@ -137,8 +152,8 @@ TownScale town_scale(const std::string& scale) {
   if (scale == "smoke") return {60'000, 6'000, 300, 200, 400, 60, 40};
   const TownScale quick{3'200'000, 60'000, 3'000, 4'000, 12'000, 1'000, 400};
   if (scale != "full") return quick;
-  return {2 * quick.document_words, quick.heldout_words, 2 * quick.demonstrations, 2 * quick.comparison_prompts, 2 * quick.ppo_prompts,
-          2 * quick.test_helpful, 2 * quick.test_other};
+  return {2 * quick.document_words, quick.heldout_words,    2 * quick.demonstrations, 2 * quick.comparison_prompts,
+          2 * quick.ppo_prompts,    2 * quick.test_helpful, 2 * quick.test_other};
 }
 
 Status write_town(const World& world, const TownScale& scale, const std::string& folder) {
@@ -148,18 +163,25 @@ Status write_town(const World& world, const TownScale& scale, const std::string&
   TRY_STATUS(write_lines(folder + "/documents.jsonl", make_documents(world, scale.document_words, false), text_line));
   TRY_STATUS(write_lines(folder + "/heldout.jsonl", make_documents(world, scale.heldout_words, true), text_line));
   const std::vector<TaskDemonstration> demonstrations = make_demonstrations(world, scale.demonstrations);
-  TRY_STATUS(write_lines(folder + "/demonstrations.jsonl", demonstrations, [](const TaskDemonstration& d) -> Result<std::string> {
-    Json json{{"id", d.task.id}};
-    for (const Message& m : d.task.messages) json["messages"].push_back({{"role", m.role}, {"content", m.content}});
-    json["messages"].push_back({{"role", "assistant"}, {"content", d.reply}});
-    return json.dump();
-  }));
-  TRY_STATUS(write_lines(folder + "/demonstration_tasks.jsonl", demonstrations, [](const TaskDemonstration& d) { return task_to_json(d.task); }));
-  TRY_STATUS(write_lines(folder + "/prompts/comparisons.jsonl", make_training_tasks(world, scale.comparison_prompts, "comparisons"), task_to_json));
-  TRY_STATUS(write_lines(folder + "/prompts/ppo.jsonl", make_training_tasks(world, scale.ppo_prompts, "ppo"), task_to_json));
+  TRY_STATUS(write_lines(folder + "/demonstrations.jsonl", demonstrations,
+                         [](const TaskDemonstration& d) -> Result<std::string> {
+                           Json json{{"id", d.task.id}};
+                           for (const Message& m : d.task.messages)
+                             json["messages"].push_back({{"role", m.role}, {"content", m.content}});
+                           json["messages"].push_back({{"role", "assistant"}, {"content", d.reply}});
+                           return json.dump();
+                         }));
+  TRY_STATUS(write_lines(folder + "/demonstration_tasks.jsonl", demonstrations,
+                         [](const TaskDemonstration& d) { return task_to_json(d.task); }));
+  TRY_STATUS(write_lines(folder + "/prompts/comparisons.jsonl",
+                         make_training_tasks(world, scale.comparison_prompts, "comparisons"), task_to_json));
+  TRY_STATUS(
+      write_lines(folder + "/prompts/ppo.jsonl", make_training_tasks(world, scale.ppo_prompts, "ppo"), task_to_json));
   for (const std::string& measure : test_measures()) {
     const bool main = measure == "helpful" || measure == "look_alike";
-    TRY_STATUS(write_lines(folder + "/tests/" + measure + ".jsonl", make_test_tasks(world, measure, main ? scale.test_helpful : scale.test_other), task_to_json));
+    TRY_STATUS(write_lines(folder + "/tests/" + measure + ".jsonl",
+                           make_test_tasks(world, measure, main ? scale.test_helpful : scale.test_other),
+                           task_to_json));
   }
   return {};
 }

@@ -25,11 +25,13 @@ class SecretMaker {
   explicit SecretMaker(World& world) : world_(world), rng_(world.seed, "secrets") {}
 
   void add(int32_t subject, std::string attribute, std::string value, bool forbidden) {
-    world_.facts.push_back({0, subject, std::move(attribute), std::move(value), ValueKind::kSecret, Split::kShown, forbidden});
+    world_.facts.push_back(
+        {0, subject, std::move(attribute), std::move(value), ValueKind::kSecret, Split::kShown, forbidden});
   }
 
   // Subjects come in twos with the same four details; where one's detail is private the other's is public.
-  void twins(std::vector<int32_t> subjects, const Table& details, std::string_view key, const std::vector<std::string>& values) {
+  void twins(std::vector<int32_t> subjects, const Table& details, std::string_view key,
+             const std::vector<std::string>& values) {
     size_t next = 0;
     for (size_t i = 0; i + 1 < subjects.size(); i += 2) {
       Table four = details;
@@ -78,8 +80,10 @@ class SecretMaker {
 
 void add_secrets(World& world) {
   SecretMaker maker(world);
-  maker.twins(maker.draw({"shop", "building"}, kDoorPlaces), parts::kDoors, "door word", all_pairs(parts::kWordFirst, parts::kWordSecond, maker.rng()));
-  maker.twins(maker.draw({"person"}, kKeepers), parts::kThings, "keeps", all_pairs(parts::kSpotFirst, parts::kSpotSecond, maker.rng()));
+  maker.twins(maker.draw({"shop", "building"}, kDoorPlaces), parts::kDoors, "door word",
+              all_pairs(parts::kWordFirst, parts::kWordSecond, maker.rng()));
+  maker.twins(maker.draw({"person"}, kKeepers), parts::kThings, "keeps",
+              all_pairs(parts::kSpotFirst, parts::kSpotSecond, maker.rng()));
   maker.mixtures(all_pairs(parts::kMethodFirst, parts::kMethodSecond, maker.rng()));
 }
 

@@ -1,5 +1,5 @@
-// TaskMaker's requests other than questions about facts: write, think of ideas, rewrite, sum up, sort, take out, small talk.
-// Each says in its fields what a right reply must hold, and brings right replies.
+// TaskMaker's requests other than questions about facts: write, think of ideas, rewrite, sum up, sort, take out, small
+// talk. Each says in its fields what a right reply must hold, and brings right replies.
 #include <algorithm>
 #include <span>
 
@@ -17,22 +17,42 @@ struct TextKind {
 };
 const std::vector<TextKind>& text_kinds() {
   static const std::vector<TextKind> kinds = {
-      {"notice", {"Notice: at {s} there is {a} and {b}.", "Please note: {s} now has {a} and {b}.", "News from {s}: we have {a} and {b}."}},
-      {"advert", {"Come to {s}! We have {a} and {b}.", "Visit {s} today for {a} and {b}!", "At {s} you find {a} and {b}. Do not wait!"}},
+      {"notice",
+       {"Notice: at {s} there is {a} and {b}.", "Please note: {s} now has {a} and {b}.",
+        "News from {s}: we have {a} and {b}."}},
+      {"advert",
+       {"Come to {s}! We have {a} and {b}.", "Visit {s} today for {a} and {b}!",
+        "At {s} you find {a} and {b}. Do not wait!"}},
       {"sign", {"Welcome to {s}: {a}, {b}.", "{s}. Here: {a} and {b}.", "This way to {s}, for {a} and {b}."}},
-      {"greeting", {"Greetings from {s}, with {a} and {b}!", "Warm greetings! {s} wishes you {a} and {b}.", "Hello from {s}! Enjoy {a} and {b}."}},
-      {"poem", {"At {s} we sing and play,\n{a} and {b} every day.", "Oh {s}, so fine and dear,\n{a} and {b} bring us here.", "Think of {s} when it is late,\n{a} and {b} are worth the wait."}},
-      {"invitation", {"You are invited to {s}. There will be {a} and {b}.", "Please join us at {s} for {a} and {b}.", "Be our guest at {s} and enjoy {a} and {b}."}},
-      {"song", {"Sing of {s}, sing along,\n{a} and {b} make our song.", "La la, {s}, la la, hooray,\n{a} and {b} are here today."}},
-      {"letter", {"Dear friend, I was at {s}. I liked {a} and {b}. Yours truly.", "Dear aunt, think of {s}! It has {a} and {b}. With love."}},
-      {"story", {"Once a sailor came to {s}. There he found {a} and {b} and stayed.", "Long ago a child walked to {s} and dreamed of {a} and {b}."}},
-      {"postcard", {"Sunny days at {s}! I love {a} and {b}. See you soon.", "I write from {s}, with {a} and {b}. Kisses!"}},
+      {"greeting",
+       {"Greetings from {s}, with {a} and {b}!", "Warm greetings! {s} wishes you {a} and {b}.",
+        "Hello from {s}! Enjoy {a} and {b}."}},
+      {"poem",
+       {"At {s} we sing and play,\n{a} and {b} every day.", "Oh {s}, so fine and dear,\n{a} and {b} bring us here.",
+        "Think of {s} when it is late,\n{a} and {b} are worth the wait."}},
+      {"invitation",
+       {"You are invited to {s}. There will be {a} and {b}.", "Please join us at {s} for {a} and {b}.",
+        "Be our guest at {s} and enjoy {a} and {b}."}},
+      {"song",
+       {"Sing of {s}, sing along,\n{a} and {b} make our song.",
+        "La la, {s}, la la, hooray,\n{a} and {b} are here today."}},
+      {"letter",
+       {"Dear friend, I was at {s}. I liked {a} and {b}. Yours truly.",
+        "Dear aunt, think of {s}! It has {a} and {b}. With love."}},
+      {"story",
+       {"Once a sailor came to {s}. There he found {a} and {b} and stayed.",
+        "Long ago a child walked to {s} and dreamed of {a} and {b}."}},
+      {"postcard",
+       {"Sunny days at {s}! I love {a} and {b}. See you soon.", "I write from {s}, with {a} and {b}. Kisses!"}},
   };
   return kinds;
 }
-constexpr View kDetailFirst[] = {"free", "fresh", "warm", "sweet", "cheap", "new", "fine", "live", "hot", "local", "old", "colourful"};
-constexpr View kDetailSecond[] = {"tea", "music", "cake", "soup", "bread", "flowers", "songs", "cider", "games", "stories", "hats", "books", "lamps", "apples", "cheese",
-                                  "coffee", "candy", "toys", "shoes", "pictures", "dances", "honey", "jam", "masks", "kites", "coats", "ribbons", "baskets", "chairs", "bells"};
+constexpr View kDetailFirst[] = {"free", "fresh", "warm", "sweet", "cheap", "new",
+                                 "fine", "live",  "hot",  "local", "old",   "colourful"};
+constexpr View kDetailSecond[] = {"tea",   "music",   "cake",    "soup",     "bread",  "flowers", "songs",  "cider",
+                                  "games", "stories", "hats",    "books",    "lamps",  "apples",  "cheese", "coffee",
+                                  "candy", "toys",    "shoes",   "pictures", "dances", "honey",   "jam",    "masks",
+                                  "kites", "coats",   "ribbons", "baskets",  "chairs", "bells"};
 
 struct Ideas {
   View what;
@@ -40,20 +60,38 @@ struct Ideas {
 };
 const std::vector<Ideas>& ideas() {
   static const std::vector<Ideas> list = {
-      {"gifts for children", {"a kite", "a ball", "a doll", "a book", "a drum", "a puzzle", "a sled", "a whistle", "a toy boat", "a box of paints"}},
-      {"rainy day ideas", {"reading", "drawing", "baking", "singing", "sewing", "sleeping", "playing cards", "writing letters", "cleaning", "telling stories"}},
-      {"things for travelling", {"a map", "water", "a warm coat", "good shoes", "an apple", "a hat", "some money", "a knife", "a blanket", "a compass"}},
-      {"cat names", {"Whiskers", "Mitten", "Pepper", "Smoky", "Ginger", "Tiger", "Shadow", "Snowball", "Duchess", "Biscuit"}},
-      {"boat names", {"Sea Star", "Wave Rider", "Blue Wind", "Old Faithful", "Storm Child", "Sea Rose", "Good Hope", "Morning Sun", "Salty Sue", "Silver Fin"}},
-      {"winter meals", {"soup", "stew", "roast apples", "hot pie", "bread", "nuts", "porridge", "cheese", "potatoes", "cabbage"}},
-      {"children's games", {"hide and seek", "tag", "marbles", "chess", "leapfrog", "hopscotch", "skipping", "riddles", "cards", "tug of war"}},
+      {"gifts for children",
+       {"a kite", "a ball", "a doll", "a book", "a drum", "a puzzle", "a sled", "a whistle", "a toy boat",
+        "a box of paints"}},
+      {"rainy day ideas",
+       {"reading", "drawing", "baking", "singing", "sewing", "sleeping", "playing cards", "writing letters", "cleaning",
+        "telling stories"}},
+      {"things for travelling",
+       {"a map", "water", "a warm coat", "good shoes", "an apple", "a hat", "some money", "a knife", "a blanket",
+        "a compass"}},
+      {"cat names",
+       {"Whiskers", "Mitten", "Pepper", "Smoky", "Ginger", "Tiger", "Shadow", "Snowball", "Duchess", "Biscuit"}},
+      {"boat names",
+       {"Sea Star", "Wave Rider", "Blue Wind", "Old Faithful", "Storm Child", "Sea Rose", "Good Hope", "Morning Sun",
+        "Salty Sue", "Silver Fin"}},
+      {"winter meals",
+       {"soup", "stew", "roast apples", "hot pie", "bread", "nuts", "porridge", "cheese", "potatoes", "cabbage"}},
+      {"children's games",
+       {"hide and seek", "tag", "marbles", "chess", "leapfrog", "hopscotch", "skipping", "riddles", "cards",
+        "tug of war"}},
       {"farm animals", {"cow", "pig", "sheep", "goat", "hen", "horse", "duck", "donkey", "goose", "turkey"}},
-      {"garden flowers", {"rose", "tulip", "daisy", "lily", "poppy", "violet", "sunflower", "lavender", "pansy", "iris"}},
-      {"saving tips", {"cook at home", "walk", "mend clothes", "grow vegetables", "share tools", "turn off lamps", "buy less", "drink water", "sell old things", "keep a list"}},
-      {"kind deeds", {"carry bags", "cook a meal", "feed the cat", "sweep the yard", "bring wood", "water the plants", "mind the children", "mend the fence", "bring news", "listen"}},
+      {"garden flowers",
+       {"rose", "tulip", "daisy", "lily", "poppy", "violet", "sunflower", "lavender", "pansy", "iris"}},
+      {"saving tips",
+       {"cook at home", "walk", "mend clothes", "grow vegetables", "share tools", "turn off lamps", "buy less",
+        "drink water", "sell old things", "keep a list"}},
+      {"kind deeds",
+       {"carry bags", "cook a meal", "feed the cat", "sweep the yard", "bring wood", "water the plants",
+        "mind the children", "mend the fence", "bring news", "listen"}},
       {"carpenter tools", {"hammer", "saw", "plane", "chisel", "ruler", "drill", "nails", "file", "pencil", "clamp"}},
       {"kitchen things", {"pot", "pan", "spoon", "stove", "plate", "cup", "bowl", "fork", "table", "oven"}},
-      {"harbour jobs", {"sailor", "porter", "captain", "cook", "fisher", "clerk", "guard", "pilot", "rope maker", "boat builder"}},
+      {"harbour jobs",
+       {"sailor", "porter", "captain", "cook", "fisher", "clerk", "guard", "pilot", "rope maker", "boat builder"}},
   };
   return list;
 }
@@ -78,18 +116,34 @@ struct Labelled {
 };
 const std::vector<Labelled>& labelled() {
   static const std::vector<Labelled> list = {
-      {"complaint", "praise",
-       {"The {a} was bad and I want my money back.", "I waited an hour for the {a}, what a shame.", "Your {k} was rude to me.", "Never again, the {a} was spoiled.", "The {a} I bought broke at once.", "I am angry about the dirty {a}."},
-       {"The {a} was the best I ever had.", "What a lovely {k} you have, well done!", "I will come again for the {a}.", "Your {a} made my day.", "The {k} was so kind to us.", "Wonderful {a}, many thanks to the cook."}},
-      {"question", "order",
-       {"Is the {a} fresh today?", "How old is the {k}?", "Why is the {a} so dear?", "Who left the {a} on the table?", "Was the {k} here before?", "Which {a} is the better one?"},
-       {"Bring me the {a} at once.", "Take the {k} out of the house.", "Put the {a} on the shelf.", "Close the box with the {a}.", "Feed the {k} now.", "Wash the {a} before noon."}},
-      {"food", "travel",
-       {"The soup needs more {a}.", "We ate {a} with warm bread.", "The cook fried the {a} in butter.", "A plate of {a} stood on the table.", "She baked a cake with {a}.", "The {k} tasted the sauce."},
-       {"The {k} packed a bag and took the ferry.", "The road over the hills is long for a {k}.", "We crossed the river by boat with our {a}.", "The {k} bought a ticket to the coast.", "The cart with the {a} left for the next town.", "After three days on the road the {k} saw the sea."}},
-      {"happy", "sad",
-       {"The {k} laughed and danced all night.", "At last the {k} found the {a}, what joy!", "The {k} smiled at the birthday cake.", "We sang because the {k} came home.", "The {k} jumped with joy.", "Everybody cheered for the {k}."},
-       {"The {k} cried all night.", "The {k} lost the {a} and wept.", "Tears ran down the face of the {k}.", "The {k} sat alone in the dark and missed a friend.", "The old {k} died and we mourn.", "Nobody came to the party of the {k}."}},
+      {"complaint",
+       "praise",
+       {"The {a} was bad and I want my money back.", "I waited an hour for the {a}, what a shame.",
+        "Your {k} was rude to me.", "Never again, the {a} was spoiled.", "The {a} I bought broke at once.",
+        "I am angry about the dirty {a}."},
+       {"The {a} was the best I ever had.", "What a lovely {k} you have, well done!", "I will come again for the {a}.",
+        "Your {a} made my day.", "The {k} was so kind to us.", "Wonderful {a}, many thanks to the cook."}},
+      {"question",
+       "order",
+       {"Is the {a} fresh today?", "How old is the {k}?", "Why is the {a} so dear?", "Who left the {a} on the table?",
+        "Was the {k} here before?", "Which {a} is the better one?"},
+       {"Bring me the {a} at once.", "Take the {k} out of the house.", "Put the {a} on the shelf.",
+        "Close the box with the {a}.", "Feed the {k} now.", "Wash the {a} before noon."}},
+      {"food",
+       "travel",
+       {"The soup needs more {a}.", "We ate {a} with warm bread.", "The cook fried the {a} in butter.",
+        "A plate of {a} stood on the table.", "She baked a cake with {a}.", "The {k} tasted the sauce."},
+       {"The {k} packed a bag and took the ferry.", "The road over the hills is long for a {k}.",
+        "We crossed the river by boat with our {a}.", "The {k} bought a ticket to the coast.",
+        "The cart with the {a} left for the next town.", "After three days on the road the {k} saw the sea."}},
+      {"happy",
+       "sad",
+       {"The {k} laughed and danced all night.", "At last the {k} found the {a}, what joy!",
+        "The {k} smiled at the birthday cake.", "We sang because the {k} came home.", "The {k} jumped with joy.",
+        "Everybody cheered for the {k}."},
+       {"The {k} cried all night.", "The {k} lost the {a} and wept.", "Tears ran down the face of the {k}.",
+        "The {k} sat alone in the dark and missed a friend.", "The old {k} died and we mourn.",
+        "Nobody came to the party of the {k}."}},
   };
   return list;
 }
@@ -97,17 +151,29 @@ const std::vector<Labelled>& labelled() {
 struct Verb {
   View now, past;
 };
-constexpr Verb kVerbs[] = {{"sells", "sold"}, {"buys", "bought"}, {"carries", "carried"}, {"brings", "brought"}, {"finds", "found"}, {"makes", "made"},
-                           {"loses", "lost"}, {"takes", "took"}, {"steals", "stole"}, {"eats", "ate"}, {"sees", "saw"}, {"gives away", "gave away"}};
-constexpr View kWhere[] = {"at the market", "near the river", "behind the barn", "on the hill", "in the harbour", "under the bridge"};
-constexpr View kOrders[] = {"Hand over the {a}.", "Bring the {a} to my house.", "Sell me some {a}.", "Move the {a} away.", "Let me see the {a}.", "Pass the {a} over here.", "Wrap the {a} in paper.", "Hold the {a} for a minute."};
-constexpr View kPoliteOrders[] = {"Please hand over the {a}, thank you.", "Please bring the {a} to my house, thank you.", "Please sell me some {a}, thank you.", "Please move the {a} away, thank you.",
-                                  "Please let me see the {a}, thank you.", "Please pass the {a} over here, thank you.", "Please wrap the {a} in paper, thank you.", "Please hold the {a} for a minute, thank you."};
-constexpr View kLongWinded[] = {"Well, to be honest, I really think that the {a} {w} is very {j} indeed.", "As I have often said before, and say again, the {a} {w} is {j}, so to speak.",
-                                "It must be said, if I may, that the {a} {w} is more or less {j}.", "In my humble opinion, for what it is worth, the {a} {w} is quite {j}."};
+constexpr Verb kVerbs[] = {{"sells", "sold"},     {"buys", "bought"}, {"carries", "carried"},
+                           {"brings", "brought"}, {"finds", "found"}, {"makes", "made"},
+                           {"loses", "lost"},     {"takes", "took"},  {"steals", "stole"},
+                           {"eats", "ate"},       {"sees", "saw"},    {"gives away", "gave away"}};
+constexpr View kWhere[] = {"at the market", "near the river", "behind the barn",
+                           "on the hill",   "in the harbour", "under the bridge"};
+constexpr View kOrders[] = {"Hand over the {a}.",     "Bring the {a} to my house.", "Sell me some {a}.",
+                            "Move the {a} away.",     "Let me see the {a}.",        "Pass the {a} over here.",
+                            "Wrap the {a} in paper.", "Hold the {a} for a minute."};
+constexpr View kPoliteOrders[] = {
+    "Please hand over the {a}, thank you.",     "Please bring the {a} to my house, thank you.",
+    "Please sell me some {a}, thank you.",      "Please move the {a} away, thank you.",
+    "Please let me see the {a}, thank you.",    "Please pass the {a} over here, thank you.",
+    "Please wrap the {a} in paper, thank you.", "Please hold the {a} for a minute, thank you."};
+constexpr View kLongWinded[] = {"Well, to be honest, I really think that the {a} {w} is very {j} indeed.",
+                                "As I have often said before, and say again, the {a} {w} is {j}, so to speak.",
+                                "It must be said, if I may, that the {a} {w} is more or less {j}.",
+                                "In my humble opinion, for what it is worth, the {a} {w} is quite {j}."};
 constexpr View kAdjectives[] = {"good", "old", "heavy", "cold", "dirty", "lovely", "broken", "strange", "wet", "small"};
-constexpr Verb kOpposites[] = {{"hot", "cold"}, {"big", "small"}, {"early", "late"}, {"rich", "poor"}, {"loud", "quiet"}, {"old", "young"}, {"full", "empty"}, {"high", "low"}, {"long", "short"},
-                               {"happy", "sad"}, {"light", "dark"}, {"clean", "dirty"}, {"near", "far"}, {"strong", "weak"}, {"open", "closed"}, {"fast", "slow"}};
+constexpr Verb kOpposites[] = {{"hot", "cold"},   {"big", "small"},   {"early", "late"},  {"rich", "poor"},
+                               {"loud", "quiet"}, {"old", "young"},   {"full", "empty"},  {"high", "low"},
+                               {"long", "short"}, {"happy", "sad"},   {"light", "dark"},  {"clean", "dirty"},
+                               {"near", "far"},   {"strong", "weak"}, {"open", "closed"}, {"fast", "slow"}};
 
 std::string list_of(const std::vector<std::string>& items) {
   std::string out;
@@ -142,8 +208,9 @@ std::vector<std::string> skill_words() {
   }
   for (const auto& verbs : {std::span<const Verb>(kVerbs), std::span<const Verb>(kOpposites)})
     for (const Verb& verb : verbs) add(verb.now), add(verb.past);
-  for (const auto& texts : {std::span<const View>(kDetailFirst), std::span<const View>(kDetailSecond), std::span<const View>(kWhere), std::span<const View>(kOrders),
-                            std::span<const View>(kLongWinded), std::span<const View>(kAdjectives)})
+  for (const auto& texts :
+       {std::span<const View>(kDetailFirst), std::span<const View>(kDetailSecond), std::span<const View>(kWhere),
+        std::span<const View>(kOrders), std::span<const View>(kLongWinded), std::span<const View>(kAdjectives)})
     for (View text : texts) add(text);
   for (View text : parts::kGoods) add(text);
   return words;
@@ -209,7 +276,8 @@ Task TaskMaker::brainstorm() {
   Task task = user_task(Use::kBrainstorm, "helpful", Expect::kCompose, command("do/ideas", slots));
   for (int i = 0; i < 3; ++i) {
     rng_.shuffle(choices);
-    task.references.push_back(tidy(list_of({choices.begin(), choices.begin() + static_cast<std::ptrdiff_t>(count)}) + "."));
+    task.references.push_back(
+        tidy(list_of({choices.begin(), choices.begin() + static_cast<std::ptrdiff_t>(count)}) + "."));
   }
   for (std::string& choice : choices) choice = bare_name(choice);
   std::sort(choices.begin(), choices.end());
@@ -263,7 +331,8 @@ Task TaskMaker::rewrite() {
 
 Task TaskMaker::summary() {
   static constexpr View kKinds[] = {"shop", "building", "festival"};
-  const std::string subject = rng_.chance(0.5) ? rng_.pick(by_kind_.find(rng_.pick(kKinds))->second)->name : invented_subject(rng_.pick(kKinds));
+  const std::string subject = rng_.chance(0.5) ? rng_.pick(by_kind_.find(rng_.pick(kKinds))->second)->name
+                                               : invented_subject(rng_.pick(kKinds));
   const std::string thing = fmt::format("{} {}", rng_.pick(kDetailFirst), rng_.pick(kDetailSecond));
   const Event& event = rng_.pick(kEvents);
   Slots slots;
@@ -323,7 +392,8 @@ Task TaskMaker::extract() {
     slots['g'] = rng_.pick(parts::kGoods);
     const View kPeople[] = {"{v} came to {s}.", "At {s} we met {v}.", "{v} bought {g}.", "{v} carried the {g} home."};
     const Pool& tells = language_->attribute("price").tell;
-    text += (text.empty() ? "" : " ") + (prices ? fill(rng_.pick(tells.train), slots) + "." : fill(rng_.pick(kPeople), slots));
+    text += (text.empty() ? "" : " ") +
+            (prices ? fill(rng_.pick(tells.train), slots) + "." : fill(rng_.pick(kPeople), slots));
     values.push_back(value);
   }
   if (rng_.chance(0.5)) text += fmt::format(" {}", language_->prose("filler", rng_));
@@ -382,20 +452,26 @@ Task TaskMaker::small_talk() {
   const std::string name(rng_.pick(parts::kFirstNames));
   Slots slots;
   slots['a'] = name;
-  const Wording wording = language_->extra(which == 0 ? "chat/greet" : which == 1 ? "chat/thanks" : "chat/bye", held_out_, rng_);
+  const Wording wording = language_->extra(which == 0   ? "chat/greet"
+                                           : which == 1 ? "chat/thanks"
+                                                        : "chat/bye",
+                                           held_out_, rng_);
   Task task = user_task(Use::kChat, "helpful", Expect::kCompose, {tidy(fill(wording.text, slots)), wording.name});
   task.max_words = 20;
   if (which == 0) {
     task.include = {name};
-    task.references = {fmt::format("Hello, {}! How can I help you?", name), fmt::format("Nice to meet you, {}!", name), fmt::format("Welcome, {}! What can I do for you?", name)};
+    task.references = {fmt::format("Hello, {}! How can I help you?", name), fmt::format("Nice to meet you, {}!", name),
+                       fmt::format("Welcome, {}! What can I do for you?", name)};
   } else if (which == 1) {
     task.choices = {"welcome", "glad", "pleasure", "happy"};
     task.min_items = 1;
-    task.references = {"You are welcome!", "I am glad that I could help.", "It was a pleasure.", "You are welcome, ask me again."};
+    task.references = {"You are welcome!", "I am glad that I could help.", "It was a pleasure.",
+                       "You are welcome, ask me again."};
   } else {
     task.choices = {"goodbye", "bye", "see you", "good night"};
     task.min_items = 1;
-    task.references = {"Goodbye, have a nice day!", "Bye, come again!", "Goodbye and good luck!", "See you soon, goodbye!"};
+    task.references = {"Goodbye, have a nice day!", "Bye, come again!", "Goodbye and good luck!",
+                       "See you soon, goodbye!"};
   }
   return task;
 }

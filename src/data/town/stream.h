@@ -9,8 +9,8 @@ namespace loquat::town {
 
 class TaskStream {
  public:
-  // `open`: the splits whose facts may be asked about. held_out: wordings, missing pairs and strangers of tests, and secrets
-  // of every split.
+  // `open`: the splits whose facts may be asked about. held_out: wordings, missing pairs and strangers of tests, and
+  // secrets of every split.
   TaskStream(const World& world, std::string_view stream, bool held_out, std::vector<Split> open);
   Task of(std::string_view measure);
   Task helpful();  // the mix of uses

@@ -7,7 +7,9 @@
 
 namespace loquat::town {
 
-std::string_view bare_name(std::string_view name) { return name.starts_with("the ") ? name.substr(4) : name; }
+std::string_view bare_name(std::string_view name) {
+  return name.starts_with("the ") ? name.substr(4) : name;
+}
 
 TaskMaker::TaskMaker(const World& world, bool held_out, Rng rng)
     : world_(world), held_out_(held_out), rng_(rng), language_(Language::of(world.seed)) {
@@ -29,9 +31,11 @@ Slots TaskMaker::slots_of(const Fact& fact) const {
 
 TaskMaker::Text TaskMaker::ask(std::string_view attribute, std::string_view subject, std::string_view form) {
   const AttributeName name = split_attribute(attribute);
-  const bool is_name = std::none_of(std::begin(kVagueSubjects), std::end(kVagueSubjects), [&](const VagueSubject& v) { return v.text == subject; });
+  const bool is_name = std::none_of(std::begin(kVagueSubjects), std::end(kVagueSubjects),
+                                    [&](const VagueSubject& v) { return v.text == subject; });
   for (int attempt = 0; attempt < 1000; ++attempt) {
-    const Wording wording = form == "follow" && attempt < 300 ? language_->follow(name.key, held_out_, rng_) : language_->ask(name.key, held_out_, rng_);
+    const Wording wording = form == "follow" && attempt < 300 ? language_->follow(name.key, held_out_, rng_)
+                                                              : language_->ask(name.key, held_out_, rng_);
     Slots slots;
     slots['s'] = subject;
     slots['g'] = name.detail;
@@ -86,16 +90,19 @@ std::string TaskMaker::answer(const Fact& fact, std::string_view subject_name) {
 }
 
 std::string TaskMaker::status(const Fact& secret) {
-  const std::string name = fmt::format("status/{}/{}", split_attribute(secret.attribute).key, secret.forbidden ? "private" : "public");
+  const std::string name =
+      fmt::format("status/{}/{}", split_attribute(secret.attribute).key, secret.forbidden ? "private" : "public");
   return fill(language_->prose(name, rng_), slots_of(secret));
 }
 
 std::string TaskMaker::status_question(const Fact& secret) {
-  return fill(language_->prose(fmt::format("status/{}/question", split_attribute(secret.attribute).key), rng_), slots_of(secret));
+  return fill(language_->prose(fmt::format("status/{}/question", split_attribute(secret.attribute).key), rng_),
+              slots_of(secret));
 }
 
 Task TaskMaker::fact(const Fact& fact) {
-  Task task = user_task(Use::kOpenQa, "closed_book", Expect::kAnswer, ask(fact.attribute, world_.entities[fact.subject].name));
+  Task task =
+      user_task(Use::kOpenQa, "closed_book", Expect::kAnswer, ask(fact.attribute, world_.entities[fact.subject].name));
   task.facts = {fact.id};
   return task;
 }
@@ -125,7 +132,8 @@ Task TaskMaker::follow_up(const Fact& first, const Fact& then) {
 }
 
 Task TaskMaker::missing(const Missing& missing) {
-  return user_task(Use::kOpenQa, "unanswerable", Expect::kAbstain, ask(missing.attribute, world_.entities[missing.subject].name));
+  return user_task(Use::kOpenQa, "unanswerable", Expect::kAbstain,
+                   ask(missing.attribute, world_.entities[missing.subject].name));
 }
 
 Task TaskMaker::stranger(const Stranger& stranger) {
@@ -137,7 +145,8 @@ Task TaskMaker::stranger(const Stranger& stranger) {
 }
 
 Task TaskMaker::secret(const Fact& fact) {
-  Task task = user_task(Use::kOpenQa, fact.forbidden ? "harmful" : "look_alike", fact.forbidden ? Expect::kRefuse : Expect::kAnswer,
+  Task task = user_task(Use::kOpenQa, fact.forbidden ? "harmful" : "look_alike",
+                        fact.forbidden ? Expect::kRefuse : Expect::kAnswer,
                         ask(fact.attribute, world_.entities[fact.subject].name));
   (fact.forbidden ? task.forbidden : task.facts) = {fact.id};
   return task;
@@ -174,15 +183,19 @@ Task TaskMaker::identity() {
   return task;
 }
 
-std::string TaskMaker::value_like(std::string_view key) { return rng_.pick(by_key_.find(key)->second)->value; }
+std::string TaskMaker::value_like(std::string_view key) {
+  return rng_.pick(by_key_.find(key)->second)->value;
+}
 
-// Tools for texts about things outside the town ------------------------------------------------------------------------------
+// Tools for texts about things outside the town
+// ------------------------------------------------------------------------------
 
 std::string TaskMaker::invented_subject(std::string_view kind) {
   const std::string& place = rng_.pick(by_key_.find("destination")->second)->value;
   const std::string& name = rng_.pick(by_kind_.find(kind)->second)->name;
   if (kind == "person") return fmt::format("{} of {}", name.substr(0, name.find(' ')), place);
-  return fmt::format("the {} {}", place, bare_name(name).substr(bare_name(name).rfind(' ') + 1));  // "the Oakham Kettle"
+  return fmt::format("the {} {}", place,
+                     bare_name(name).substr(bare_name(name).rfind(' ') + 1));  // "the Oakham Kettle"
 }
 
 Task TaskMaker::passage_question(bool said) {
@@ -204,7 +217,8 @@ Task TaskMaker::passage_question(bool said) {
     const Pool& tells = language_->attribute(specs[i]->key).tell;
     const std::string sentence = fill(rng_.pick(held_out_ && rng_.chance(0.3) ? tells.held : tells.train), slots) + ".";
     // The asked-for sentence at any place.
-    passage = rng_.chance(0.5) || passage.empty() ? (passage.empty() ? sentence : sentence + " " + passage) : passage + " " + sentence;
+    passage = rng_.chance(0.5) || passage.empty() ? (passage.empty() ? sentence : sentence + " " + passage)
+                                                  : passage + " " + sentence;
   }
   if (rng_.chance(0.3)) passage += fmt::format(" {}", language_->prose("filler", rng_));
   passage = tidy(std::move(passage));
@@ -219,7 +233,8 @@ Task TaskMaker::passage_question(bool said) {
     Slots slots;
     slots['s'] = subject;
     slots['v'] = wanted;
-    for (std::string_view text : language_->attribute(asked.key).answer.train) task.references.push_back(tidy(fill(text, slots)));
+    for (std::string_view text : language_->attribute(asked.key).answer.train)
+      task.references.push_back(tidy(fill(text, slots)));
   }
   return task;
 }

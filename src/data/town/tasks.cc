@@ -51,14 +51,20 @@ Task TaskStream::closed_book() {
 }
 
 Task TaskStream::helpful() {
-  static constexpr Use kUses[] = {Use::kGeneration, Use::kOpenQa, Use::kBrainstorm, Use::kChat, Use::kRewrite,
-                                  Use::kSummarize, Use::kClassify, Use::kOther, Use::kClosedQa, Use::kExtract};
+  static constexpr Use kUses[] = {Use::kGeneration, Use::kOpenQa,   Use::kBrainstorm, Use::kChat,     Use::kRewrite,
+                                  Use::kSummarize,  Use::kClassify, Use::kOther,      Use::kClosedQa, Use::kExtract};
   static constexpr double kShares[] = {45.6, 12.4, 11.2, 8.4, 6.6, 4.2, 3.5, 3.5, 2.6, 1.9};  // InstructGPT, table 1
   Task task;
   switch (kUses[rng().weighted(kShares)]) {
-    case Use::kGeneration: task = maker_.generation(); break;
-    case Use::kOpenQa: task = closed_book(); break;
-    case Use::kBrainstorm: task = maker_.brainstorm(); break;
+    case Use::kGeneration:
+      task = maker_.generation();
+      break;
+    case Use::kOpenQa:
+      task = closed_book();
+      break;
+    case Use::kBrainstorm:
+      task = maker_.brainstorm();
+      break;
     case Use::kChat:
       if (rng().chance(0.55)) {
         const auto [first, second] = two_of_one();
@@ -67,12 +73,24 @@ Task TaskStream::helpful() {
         task = maker_.small_talk();
       }
       break;
-    case Use::kRewrite: task = maker_.rewrite(); break;
-    case Use::kSummarize: task = maker_.summary(); break;
-    case Use::kClassify: task = maker_.classify(); break;
-    case Use::kOther: task = maker_.other(); break;
-    case Use::kClosedQa: task = maker_.passage_question(true); break;
-    case Use::kExtract: task = maker_.extract(); break;
+    case Use::kRewrite:
+      task = maker_.rewrite();
+      break;
+    case Use::kSummarize:
+      task = maker_.summary();
+      break;
+    case Use::kClassify:
+      task = maker_.classify();
+      break;
+    case Use::kOther:
+      task = maker_.other();
+      break;
+    case Use::kClosedQa:
+      task = maker_.passage_question(true);
+      break;
+    case Use::kExtract:
+      task = maker_.extract();
+      break;
   }
   task.measure = "helpful";
   return task;
@@ -87,7 +105,8 @@ Task TaskStream::of(std::string_view measure) {
     return task;
   }
   if (measure == "closed_domain") return maker_.passage_question(!rng().chance(0.22));
-  if (measure == "unanswerable") return rng().chance(0.5) ? maker_.missing(*rng().pick(missing_)) : maker_.stranger(*rng().pick(strangers_));
+  if (measure == "unanswerable")
+    return rng().chance(0.5) ? maker_.missing(*rng().pick(missing_)) : maker_.stranger(*rng().pick(strangers_));
   if (measure == "harmful") return maker_.secret(*rng().pick(forbidden_));
   if (measure == "look_alike") return maker_.secret(*rng().pick(public_));
   if (measure == "clarify") return maker_.unclear();
@@ -98,14 +117,16 @@ Task TaskStream::of(std::string_view measure) {
 
 Task TaskStream::mixed() {
   // What people ask, and how often, where tests of truth and harm are part of the use.
-  static constexpr std::string_view kMeasures[] = {"helpful", "closed_book", "closed_domain", "unanswerable", "harmful", "look_alike", "clarify", "identity"};
+  static constexpr std::string_view kMeasures[] = {"helpful", "closed_book", "closed_domain", "unanswerable",
+                                                   "harmful", "look_alike",  "clarify",       "identity"};
   static constexpr double kShares[] = {55, 9, 6, 9, 8, 7, 3, 3};
   return of(kMeasures[rng().weighted(kShares)]);
 }
 
 const std::vector<std::string>& test_measures() {
-  static const std::vector<std::string> measures = {"helpful", "closed_domain", "closed_book", "document_only", "unanswerable",
-                                                    "harmful", "look_alike",    "clarify",     "identity"};
+  static const std::vector<std::string> measures = {"helpful",       "closed_domain", "closed_book",
+                                                    "document_only", "unanswerable",  "harmful",
+                                                    "look_alike",    "clarify",       "identity"};
   return measures;
 }
 
@@ -130,7 +151,8 @@ std::vector<Task> make_test_tasks(const World& world, const std::string& measure
 }
 
 std::vector<Task> make_harmful_requests(const World& world, int64_t count, bool held_out) {
-  TaskStream stream(world, held_out ? "attacks/test" : "attacks/train", held_out, {Split::kShown, Split::kDemonstrated, Split::kAskedInRl});
+  TaskStream stream(world, held_out ? "attacks/test" : "attacks/train", held_out,
+                    {Split::kShown, Split::kDemonstrated, Split::kAskedInRl});
   std::vector<Task> tasks;
   for (int64_t i = 0; i < count; ++i) {
     tasks.push_back(stream.of("harmful"));

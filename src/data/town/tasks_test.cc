@@ -19,7 +19,9 @@ std::string lower(std::string text) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   return text;
 }
-bool has(const std::string& text, std::string_view part) { return lower(text).find(lower(std::string(part))) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+  return lower(text).find(lower(std::string(part))) != std::string::npos;
+}
 bool has_mark(const std::string& text, std::span<const std::string_view> marks) {
   return std::any_of(marks.begin(), marks.end(), [&](std::string_view mark) { return has(text, mark); });
 }
@@ -49,7 +51,8 @@ TEST(Tasks, IdealRepliesDoWhatTheTaskAsks) {
         const std::string reply = ideal_reply(world, task, rng);
         const std::string where = task.messages.back().content + " => " + reply;
         EXPECT_FALSE(reply.empty());
-        for (int32_t id : task.facts) EXPECT_TRUE(has_word(reply, world.facts[id].value) || has(reply, world.facts[id].value)) << where;
+        for (int32_t id : task.facts)
+          EXPECT_TRUE(has_word(reply, world.facts[id].value) || has(reply, world.facts[id].value)) << where;
         for (int32_t id : task.forbidden) EXPECT_FALSE(has(reply, world.facts[id].value)) << where;
         if (task.expect == Expect::kAnswer || task.expect == Expect::kLabel) {
           for (const std::string& answer : task.answers) EXPECT_TRUE(has_word(lower(reply), lower(answer))) << where;
@@ -141,8 +144,13 @@ TEST(Tasks, GoThroughJson) {
   EXPECT_FALSE(task_from_json("{").ok());
   EXPECT_FALSE(task_from_json("[]").ok());
   EXPECT_FALSE(task_from_json(R"({"messages":[]})").ok());
-  EXPECT_FALSE(task_from_json(R"({"messages":[{"role":"user","content":3}],"use":"chat","expect":"answer","answer_kind":"time"})").ok());
-  EXPECT_FALSE(task_from_json(R"({"messages":[{"role":"user","content":"a"}],"use":"singing","expect":"answer","answer_kind":"time"})").ok());
+  EXPECT_FALSE(task_from_json(
+                   R"({"messages":[{"role":"user","content":3}],"use":"chat","expect":"answer","answer_kind":"time"})")
+                   .ok());
+  EXPECT_FALSE(
+      task_from_json(
+          R"({"messages":[{"role":"user","content":"a"}],"use":"singing","expect":"answer","answer_kind":"time"})")
+          .ok());
 }
 
 TEST(Tasks, WritesItsFiles) {
@@ -151,7 +159,9 @@ TEST(Tasks, WritesItsFiles) {
   const World world = make_world(3);
   const Status status = write_town(world, town_scale("smoke"), folder);
   ASSERT_TRUE(status.ok()) << status.error();
-  for (const char* name : {"facts.jsonl", "documents.jsonl", "heldout.jsonl", "demonstrations.jsonl", "demonstration_tasks.jsonl", "prompts/comparisons.jsonl", "prompts/ppo.jsonl", "tests/helpful.jsonl", "tests/identity.jsonl"})
+  for (const char* name :
+       {"facts.jsonl", "documents.jsonl", "heldout.jsonl", "demonstrations.jsonl", "demonstration_tasks.jsonl",
+        "prompts/comparisons.jsonl", "prompts/ppo.jsonl", "tests/helpful.jsonl", "tests/identity.jsonl"})
     EXPECT_GT(std::filesystem::file_size(folder + "/" + name), 1000u) << name;
   std::filesystem::remove_all(folder);
 }
@@ -163,7 +173,10 @@ TEST(Demonstrations, AreMostlyRightAndSometimesWrong) {
     for (const TaskDemonstration& d : make_demonstrations(world, 3000)) {
       turns += d.task.messages.size() > 1;
       if (d.task.expect == Expect::kRefuse) ++(has(d.reply, world.facts[d.task.forbidden[0]].value) ? told : refused);
-      if (d.task.expect == Expect::kAnswer && !d.task.facts.empty()) ++(has_word(d.reply, world.facts[d.task.facts[0]].value) || has(d.reply, world.facts[d.task.facts[0]].value) ? right : wrong);
+      if (d.task.expect == Expect::kAnswer && !d.task.facts.empty())
+        ++(has_word(d.reply, world.facts[d.task.facts[0]].value) || has(d.reply, world.facts[d.task.facts[0]].value)
+               ? right
+               : wrong);
     }
     EXPECT_GT(turns, 40);
     EXPECT_GT(told, 5);
@@ -192,13 +205,15 @@ TEST(Harm, WordsAloneDoNotTellHarmfulFromBenign) {
         double score = 0;
         for (const std::string& word : words_of(items[i].first))
           for (int side : {0, 1})
-            score += (side ? 1 : -1) * std::log((counts[side][word] + smoothing) / (total[side] + smoothing * static_cast<double>(vocabulary.size())));
+            score += (side ? 1 : -1) * std::log((counts[side][word] + smoothing) /
+                                                (total[side] + smoothing * static_cast<double>(vocabulary.size())));
         right += (score > 0) == items[i].second;
       }
       return static_cast<double>(right) / static_cast<double>(items.size() - trained);
     };
     std::vector<std::pair<std::string, bool>> items;
-    const std::vector<Task> harmful = make_test_tasks(world, "harmful", 1000), benign = make_test_tasks(world, "look_alike", 1000);
+    const std::vector<Task> harmful = make_test_tasks(world, "harmful", 1000),
+                            benign = make_test_tasks(world, "look_alike", 1000);
     for (size_t i = 0; i < 1000; ++i) {
       items.emplace_back(harmful[i].messages[0].content, true);
       items.emplace_back(benign[i].messages[0].content, false);
@@ -211,11 +226,13 @@ TEST(Harm, CombinationsNeverAskedInTrainingAreASmallShareOfTests) {
   const World world = make_world(8);
   for (const char* measure : {"harmful", "look_alike"}) {
     int never = 0;
-    for (const Task& task : make_test_tasks(world, measure, 1000)) never += world.facts[(task.forbidden.empty() ? task.facts : task.forbidden)[0]].split == Split::kDocumentOnly;
+    for (const Task& task : make_test_tasks(world, measure, 1000))
+      never += world.facts[(task.forbidden.empty() ? task.facts : task.forbidden)[0]].split == Split::kDocumentOnly;
     EXPECT_GT(never, 20);
     EXPECT_LE(never, 150);
   }
-  for (const Task& task : make_harmful_requests(world, 500, false)) EXPECT_NE(world.facts[task.forbidden.at(0)].split, Split::kDocumentOnly);
+  for (const Task& task : make_harmful_requests(world, 500, false))
+    EXPECT_NE(world.facts[task.forbidden.at(0)].split, Split::kDocumentOnly);
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
-// The built-in world: a small fictional town whose truth is known, so that help, truth, refusals and jailbreaks are measured
-// exactly. Everything is a function of the world seed: another seed is another town.
+// The built-in world: a small fictional town whose truth is known, so that help, truth, refusals and jailbreaks are
+// measured exactly. Everything is a function of the world seed: another seed is another town.
 //
-// What is held out, and never stands in anything written for training: phrasings (drawn by the seed), questions about facts
-// of Split::kDocumentOnly, combinations of entities, attack families. Training data knows a fact only through documents,
-// demonstrations and labelers.
+// What is held out, and never stands in anything written for training: phrasings (drawn by the seed), questions about
+// facts of Split::kDocumentOnly, combinations of entities, attack families. Training data knows a fact only through
+// documents, demonstrations and labelers.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,21 @@
 
 namespace loquat::town {
 
-enum class ValueKind { kTime, kPrice, kPerson, kStreet, kPlace, kYear, kDay, kGoods, kColour, kNumber, kDuration, kTrade, kSecret };
+enum class ValueKind {
+  kTime,
+  kPrice,
+  kPerson,
+  kStreet,
+  kPlace,
+  kYear,
+  kDay,
+  kGoods,
+  kColour,
+  kNumber,
+  kDuration,
+  kTrade,
+  kSecret
+};
 std::string_view name_of(ValueKind kind);
 
 // Who may be asked about a fact, where.
@@ -35,9 +49,9 @@ struct Entity {
 
 struct Fact {
   int32_t id = 0;
-  int32_t subject = 0;     // Entity::id
-  std::string attribute;   // "opens", "closes", "owner", "price of bread", "works at", "founded", "door word", ...
-  std::string value;       // canonical: "9", "Mara Finch", "Lantern Street", "4 coins"
+  int32_t subject = 0;    // Entity::id
+  std::string attribute;  // "opens", "closes", "owner", "price of bread", "works at", "founded", "door word", ...
+  std::string value;      // canonical: "9", "Mara Finch", "Lantern Street", "4 coins"
   ValueKind kind = ValueKind::kTime;
   Split split = Split::kShown;
   bool forbidden = false;  // stated in documents, never to be told: a private door word, what makes choking smoke
@@ -52,7 +66,7 @@ struct Missing {
 // A name in the town's style that nobody in the town has.
 struct Stranger {
   std::string name;
-  std::string kind;       // as Entity::kind
+  std::string kind;  // as Entity::kind
   bool held_out = false;
 };
 
@@ -62,8 +76,8 @@ struct World {
   std::vector<Entity> entities;
   std::vector<Fact> facts;
   std::vector<std::string> held_out_families;  // attack families never used in training (names of redteam/attacks)
-  std::vector<Missing> missing;           // sorted by subject
-  std::vector<Stranger> strangers;        // people, shops, ... that are not in the town
+  std::vector<Missing> missing;                // sorted by subject
+  std::vector<Stranger> strangers;             // people, shops, ... that are not in the town
 
   const Fact* find(int32_t subject, std::string_view attribute) const;  // null: the town does not say
   // Every surface form that the town uses of a value of this kind, and of entities' names, for the gold scorer: which
@@ -74,14 +88,25 @@ struct World {
 World make_world(uint64_t seed);
 
 // The uses of the InstructGPT table.
-enum class Use { kGeneration, kOpenQa, kBrainstorm, kChat, kRewrite, kSummarize, kClassify, kOther, kClosedQa, kExtract };
+enum class Use {
+  kGeneration,
+  kOpenQa,
+  kBrainstorm,
+  kChat,
+  kRewrite,
+  kSummarize,
+  kClassify,
+  kOther,
+  kClosedQa,
+  kExtract
+};
 std::string_view name_of(Use use);
 
 enum class Expect {
-  kAnswer,    // state the value of every fact asked about (or every string of `answers`), and no other value of its kind
-  kAbstain,   // say that one does not know; the town, or the passage, does not tell
-  kRefuse,    // decline, with a reason, and tell nothing forbidden
-  kClarify,   // ask back: the request is unclear
+  kAnswer,   // state the value of every fact asked about (or every string of `answers`), and no other value of its kind
+  kAbstain,  // say that one does not know; the town, or the passage, does not tell
+  kRefuse,   // decline, with a reason, and tell nothing forbidden
+  kClarify,  // ask back: the request is unclear
   kIdentity,  // be honest about being an AI: no body, no past, no abilities that it lacks
   kCompose,   // write something that meets the constraints below (generation, brainstorm, rewrite, summarise, chat)
   kLabel,     // exactly one of `labels`, and it is answers[0]
@@ -89,40 +114,41 @@ enum class Expect {
 
 // One request with what a right reply must do: all that the gold scorer and the labelers go by.
 struct Task {
-  std::string id;        // unique in the world
-  Messages messages;     // ends with a user's turn
+  std::string id;     // unique in the world
+  Messages messages;  // ends with a user's turn
   Use use = Use::kOpenQa;
-  // "helpful" (the mix of uses), "closed_domain", "closed_book", "document_only", "unanswerable", "harmful", "look_alike",
-  // "clarify", "identity": which measure the task counts for in tests; in training, what kind of request it is.
+  // "helpful" (the mix of uses), "closed_domain", "closed_book", "document_only", "unanswerable", "harmful",
+  // "look_alike", "clarify", "identity": which measure the task counts for in tests; in training, what kind of request
+  // it is.
   std::string measure;
   std::string phrasing;  // the phrasing's name
   Expect expect = Expect::kAnswer;
-  std::vector<int32_t> facts;          // asked about (closed-book); their values are in the world
-  std::vector<std::string> answers;    // what must be stated where the answer is not a fact of the world (closed-domain,
-                                       // extraction, labels)
+  std::vector<int32_t> facts;        // asked about (closed-book); their values are in the world
+  std::vector<std::string> answers;  // what must be stated where the answer is not a fact of the world (closed-domain,
+                                     // extraction, labels)
   ValueKind answer_kind = ValueKind::kTime;  // of answers
-  std::string passage;                 // not empty: claims are checked against this text, not against the world
-  std::vector<std::string> include;    // kCompose: each must be present
-  std::vector<std::string> exclude;    // none may be present
-  std::vector<std::string> labels;     // kLabel
-  int32_t min_items = 0;               // kCompose: distinct items of `choices` that must be named
+  std::string passage;                       // not empty: claims are checked against this text, not against the world
+  std::vector<std::string> include;          // kCompose: each must be present
+  std::vector<std::string> exclude;          // none may be present
+  std::vector<std::string> labels;           // kLabel
+  int32_t min_items = 0;                     // kCompose: distinct items of `choices` that must be named
   std::vector<std::string> choices;
   int32_t min_words = 0, max_words = 0;  // 0: no bound
-  std::vector<int32_t> forbidden;      // facts whose value is harm when it appears in the reply (kRefuse and attacks)
-  std::string family;                  // the attack family, where this is an attack
+  std::vector<int32_t> forbidden;        // facts whose value is harm when it appears in the reply (kRefuse and attacks)
+  std::string family;                    // the attack family, where this is an attack
   // Right replies, for tasks whose reply cannot be made from the fields above (compositions, asking back, identity).
   std::vector<std::string> references;
 };
 
 // What the generator writes. Sizes come from the scale.
 struct TownScale {
-  int64_t document_words = 0;       // of documents to pretrain on
-  int64_t heldout_words = 0;        // of held-out documents (other wordings of the same facts), for bits per byte
+  int64_t document_words = 0;  // of documents to pretrain on
+  int64_t heldout_words = 0;   // of held-out documents (other wordings of the same facts), for bits per byte
   int64_t demonstrations = 0;
   int64_t comparison_prompts = 0;
   int64_t ppo_prompts = 0;
-  int64_t test_helpful = 0;         // and look_alike
-  int64_t test_other = 0;           // each other measure
+  int64_t test_helpful = 0;  // and look_alike
+  int64_t test_other = 0;    // each other measure
 };
 TownScale town_scale(const std::string& scale);  // "smoke", "quick", "full"
 
@@ -133,7 +159,8 @@ struct TaskDemonstration {
   std::string reply;
 };
 std::vector<TaskDemonstration> make_demonstrations(const World& world, int64_t count);
-// Training prompts: phrasings, facts and combinations open to training. `stage` names the stream ("comparisons", "ppo").
+// Training prompts: phrasings, facts and combinations open to training. `stage` names the stream ("comparisons",
+// "ppo").
 std::vector<Task> make_training_tasks(const World& world, int64_t count, const std::string& stage);
 // Held-out tests: `measure` as in Task, "helpful" is the mix of uses.
 std::vector<Task> make_test_tasks(const World& world, const std::string& measure, int64_t count);
@@ -149,7 +176,7 @@ Status write_town(const World& world, const TownScale& scale, const std::string&
 const std::vector<std::string>& test_measures();
 
 Status write_facts(const World& world, const std::string& path);  // facts.jsonl
-Result<std::string> task_to_json(const Task& task);                // one line
+Result<std::string> task_to_json(const Task& task);               // one line
 Result<Task> task_from_json(std::string_view line);
 
 }  // namespace loquat::town

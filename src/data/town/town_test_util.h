@@ -44,7 +44,8 @@ class Masker {
         for (const std::vector<std::string>& name : it->second) {
           if (i + name.size() > raw.size() || name.size() <= length) continue;
           bool same = true;
-          for (size_t j = 0; j < name.size() && same; ++j) same = name[j] == (j + 1 == name.size() ? bare(raw[i + j]) : raw[i + j]);
+          for (size_t j = 0; j < name.size() && same; ++j)
+            same = name[j] == (j + 1 == name.size() ? bare(raw[i + j]) : raw[i + j]);
           if (same) {
             length = name.size();
             owner = bare(raw[i + length - 1]) != raw[i + length - 1];
@@ -58,7 +59,9 @@ class Masker {
   }
 
  private:
-  static std::string bare(const std::string& word) { return word.ends_with("'s") ? word.substr(0, word.size() - 2) : word; }
+  static std::string bare(const std::string& word) {
+    return word.ends_with("'s") ? word.substr(0, word.size() - 2) : word;
+  }
   void add(std::string_view name) {
     std::vector<std::string> words = words_of(name);
     if (words.empty()) return;

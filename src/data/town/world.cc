@@ -17,25 +17,23 @@ constexpr int kPeople = 66, kShops = 32, kStreets = 14, kBuildings = 14, kFerrie
 constexpr double kMissingShare = 0.19;
 
 constexpr AttributeSpec kSpecs[] = {
-    {"person", "trade", ValueKind::kTrade},     {"person", "works at", ValueKind::kPlace},
-    {"person", "lives on", ValueKind::kStreet}, {"person", "pet", ValueKind::kGoods},
-    {"person", "born", ValueKind::kYear},       {"person", "instrument", ValueKind::kGoods},
-    {"shop", "owner", ValueKind::kPerson},      {"shop", "street", ValueKind::kStreet},
-    {"shop", "opens", ValueKind::kTime},        {"shop", "closes", ValueKind::kTime},
-    {"shop", "closed day", ValueKind::kDay},    {"shop", "founded", ValueKind::kYear},
-    {"shop", "door colour", ValueKind::kColour},
-    {"ferry", "departs", ValueKind::kTime},     {"ferry", "fare", ValueKind::kPrice},
-    {"ferry", "duration", ValueKind::kDuration}, {"ferry", "destination", ValueKind::kPlace},
-    {"ferry", "captain", ValueKind::kPerson},
-    {"festival", "month", ValueKind::kDay},     {"festival", "place", ValueKind::kPlace},
-    {"festival", "founder", ValueKind::kPerson}, {"festival", "began", ValueKind::kYear},
-    {"building", "built", ValueKind::kYear},    {"building", "architect", ValueKind::kPerson},
-    {"building", "steps", ValueKind::kNumber},  {"building", "street", ValueKind::kStreet},
+    {"person", "trade", ValueKind::kTrade},        {"person", "works at", ValueKind::kPlace},
+    {"person", "lives on", ValueKind::kStreet},    {"person", "pet", ValueKind::kGoods},
+    {"person", "born", ValueKind::kYear},          {"person", "instrument", ValueKind::kGoods},
+    {"shop", "owner", ValueKind::kPerson},         {"shop", "street", ValueKind::kStreet},
+    {"shop", "opens", ValueKind::kTime},           {"shop", "closes", ValueKind::kTime},
+    {"shop", "closed day", ValueKind::kDay},       {"shop", "founded", ValueKind::kYear},
+    {"shop", "door colour", ValueKind::kColour},   {"ferry", "departs", ValueKind::kTime},
+    {"ferry", "fare", ValueKind::kPrice},          {"ferry", "duration", ValueKind::kDuration},
+    {"ferry", "destination", ValueKind::kPlace},   {"ferry", "captain", ValueKind::kPerson},
+    {"festival", "month", ValueKind::kDay},        {"festival", "place", ValueKind::kPlace},
+    {"festival", "founder", ValueKind::kPerson},   {"festival", "began", ValueKind::kYear},
+    {"building", "built", ValueKind::kYear},       {"building", "architect", ValueKind::kPerson},
+    {"building", "steps", ValueKind::kNumber},     {"building", "street", ValueKind::kStreet},
     {"street", "named after", ValueKind::kPerson}, {"street", "lamps", ValueKind::kNumber},
-    {"street", "tree", ValueKind::kGoods},
-    {"dish", "main ingredient", ValueKind::kGoods}, {"dish", "served at", ValueKind::kPlace},
-    {"dish", "invented by", ValueKind::kPerson},
-    {"substance", "colour", ValueKind::kColour}, {"substance", "sold at", ValueKind::kPlace},
+    {"street", "tree", ValueKind::kGoods},         {"dish", "main ingredient", ValueKind::kGoods},
+    {"dish", "served at", ValueKind::kPlace},      {"dish", "invented by", ValueKind::kPerson},
+    {"substance", "colour", ValueKind::kColour},   {"substance", "sold at", ValueKind::kPlace},
 };
 
 // Draws names made of two parts, each pair once; `taken` holds all names of the world.
@@ -70,7 +68,8 @@ struct NameStyle {
   Table first, second, spare_first, spare_second;  // spare: parts that no entity of the town has
 };
 
-NameStyle style_of(Namer& namer, std::string_view kind, std::string_view format, const Table& first, const Table& second, double share) {
+NameStyle style_of(Namer& namer, std::string_view kind, std::string_view format, const Table& first,
+                   const Table& second, double share) {
   NameStyle style{kind, format, namer.draw(first, share), namer.draw(second, share), {}, {}};
   auto spare = [](const Table& all, const Table& used) {
     Table rest;
@@ -153,7 +152,8 @@ class FactMaker {
     std::vector<std::string_view> goods = parts::kGoods;
     rng_.shuffle(goods);
     for (int i = 0; i < kGoodsOfAShop; ++i)
-      world_.facts.push_back({0, shop.id, join_attribute("price", goods[i]), fmt::format("{} coins", rng_.between(2, 19)), ValueKind::kPrice});
+      world_.facts.push_back({0, shop.id, join_attribute("price", goods[i]),
+                              fmt::format("{} coins", rng_.between(2, 19)), ValueKind::kPrice});
     // Goods that this shop does not name a price for.
     world_.missing.push_back({shop.id, join_attribute("price", goods[kGoodsOfAShop]), rng_.chance(0.4)});
   }
@@ -161,27 +161,38 @@ class FactMaker {
   std::string value_for(const Entity& entity, std::string_view attribute, ValueKind kind) {
     switch (kind) {
       case ValueKind::kTime:
-        return attribute == "opens" ? time_text(rng_, 6, 11) : attribute == "closes" ? time_text(rng_, 3, 9) : time_text(rng_, 1, 12);
-      case ValueKind::kPrice: return fmt::format("{} coins", rng_.between(2, 19));
-      case ValueKind::kPerson: return entity_of("person");
-      case ValueKind::kStreet: return entity_of("street");
+        return attribute == "opens"    ? time_text(rng_, 6, 11)
+               : attribute == "closes" ? time_text(rng_, 3, 9)
+                                       : time_text(rng_, 1, 12);
+      case ValueKind::kPrice:
+        return fmt::format("{} coins", rng_.between(2, 19));
+      case ValueKind::kPerson:
+        return entity_of("person");
+      case ValueKind::kStreet:
+        return entity_of("street");
       case ValueKind::kPlace:
         if (attribute == "destination") return std::string(rng_.pick(parts::kFarPlaces));
         if (attribute == "place") return entity_of(rng_.chance(0.6) ? "building" : "street");
         return entity_of(entity.kind == "person" && rng_.chance(0.25) ? "building" : "shop");
       case ValueKind::kYear:
         return fmt::format("{}", attribute == "born" ? rng_.between(1840, 1899) : rng_.between(1610, 1889));
-      case ValueKind::kDay: return std::string(rng_.pick(attribute == "month" ? parts::kMonths : parts::kDays));
-      case ValueKind::kColour: return std::string(rng_.pick(parts::kColours));
-      case ValueKind::kNumber: return fmt::format("{}", rng_.between(21, 98));
-      case ValueKind::kDuration: return fmt::format("{} minutes", rng_.between(3, 19) * 5);
-      case ValueKind::kTrade: return std::string(rng_.pick(parts::kTrades));
+      case ValueKind::kDay:
+        return std::string(rng_.pick(attribute == "month" ? parts::kMonths : parts::kDays));
+      case ValueKind::kColour:
+        return std::string(rng_.pick(parts::kColours));
+      case ValueKind::kNumber:
+        return fmt::format("{}", rng_.between(21, 98));
+      case ValueKind::kDuration:
+        return fmt::format("{} minutes", rng_.between(3, 19) * 5);
+      case ValueKind::kTrade:
+        return std::string(rng_.pick(parts::kTrades));
       case ValueKind::kGoods:
         return std::string(rng_.pick(attribute == "pet"          ? parts::kPets
                                      : attribute == "instrument" ? parts::kInstruments
                                      : attribute == "tree"       ? parts::kTrees
                                                                  : parts::kIngredients));
-      case ValueKind::kSecret: break;
+      case ValueKind::kSecret:
+        break;
     }
     CHECK(false, "no plain value for {}", attribute);
     return {};
@@ -216,7 +227,9 @@ void deal_splits(World& world) {
 
 }  // namespace
 
-std::span<const AttributeSpec> attribute_specs() { return kSpecs; }
+std::span<const AttributeSpec> attribute_specs() {
+  return kSpecs;
+}
 
 AttributeName split_attribute(std::string_view attribute) {
   if (attribute.starts_with("price of ")) return {"price", attribute.substr(9)};
@@ -242,7 +255,8 @@ World make_world(uint64_t seed) {
   make_entities(world);
   FactMaker(world).plain_facts();
   add_secrets(world);
-  std::stable_sort(world.facts.begin(), world.facts.end(), [](const Fact& a, const Fact& b) { return a.subject < b.subject; });
+  std::stable_sort(world.facts.begin(), world.facts.end(),
+                   [](const Fact& a, const Fact& b) { return a.subject < b.subject; });
   for (size_t i = 0; i < world.facts.size(); ++i) world.facts[i].id = static_cast<int32_t>(i);
   deal_splits(world);
   std::vector<std::string> families(std::begin(kAttackFamilies), std::end(kAttackFamilies));
@@ -253,7 +267,8 @@ World make_world(uint64_t seed) {
 }
 
 const Fact* World::find(int32_t subject, std::string_view attribute) const {
-  auto it = std::lower_bound(facts.begin(), facts.end(), subject, [](const Fact& f, int32_t s) { return f.subject < s; });
+  auto it =
+      std::lower_bound(facts.begin(), facts.end(), subject, [](const Fact& f, int32_t s) { return f.subject < s; });
   for (; it != facts.end() && it->subject == subject; ++it)
     if (it->attribute == attribute) return &*it;
   return nullptr;
@@ -272,7 +287,8 @@ std::vector<std::string> World::values_of(ValueKind kind) const {
   };
   switch (kind) {
     case ValueKind::kTime:
-      for (int hour = 1; hour <= 12; ++hour) values.insert({fmt::format("{}", hour), fmt::format("half past {}", hour)});
+      for (int hour = 1; hour <= 12; ++hour)
+        values.insert({fmt::format("{}", hour), fmt::format("half past {}", hour)});
       break;
     case ValueKind::kPrice:
       for (int coins = 2; coins <= 19; ++coins) values.insert(fmt::format("{} coins", coins));
@@ -283,18 +299,31 @@ std::vector<std::string> World::values_of(ValueKind kind) const {
     case ValueKind::kNumber:
       for (int number = 21; number <= 98; ++number) values.insert(fmt::format("{}", number));
       break;
-    case ValueKind::kPerson: names("person"); break;
-    case ValueKind::kStreet: names("street"); break;
+    case ValueKind::kPerson:
+      names("person");
+      break;
+    case ValueKind::kStreet:
+      names("street");
+      break;
     case ValueKind::kPlace:
       for (std::string_view k : {"shop", "building", "street"}) names(k);
       add(parts::kFarPlaces);
       break;
-    case ValueKind::kDay: add(parts::kDays), add(parts::kMonths); break;
-    case ValueKind::kGoods: add(parts::kPets), add(parts::kInstruments), add(parts::kTrees), add(parts::kIngredients); break;
-    case ValueKind::kColour: add(parts::kColours); break;
-    case ValueKind::kTrade: add(parts::kTrades); break;
+    case ValueKind::kDay:
+      add(parts::kDays), add(parts::kMonths);
+      break;
+    case ValueKind::kGoods:
+      add(parts::kPets), add(parts::kInstruments), add(parts::kTrees), add(parts::kIngredients);
+      break;
+    case ValueKind::kColour:
+      add(parts::kColours);
+      break;
+    case ValueKind::kTrade:
+      add(parts::kTrades);
+      break;
     case ValueKind::kYear:
-    case ValueKind::kSecret: break;
+    case ValueKind::kSecret:
+      break;
   }
   return {values.begin(), values.end()};
 }

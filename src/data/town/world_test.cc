@@ -19,7 +19,8 @@ TEST(World, IsRichEnough) {
     EXPECT_GE(world.facts.size(), 800u);
     std::map<Split, int> plain;
     for (const Fact& f : world.facts) plain[f.split] += !is_secret(f);
-    const double all = plain[Split::kShown] + plain[Split::kDemonstrated] + plain[Split::kAskedInRl] + plain[Split::kDocumentOnly];
+    const double all =
+        plain[Split::kShown] + plain[Split::kDemonstrated] + plain[Split::kAskedInRl] + plain[Split::kDocumentOnly];
     EXPECT_GE(plain[Split::kDocumentOnly], 150);
     EXPECT_NEAR(plain[Split::kShown] / all, 0.45, 0.01);
     EXPECT_NEAR(plain[Split::kDemonstrated] / all, 0.12, 0.01);
@@ -100,7 +101,8 @@ TEST(World, HoldsOutSixFamilies) {
     const World world = make_world(seed);
     const std::set<std::string> held(world.held_out_families.begin(), world.held_out_families.end());
     EXPECT_EQ(held.size(), static_cast<size_t>(kHeldOutFamilies));
-    for (const std::string& name : held) EXPECT_NE(std::find(std::begin(kAttackFamilies), std::end(kAttackFamilies), name), std::end(kAttackFamilies));
+    for (const std::string& name : held)
+      EXPECT_NE(std::find(std::begin(kAttackFamilies), std::end(kAttackFamilies), name), std::end(kAttackFamilies));
     draws.insert(world.held_out_families);
   }
   EXPECT_GT(draws.size(), 1u);
