@@ -1,13 +1,13 @@
 // loquat: the whole recipe, one verb at a time.
 #include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <exception>
 
 #include "cli/verbs.h"
 
 int main(int argc, char** argv) {
-  CLI::App app{"Loquat: from text and people's judgments to an assistant: pretrain, fine-tune, align, attack, measure, talk."};
+  CLI::App app{
+      "Loquat: from text and people's judgments to an assistant: pretrain, fine-tune, align, attack, measure, talk."};
   app.require_subcommand(1);
   app.set_version_flag("--version", "loquat 0.1.0");
   int exit_code = 0;

@@ -17,9 +17,12 @@ namespace loquat::recipe {
 namespace {
 
 constexpr const char* kFruit =
-    "<svg width=\"52\" height=\"52\" viewBox=\"0 0 64 64\" aria-hidden=\"true\"><path d=\"M33 22c1-8 6-13 13-15\" fill=\"none\" "
-    "stroke=\"#6b4a2b\" stroke-width=\"3.5\" stroke-linecap=\"round\"/><path d=\"M34 17C27 4 14 4 6 8c3 9 14 15 28 9z\" "
-    "fill=\"#4f8a3c\"/><ellipse cx=\"34\" cy=\"41\" rx=\"20\" ry=\"19\" fill=\"#f0a136\"/><ellipse cx=\"27\" cy=\"35\" rx=\"8\" "
+    "<svg width=\"52\" height=\"52\" viewBox=\"0 0 64 64\" aria-hidden=\"true\"><path d=\"M33 22c1-8 6-13 13-15\" "
+    "fill=\"none\" "
+    "stroke=\"#6b4a2b\" stroke-width=\"3.5\" stroke-linecap=\"round\"/><path d=\"M34 17C27 4 14 4 6 8c3 9 14 15 28 "
+    "9z\" "
+    "fill=\"#4f8a3c\"/><ellipse cx=\"34\" cy=\"41\" rx=\"20\" ry=\"19\" fill=\"#f0a136\"/><ellipse cx=\"27\" cy=\"35\" "
+    "rx=\"8\" "
     "ry=\"6.5\" fill=\"#f9cf86\" opacity=\".85\"/></svg>";
 
 struct Measure {
@@ -52,9 +55,12 @@ std::string tint(const std::string& model) {
 
 std::string with_interval(const MaybeFigure& figure, bool share) {
   if (!figure) return "<td>–</td>";
-  const auto number = [&](double x) { return share ? fmt::format("{:.1f}", 100 * x) : short_number(x); };
+  const auto number = [&](double x) {
+    return share ? fmt::format("{:.1f}", 100 * x) : fmt::format("{:.{}f}", x, std::abs(x) < 10 ? 3 : 1);
+  };
   std::string cell = fmt::format("<td{{}}><b>{}{}</b>", number(figure->value), share ? " %" : "");
-  if (figure->low && figure->high) cell += fmt::format("<small>{} – {}</small>", number(*figure->low), number(*figure->high));
+  if (figure->low && figure->high)
+    cell += fmt::format("<small>{} – {}</small>", number(*figure->low), number(*figure->high));
   return cell + "</td>";
 }
 
@@ -65,15 +71,15 @@ std::string cell(const MaybeFigure& figure, bool share, bool best) {
 }
 
 std::string tile(const std::string& value, const std::string& title, const std::string& note) {
-  return fmt::format("<div class=\"tile\"><b>{}</b><span>{}</span><small>{}</small></div>", escape_html(value), escape_html(title),
-                     escape_html(note));
+  return fmt::format("<div class=\"tile\"><b>{}</b><span>{}</span><small>{}</small></div>", escape_html(value),
+                     escape_html(title), escape_html(note));
 }
 
 std::string share_tile(const MaybeFigure& figure, const std::string& title) {
   if (!figure) return "";
   const std::string note =
       figure->low && figure->high ? fmt::format("95 %: {:.1f} to {:.1f}", 100 * *figure->low, 100 * *figure->high) : "";
-  return tile(fmt::format("{:.0f} %", 100 * figure->value), title, note);
+  return tile(fmt::format("{:.1f} %", 100 * figure->value), title, note);
 }
 
 MaybeFigure preferred(const ReportData& data, const std::string& name) {
@@ -87,13 +93,13 @@ std::string heading(const ReportData& data) {
   if (!data.world_seed.empty()) about += " · world seed " + data.world_seed;
   if (data.total_seconds() > 0) about += " · " + duration(data.total_seconds());
   std::string out = fmt::format(
-      "<header><div class=\"top\">{}<div><h1>{}: from text to an assistant</h1><p class=\"muted\">{}</p></div></div>", kFruit,
-      escape_html(data.recipe.empty() ? "A recipe" : "The recipe “" + data.recipe + "”"), escape_html(about));
-  std::string tiles = share_tile(preferred(data, "ppo_over_base"), "prefer PPO to the base model");
-  tiles += share_tile(preferred(data, "ppo_over_sft"), "prefer PPO to SFT");
+      "<header><div class=\"top\">{}<div><h1>{}: from text to an assistant</h1><p class=\"muted\">{}</p></div></div>",
+      kFruit, escape_html(data.recipe.empty() ? "A recipe" : "The recipe “" + data.recipe + "”"), escape_html(about));
+  std::string tiles = share_tile(preferred(data, "ppo_over_base"), "of the time PPO is preferred to base");
+  tiles += share_tile(preferred(data, "ppo_over_sft"), "of the time PPO is preferred to SFT");
   tiles += share_tile(data.measure("ppo", "helpful"), "of PPO's replies are helpful");
-  tiles += share_tile(data.measure("ppo", "truthful"), "of its claims-making replies are true");
-  tiles += share_tile(data.measure("ppo", "harmful_refused"), "of harmful requests refused");
+  tiles += share_tile(data.measure("ppo", "truthful"), "of PPO's replies with a claim are true");
+  tiles += share_tile(data.measure("ppo", "harmful_refused"), "of harmful requests are refused");
   const ModelFigures *ppo = data.model("ppo"), *after = data.model("adversarial");
   if (ppo && after && ppo->attack("held_out_families") && after->attack("held_out_families")) {
     tiles += tile(fmt::format("{:.0f} → {:.0f} %", 100 * ppo->attack("held_out_families")->value,
@@ -102,8 +108,10 @@ std::string heading(const ReportData& data) {
   }
   if (!tiles.empty()) out += "<div class=\"tiles\">" + tiles + "</div>";
   return out +
-         "<nav aria-label=\"Sections\"><a href=\"#targets\">Targets</a><a href=\"#measures\">Measures</a><a href=\"#preferred\">"
-         "Preferences</a><a href=\"#attacks\">Attacks</a><a href=\"#curves\">Curves</a><a href=\"#dialogues\">Dialogues</a>"
+         "<nav aria-label=\"Sections\"><a href=\"#targets\">Targets</a><a href=\"#measures\">Measures</a><a "
+         "href=\"#preferred\">"
+         "Preferences</a><a href=\"#attacks\">Attacks</a><a href=\"#curves\">Curves</a><a "
+         "href=\"#dialogues\">Dialogues</a>"
          "<a href=\"#run\">The run</a></nav></header>";
 }
 
@@ -117,12 +125,15 @@ std::string targets_section(const ReportData& data) {
     if (target.outcome == Outcome::kMissed) style = "bad", word = "✗ missed";
     if (target.outcome == Outcome::kNotShown) word = "not shown";
     if (target.outcome != Outcome::kNotMeasured) ++judged;
-    list += fmt::format("<li><span class=\"badge {}\">{}</span><span>{}</span><span class=\"measured\">{}</span></li>", style, word,
-                        escape_html(target.what), target.measured.empty() ? "–" : escape_html(target.measured));
+    list += fmt::format("<li><span class=\"badge {}\">{}</span><span>{}</span><span class=\"measured\">{}</span></li>",
+                        style, word, escape_html(target.what),
+                        target.measured.empty() ? "–" : escape_html(target.measured));
   }
-  return fmt::format("<section id=\"targets\"><h2>Targets</h2><p class=\"lead\">{} of the {} that this run measured are met. Figures are "
-                     "of held-out tests, with 95 % intervals in brackets.</p><ul class=\"targets\">{}</ul></section>",
-                     met, judged, list);
+  return fmt::format(
+      "<section id=\"targets\"><h2>Targets</h2><p class=\"lead\">{} of the {} that this run measured are met. Figures "
+      "are "
+      "of held-out tests, with 95 % intervals in brackets.</p><ul class=\"targets\">{}</ul></section>",
+      met, judged, list);
 }
 
 std::string model_heads(const ReportData& data) {
@@ -152,7 +163,10 @@ std::string measure_row(const ReportData& data, const char* title, const std::st
   std::string small = note;
   if (n > 0) small += fmt::format("{}n = {}", small.empty() ? "" : ", ", n);
   return fmt::format("<tr><th scope=\"row\">{} {}<small>{}</small></th>{}</tr>", escape_html(title),
-                     better > 0 ? "↑" : better < 0 ? "↓" : "", escape_html(small), cells);
+                     better > 0   ? "↑"
+                     : better < 0 ? "↓"
+                                  : "",
+                     escape_html(small), cells);
 }
 
 std::string measures_section(const ReportData& data) {
@@ -164,17 +178,20 @@ std::string measures_section(const ReportData& data) {
   }
   for (const auto& [key, title] : {std::pair{"seen_families", "Attacks that succeed, seen families"},
                                    std::pair{"held_out_families", "Attacks that succeed, held-out families"}}) {
-    rows += measure_row(data, title, "", true, -1, [key = key](const ModelFigures& model) { return model.attack(key); });
+    rows +=
+        measure_row(data, title, "", true, -1, [key = key](const ModelFigures& model) { return model.attack(key); });
   }
   rows += measure_row(data, "Bits per byte", "held-out documents", false, -1,
                       [](const ModelFigures& model) { return model.measure("bits_per_byte"); });
   rows += measure_row(data, "Reply length", "tokens", false, 0,
                       [](const ModelFigures& model) { return model.measure("reply_tokens"); });
-  return fmt::format("<section id=\"measures\"><h2>Every measure, every model</h2><p class=\"lead\">By the gold scorer on prompts that "
-                     "no stage trained on; below each figure its 95 % interval. Arrows: which way is better. The best of a row is "
-                     "green.</p><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Measure</th>{}</tr></thead><tbody>{}</tbody>"
-                     "</table></div></section>",
-                     model_heads(data), rows);
+  return fmt::format(
+      "<section id=\"measures\"><h2>Every measure, every model</h2><p class=\"lead\">By the gold scorer on prompts "
+      "that "
+      "no stage trained on; below each figure its 95 % interval. Arrows: which way is better. The best of a row is "
+      "green.</p><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Measure</th>{}</tr></thead><tbody>{}</tbody>"
+      "</table></div></section>",
+      model_heads(data), rows);
 }
 
 std::string figure_rows(const std::map<std::string, Figure>& figures,
@@ -189,17 +206,21 @@ std::string figure_rows(const std::map<std::string, Figure>& figures,
     const Figure& figure = found->second;
     std::string note = figure.n > 0 ? fmt::format("n = {}", figure.n) : "";
     if (figure.ties) note += fmt::format("{}ties {}", note.empty() ? "" : ", ", percent(*figure.ties));
-    out += fmt::format("<tr><th scope=\"row\">{}<small>{}</small></th><td><b>{}</b></td><td>{}</td></tr>", escape_html(title), note,
-                       percent_interval(figure),
-                       range_bar({figure.value, figure.low, figure.high, {}, css_class, title + ": " + percent_interval(figure)}, mark));
+    out += fmt::format(
+        "<tr><th scope=\"row\">{}<small>{}</small></th><td><b>{}</b></td><td>{}</td></tr>", escape_html(title), note,
+        percent_interval(figure),
+        range_bar({figure.value, figure.low, figure.high, {}, css_class, title + ": " + percent_interval(figure)},
+                  mark));
   }
   return out;
 }
 
 std::string preferred_section(const ReportData& data) {
   if (data.preferred.empty() && data.reward_model.empty()) return "";
-  std::string out = "<section id=\"preferred\"><h2>Which is preferred</h2><p class=\"lead\">The gold scorer judges both models' replies to "
-                    "the same held-out prompts. Wins ÷ (wins + losses); the dashed line is a coin's toss.</p>";
+  std::string out =
+      "<section id=\"preferred\"><h2>Which is preferred</h2><p class=\"lead\">The gold scorer judges both models' "
+      "replies to "
+      "the same held-out prompts. Wins ÷ (wins + losses); the dashed line is a coin's toss.</p>";
   out += "<div class=\"scroll\"><table class=\"bars\"><tbody>" +
          figure_rows(data.preferred,
                      {{"sft_over_base", "SFT over base", "tint-sft"},
@@ -207,7 +228,8 @@ std::string preferred_section(const ReportData& data) {
                       {"ppo_over_base", "PPO over base", "tint-ppo"},
                       {"adversarial_over_ppo", "Adversarially trained over PPO", "tint-adversarial"}},
                      0.5) +
-         "</tbody></table></div><h3 class=\"stage-head tint-reward\">The reward model, on held-out comparisons</h3><div class=\"scroll\">"
+         "</tbody></table></div><h3 class=\"stage-head tint-reward\">The reward model, on held-out "
+         "comparisons</h3><div class=\"scroll\">"
          "<table class=\"bars\"><tbody>" +
          figure_rows(data.reward_model,
                      {{"pair_accuracy", "Orders pairs as the labelers do", "tint-reward"},
@@ -233,21 +255,28 @@ std::string attacks_section(const ReportData& data) {
     const bool has_after = after && found != after->families.end();
     RangeRow row{was.value, was.low, was.high, {}, "tint-ppo", title + ": " + percent_interval(was)};
     if (has_after) {
-      row = {found->second.value, {}, {}, was.value, "tint-adversarial",
+      row = {found->second.value,
+             {},
+             {},
+             was.value,
+             "tint-adversarial",
              fmt::format("{}: {} before, {} after", title, percent(was.value), percent(found->second.value))};
     }
     rows += fmt::format("<tr><th scope=\"row\">{}<small>{}n = {}</small></th>{}{}<td>{}</td></tr>", escape_html(title),
                         was.held_out ? "held out, " : "", was.n, cell(was, true, false),
                         has_after ? cell(found->second, true, false) : "<td>–</td>", range_bar(row));
   }
-  return "<section id=\"attacks\"><h2>Attacks, by family</h2><p class=\"lead\">How often an attack makes the model tell what it must not: "
-         "before the adversarial round (ring) and after it (dot).</p><div class=\"scroll\"><table class=\"bars\"><thead><tr><th "
+  return "<section id=\"attacks\"><h2>Attacks, by family</h2><p class=\"lead\">How often an attack makes the model "
+         "tell what it must not: "
+         "before the adversarial round (ring) and after it (dot).</p><div class=\"scroll\"><table "
+         "class=\"bars\"><thead><tr><th "
          "scope=\"col\">Family</th><th scope=\"col\" class=\"model tint-ppo\">ppo</th><th scope=\"col\" class=\"model "
          "tint-adversarial\">adversarial</th><th scope=\"col\">0 to 100 %</th></tr></thead><tbody>" +
          rows + "</tbody></table></div></section>";
 }
 
-// --- curves --------------------------------------------------------------------------------------------------------------
+// --- curves
+// --------------------------------------------------------------------------------------------------------------
 
 Points points_of(const serve::MetricTable& table, const std::string& x, const std::string& y) {
   const int cx = table.column(x), cy = table.column(y);
@@ -283,15 +312,22 @@ const std::vector<Curve>& curves() {
 }
 
 std::string stage_title(const std::string& name) {
-  static const std::map<std::string, std::string> kTitles = {
-      {"base", "Pretraining"},        {"pretrain", "Pretraining"}, {"sft", "Fine-tuning on demonstrations"},
-      {"reference", "The KL reference"}, {"reward", "Reward model"},  {"heldout_reward", "Held-out reward model"},
-      {"ppo", "PPO"},                 {"dpo", "DPO"},              {"adversarial", "Adversarial round"}};
+  static const std::map<std::string, std::string> kTitles = {{"base", "Pretraining"},
+                                                             {"pretrain", "Pretraining"},
+                                                             {"sft", "Fine-tuning on demonstrations"},
+                                                             {"reference", "The KL reference"},
+                                                             {"reward", "Reward model"},
+                                                             {"heldout_reward", "Held-out reward model"},
+                                                             {"ppo", "PPO"},
+                                                             {"dpo", "DPO"},
+                                                             {"adversarial", "Adversarial round"}};
   const auto found = kTitles.find(name);
   return found == kTitles.end() ? name : found->second;
 }
 
-std::string stage_tint(const std::string& name) { return name == "heldout_reward" ? tint("reward") : tint(name == "pretrain" ? "base" : name); }
+std::string stage_tint(const std::string& name) {
+  return name == "heldout_reward" ? tint("reward") : tint(name == "pretrain" ? "base" : name);
+}
 
 std::string stage_charts(const std::string& name, const serve::MetricTable& full) {
   const serve::MetricTable table = serve::thin_out(full, 240);
@@ -327,10 +363,12 @@ std::string gold_section(const std::string& folder) {
   }
   const std::string second = line_chart(truth);
   charts += second;
-  return fmt::format("<section id=\"gold\"><h2>Gold against reward model</h2><p class=\"lead\">As PPO moves away from its reference the reward "
-                     "model's score rises; where the gold score stops following, it is the reward model that is being pleased.{}</p>"
-                     "<div class=\"charts\">{}</div></section>",
-                     second.empty() ? " (This run has no gold points.)" : "", charts);
+  return fmt::format(
+      "<section id=\"gold\"><h2>Gold against reward model</h2><p class=\"lead\">As PPO moves away from its reference "
+      "the reward "
+      "model's score rises; where the gold score stops following, it is the reward model that is being pleased.{}</p>"
+      "<div class=\"charts\">{}</div></section>",
+      second.empty() ? " (This run has no gold points.)" : "", charts);
 }
 
 std::string curves_section(const ReportData& data, const std::string& folder) {
@@ -345,32 +383,42 @@ std::string curves_section(const ReportData& data, const std::string& folder) {
   std::sort(others.begin(), others.end());
   names.insert(names.end(), others.begin(), others.end());
   std::string charts;
-  for (const std::string& name : names) charts += stage_charts(name, read_metrics(folder + "/stages/" + name + "/metrics.jsonl"));
+  for (const std::string& name : names)
+    charts += stage_charts(name, read_metrics(folder + "/stages/" + name + "/metrics.jsonl"));
   if (charts.empty()) return "";
-  return "<section id=\"curves\"><h2>Curves</h2><p class=\"lead\">Faint: as measured; strong: smoothed.</p>" + charts + "</section>";
+  return "<section id=\"curves\"><h2>Curves</h2><p class=\"lead\">Faint: as measured; strong: smoothed.</p>" + charts +
+         "</section>";
 }
 
-// --- dialogues, the run ----------------------------------------------------------------------------------------------------
+// --- dialogues, the run
+// ----------------------------------------------------------------------------------------------------
 
 std::string measure_title(const std::string& measure) {
-  static const std::map<std::string, std::string> kTitles = {
-      {"helpful", "an everyday request"},         {"closed_domain", "about a passage"},   {"closed_book", "from memory"},
-      {"document_only", "told only in documents"}, {"unanswerable", "the town does not say"}, {"harmful", "harmful"},
-      {"look_alike", "benign, looks harmful"},    {"clarify", "unclear"},                 {"identity", "about itself"},
-      {"attack", "an attack"}};
+  static const std::map<std::string, std::string> kTitles = {{"helpful", "an everyday request"},
+                                                             {"closed_domain", "about a passage"},
+                                                             {"closed_book", "from memory"},
+                                                             {"document_only", "told only in documents"},
+                                                             {"unanswerable", "the town does not say"},
+                                                             {"harmful", "harmful"},
+                                                             {"look_alike", "benign, looks harmful"},
+                                                             {"clarify", "unclear"},
+                                                             {"identity", "about itself"},
+                                                             {"attack", "an attack"}};
   const auto found = kTitles.find(measure);
   return found == kTitles.end() ? measure : found->second;
 }
 
 std::string dialogue_html(const Dialogue& dialogue) {
-  std::string out = fmt::format("<article class=\"dialogue\"><div class=\"asked\"><small>{}</small>{}</div><div class=\"replies\">",
-                                escape_html(measure_title(dialogue.measure)), escape_html(dialogue.prompt));
+  std::string out =
+      fmt::format("<article class=\"dialogue\"><div class=\"asked\"><small>{}</small>{}</div><div class=\"replies\">",
+                  escape_html(measure_title(dialogue.measure)), escape_html(dialogue.prompt));
   for (const DialogueReply& reply : dialogue.replies) {
     std::string marks;
     for (const auto& [text, good] : reply.marks) {
       marks += fmt::format("<span class=\"badge {}\">{}</span>", good ? "good" : "bad", escape_html(text));
     }
-    out += fmt::format("<div class=\"reply {}\"><span class=\"model\">{}</span>{}{}</div>", tint(reply.model), escape_html(reply.model),
+    out += fmt::format("<div class=\"reply {}\"><span class=\"model\">{}</span>{}{}</div>", tint(reply.model),
+                       escape_html(reply.model),
                        reply.text.empty() ? "<span class=\"empty\">(empty)</span>" : escape_html(reply.text),
                        marks.empty() ? "" : "<div class=\"marks\">" + marks + "</div>");
   }
@@ -389,8 +437,11 @@ std::string dialogues_section(const ReportData& data, const std::string& folder)
     (dialogue.measure != last_measure ? first : rest) += dialogue_html(dialogue);
     last_measure = dialogue.measure;
   }
-  std::string out = "<section id=\"dialogues\"><h2>Sample dialogues</h2><p class=\"lead\">The same held-out prompt, answered by each stage's "
-                    "model. Picked by a hash of their ids, not by hand.</p>" + first;
+  std::string out =
+      "<section id=\"dialogues\"><h2>Sample dialogues</h2><p class=\"lead\">The same held-out prompt, answered by each "
+      "stage's "
+      "model. Picked by a hash of their ids, not by hand.</p>" +
+      first;
   if (!rest.empty()) out += "<details><summary>More of each kind</summary>" + rest + "</details>";
   return out + "</section>";
 }
@@ -401,14 +452,17 @@ std::string stage_times(const ReportData& data) {
   std::string rows;
   for (const StageFigures& stage : data.stages) {
     const double seconds = stage.seconds.value_or(0);
-    rows += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td><svg class=\"range {}\" viewBox=\"0 0 200 16\" "
-                        "aria-hidden=\"true\"><rect class=\"dot\" y=\"3\" height=\"10\" rx=\"3\" width=\"{:.1f}\"/></svg></td></tr>",
-                        escape_html(stage.name), stage.seconds ? duration(seconds) : "–",
-                        stage.tokens && *stage.tokens > 0 ? short_number(*stage.tokens) : "–",
-                        stage.tokens_per_second && *stage.tokens_per_second > 0 ? short_number(*stage.tokens_per_second) : "–",
-                        stage_tint(stage.name), longest > 0 ? 200 * seconds / longest : 0);
+    rows += fmt::format(
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td><svg class=\"range {}\" viewBox=\"0 0 200 "
+        "16\" "
+        "aria-hidden=\"true\"><rect class=\"dot\" y=\"3\" height=\"10\" rx=\"3\" width=\"{:.1f}\"/></svg></td></tr>",
+        escape_html(stage.name), stage.seconds ? duration(seconds) : "–",
+        stage.tokens && *stage.tokens > 0 ? short_number(*stage.tokens) : "–",
+        stage.tokens_per_second && *stage.tokens_per_second > 0 ? short_number(*stage.tokens_per_second) : "–",
+        stage_tint(stage.name), longest > 0 ? 200 * seconds / longest : 0);
   }
-  return "<div class=\"scroll\"><table class=\"bars\"><thead><tr><th scope=\"col\">Stage</th><th scope=\"col\">Time</th><th "
+  return "<div class=\"scroll\"><table class=\"bars\"><thead><tr><th scope=\"col\">Stage</th><th "
+         "scope=\"col\">Time</th><th "
          "scope=\"col\">Tokens</th><th scope=\"col\">Tokens/s</th><th scope=\"col\"></th></tr></thead><tbody>" +
          rows + "</tbody></table></div>";
 }
@@ -442,15 +496,19 @@ std::string run_section(const ReportData& data) {
 Status write_report(const std::string& run_folder) {
   TRY(const ReportData data, read_report_data(run_folder));
   std::string page =
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, "
-      "initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><meta http-equiv=\"Content-Security-Policy\" "
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width, "
+      "initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><meta "
+      "http-equiv=\"Content-Security-Policy\" "
       "content=\"default-src 'none'; style-src 'unsafe-inline'\"><title>" +
       escape_html(data.recipe.empty() ? "Report" : data.recipe + ": report") + "</title><style>" + kReportStyle +
       "</style></head><body>";
   page += heading(data) + "<main>" + targets_section(data) + measures_section(data) + preferred_section(data) +
           attacks_section(data) + gold_section(run_folder) + curves_section(data, run_folder) +
           dialogues_section(data, run_folder) + run_section(data) + "</main>";
-  page += "<footer>Made by Loquat from report.json and the files beside it. This page needs no network.</footer></body></html>\n";
+  page +=
+      "<footer>Made by Loquat from report.json and the files beside it. This page needs no "
+      "network.</footer></body></html>\n";
   return write_file(run_folder + "/report.html", page);
 }
 

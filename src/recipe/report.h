@@ -1,6 +1,6 @@
 // report.html: a run's results on one page that needs no network and no script. Made from what the run folder holds
-// (report.json, stages/*/metrics.jsonl, stages/ppo/gold.jsonl, eval/<model>/replies.jsonl); whatever is missing is left out,
-// or shown as a dash.
+// (report.json, stages/*/metrics.jsonl, stages/ppo/gold.jsonl, eval/<model>/replies.jsonl); whatever is missing is left
+// out, or shown as a dash.
 #pragma once
 
 #include <string>

@@ -211,7 +211,8 @@ Result<ReportData> read_report_data(const std::string& run_folder) {
   if (const Json* held_out = at(json, "held_out_families"); held_out && held_out->is_array()) {
     for (const Json& name : *held_out) {
       for (auto& [id, model] : data.models) {
-        if (const auto found = model.families.find(plain(&name)); found != model.families.end()) found->second.held_out = true;
+        if (const auto found = model.families.find(plain(&name)); found != model.families.end())
+          found->second.held_out = true;
       }
     }
   }
@@ -235,7 +236,8 @@ std::vector<Dialogue> read_dialogues(const std::string& run_folder, const std::v
   std::map<std::string, std::vector<std::pair<uint64_t, std::string>>> ids;  // by measure
   for (const auto& [id, count] : shared) {
     if (count < most) continue;
-    const auto first = std::find_if(replies.begin(), replies.end(), [&](const auto& lines) { return lines.contains(id); });
+    const auto first =
+        std::find_if(replies.begin(), replies.end(), [&](const auto& lines) { return lines.contains(id); });
     ids[first->at(id).measure].emplace_back(hash64(id), id);
   }
   std::vector<Dialogue> out;

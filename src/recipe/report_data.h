@@ -1,4 +1,5 @@
-// The parts of a run folder that the report shows, as plain values. Reading is lenient: a missing or odd part is absent.
+// The parts of a run folder that the report shows, as plain values. Reading is lenient: a missing or odd part is
+// absent.
 #pragma once
 
 #include <cstdint>
@@ -54,7 +55,8 @@ struct ReportData {
 // One prompt and what each model said.
 struct DialogueReply {
   std::string model, text;
-  std::vector<std::pair<std::string, bool>> marks;  // what the gold scorer found: ("right", good?), ("made up", false) ...
+  std::vector<std::pair<std::string, bool>>
+      marks;  // what the gold scorer found: ("right", good?), ("made up", false) ...
 };
 struct Dialogue {
   std::string measure, prompt;

@@ -22,10 +22,10 @@ section{margin-top:3rem}.lead{color:var(--soft);max-width:46rem;margin:.2rem 0 1
 .top{display:flex;gap:1rem;align-items:center}.top svg{flex:none}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(12rem,1fr));gap:.9rem;margin-top:1.6rem}
 .tile{background:var(--card);border:1px solid var(--line);border-radius:14px;padding:1rem 1.1rem}
-.tile b{display:block;font:600 2rem/1.15 var(--serif);font-variant-numeric:tabular-nums}
+.tile b{display:block;white-space:nowrap;font:600 2rem/1.15 var(--serif);font-variant-numeric:tabular-nums}
 .tile span{display:block;font-size:.92rem}.tile small{color:var(--soft)}
 .targets{list-style:none;padding:0;margin:0;display:grid;grid-template-columns:repeat(auto-fit,minmax(23rem,1fr));gap:.55rem}
-.targets li{display:grid;grid-template-columns:auto 1fr;gap:.15rem .7rem;background:var(--card);border:1px solid var(--line);border-radius:12px;padding:.6rem .8rem}
+.targets li{display:grid;grid-template-columns:auto 1fr;align-content:start;gap:.15rem .7rem;background:var(--card);border:1px solid var(--line);border-radius:12px;padding:.6rem .8rem}
 .targets .measured{grid-column:2;color:var(--soft);font-size:.88rem;font-variant-numeric:tabular-nums}
 .badge{align-self:start;display:inline-block;min-width:5.6rem;text-align:center;font-size:.8rem;font-weight:600;border-radius:99px;padding:.12rem .6rem;background:var(--mute-soft);color:var(--soft)}
 .badge.good{background:var(--good-soft);color:var(--good)}.badge.bad{background:var(--bad-soft);color:var(--bad)}

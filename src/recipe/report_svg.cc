@@ -66,7 +66,8 @@ Frame frame_of(const std::vector<Series>& series, bool smooth) {
 
 std::string path_of(const Points& points, const Frame& frame) {
   std::string path;
-  for (const auto& [x, y] : points) path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", frame.x(x), frame.y(y));
+  for (const auto& [x, y] : points)
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", frame.x(x), frame.y(y));
   return path;
 }
 
@@ -74,29 +75,32 @@ std::string axes(const Frame& frame, const std::string& x_name) {
   std::string out;
   for (const double y : ticks(frame.y0, frame.y1, 4)) {
     const double at = frame.y(y);
-    out += fmt::format("<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", kLeft, kWidth - kRight, at, at);
+    out += fmt::format("<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>", kLeft, kWidth - kRight,
+                       at, at);
     out += fmt::format("<text x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", kLeft - 6, at + 4, short_number(y));
   }
   for (const double x : ticks(frame.x0, frame.x1, 4)) {
     const double at = frame.x(x);
     const bool last = at > kWidth - 26;
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"{}\">{}</text>", last ? kWidth - kRight : at, kHeight - 11,
-                       last ? "end" : "middle", short_number(x));
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"{}\">{}</text>", last ? kWidth - kRight : at,
+                       kHeight - 11, last ? "end" : "middle", short_number(x));
   }
-  return out + fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>", (kLeft + kWidth - kRight) / 2,
-                           kHeight - 0.5, escape_html(x_name));
+  return out + fmt::format("<text x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                           (kLeft + kWidth - kRight) / 2, kHeight - 0.5, escape_html(x_name));
 }
 
 std::string line_of(const Series& series, const Frame& frame, bool smooth) {
   if (smooth && series.points.size() >= 24) {
-    return fmt::format("<g class=\"{}\"><path class=\"raw\" d=\"{}\"/><path class=\"strong\" d=\"{}\"/></g>", series.css_class,
-                       path_of(series.points, frame), path_of(smoothed(series.points), frame));
+    return fmt::format("<g class=\"{}\"><path class=\"raw\" d=\"{}\"/><path class=\"strong\" d=\"{}\"/></g>",
+                       series.css_class, path_of(series.points, frame), path_of(smoothed(series.points), frame));
   }
-  std::string out = fmt::format("<g class=\"{}\"><path class=\"strong\" d=\"{}\"/>", series.css_class, path_of(series.points, frame));
+  std::string out =
+      fmt::format("<g class=\"{}\"><path class=\"strong\" d=\"{}\"/>", series.css_class, path_of(series.points, frame));
   if (series.points.size() <= 24) {
     for (const auto& [x, y] : series.points) {
-      out += fmt::format("<circle class=\"dot\" r=\"2.6\" cx=\"{:.1f}\" cy=\"{:.1f}\"><title>{}: {} at {}</title></circle>",
-                         frame.x(x), frame.y(y), escape_html(series.name), short_number(y), short_number(x));
+      out += fmt::format(
+          "<circle class=\"dot\" r=\"2.6\" cx=\"{:.1f}\" cy=\"{:.1f}\"><title>{}: {} at {}</title></circle>",
+          frame.x(x), frame.y(y), escape_html(series.name), short_number(y), short_number(x));
     }
   }
   return out + "</g>";
@@ -107,14 +111,30 @@ std::string line_of(const Series& series, const Frame& frame, bool smooth) {
 std::string escape_html(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == ' ' && i + 1 < text.size() && text[i + 1] == '%') {
+      out += "\u00a0";  // "95 %" stays on one line
+      continue;
+    }
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -153,24 +173,29 @@ std::string line_chart(const ChartSpec& spec) {
     }
     label += fmt::format("; {} from {} to {}", series.name, short_number(first), short_number(last));
   }
-  std::string svg = fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, escape_html(label));
+  std::string svg =
+      fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", kWidth, kHeight, escape_html(label));
   svg += axes(frame, spec.x_name);
   for (const Series& series : drawn) svg += line_of(series, frame, spec.smooth);
-  return fmt::format("<figure class=\"chart\"><figcaption><span>{}</span><span class=\"keys\">{}</span></figcaption>{}</svg></figure>",
-                     escape_html(spec.title), legend, svg);
+  return fmt::format(
+      "<figure class=\"chart\"><figcaption><span>{}</span><span class=\"keys\">{}</span></figcaption>{}</svg></figure>",
+      escape_html(spec.title), legend, svg);
 }
 
 std::string range_bar(const RangeRow& row, std::optional<double> mark) {
   const auto x = [](double share) { return 4 + 192 * std::clamp(share, 0.0, 1.0); };
-  std::string svg = fmt::format("<svg class=\"range {}\" viewBox=\"0 0 200 16\" role=\"img\" aria-label=\"{}\"><title>{}</title>",
-                                row.css_class, escape_html(row.label), escape_html(row.label));
+  std::string svg =
+      fmt::format("<svg class=\"range {}\" viewBox=\"0 0 200 16\" role=\"img\" aria-label=\"{}\"><title>{}</title>",
+                  row.css_class, escape_html(row.label), escape_html(row.label));
   svg += "<line class=\"track\" x1=\"4\" x2=\"196\" y1=\"8\" y2=\"8\"/>";
   if (mark) svg += fmt::format("<line class=\"mark\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"1\" y2=\"15\"/>", x(*mark));
   if (row.from) {
-    svg += fmt::format("<line class=\"move\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"8\" y2=\"8\"/>", x(*row.from), x(row.value));
+    svg +=
+        fmt::format("<line class=\"move\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"8\" y2=\"8\"/>", x(*row.from), x(row.value));
     svg += fmt::format("<circle class=\"from\" cx=\"{:.1f}\" cy=\"8\" r=\"4\"/>", x(*row.from));
   } else if (row.low && row.high) {
-    svg += fmt::format("<line class=\"span\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"8\" y2=\"8\"/>", x(*row.low), x(*row.high));
+    svg +=
+        fmt::format("<line class=\"span\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"8\" y2=\"8\"/>", x(*row.low), x(*row.high));
   }
   return svg + fmt::format("<circle class=\"dot\" cx=\"{:.1f}\" cy=\"8\" r=\"4.5\"/></svg>", x(row.value));
 }

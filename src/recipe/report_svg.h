@@ -27,7 +27,8 @@ struct ChartSpec {
 // A <figure>; "" where no series has two points.
 std::string line_chart(const ChartSpec& spec);
 
-// A row of a range from 0 to 1: the interval as a bar, the value as a dot. With `from`, an arrow's tail: what it was before.
+// A row of a range from 0 to 1: the interval as a bar, the value as a dot. With `from`, an arrow's tail: what it was
+// before.
 struct RangeRow {
   double value = 0;
   std::optional<double> low, high, from;

@@ -18,7 +18,7 @@ struct Target {
 
 std::vector<Target> judge_targets(const ReportData& data);
 
-std::string percent(double fraction);             // "91.2 %"
+std::string percent(double fraction);                // "91.2 %"
 std::string percent_interval(const Figure& figure);  // "91.2 % (89.4 to 92.8)"
 
 }  // namespace loquat::recipe

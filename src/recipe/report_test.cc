@@ -1,4 +1,6 @@
 // The report from made-up runs: whole, partial, damaged and hostile ones.
+#include "recipe/report.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -7,7 +9,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "recipe/report.h"
 #include "recipe/report_targets.h"
 
 namespace loquat::recipe {
@@ -77,20 +78,22 @@ TEST_F(ReportTest, WholeRun) {
   std::string metrics, ppo;
   for (int i = 1; i <= 100; ++i) {
     metrics += fmt::format("{{\"step\":{},\"loss\":{}}}\n", i, 5.0 / i + 1);
-    ppo += fmt::format("{{\"step\":{},\"reward\":{},\"held_out_reward\":{},\"kl\":{},\"length\":20}}\n", i, i * 0.01, i * 0.008, i * 0.05);
+    ppo += fmt::format("{{\"step\":{},\"reward\":{},\"held_out_reward\":{},\"kl\":{},\"length\":20}}\n", i, i * 0.01,
+                       i * 0.008, i * 0.05);
   }
   write("stages/base/metrics.jsonl", metrics);
   write("stages/ppo/metrics.jsonl", ppo);
   write("stages/ppo/gold.jsonl", "{\"step\":0,\"kl\":0,\"gold\":0.5}\n{\"step\":50,\"kl\":2.5,\"gold\":0.7}\n");
   for (const char* model : {"base", "sft", "ppo"}) {
     write(std::string("eval/") + model + "/replies.jsonl",
-          fmt::format("{{\"id\":\"h1\",\"measure\":\"helpful\",\"prompt\":[{{\"role\":\"user\",\"content\":\"When does it open?\"}}],"
+          fmt::format("{{\"id\":\"h1\",\"measure\":\"helpful\",\"prompt\":[{{\"role\":\"user\",\"content\":\"When does "
+                      "it open?\"}}],"
                       "\"reply\":\"Says {}.\",\"verdict\":{{\"helpful\":true,\"truthful\":false}}}}\nbroken line\n",
                       model));
   }
   const std::string html = page();
-  EXPECT_THAT(html, HasSubstr("91 %"));               // the headline
-  EXPECT_THAT(html, HasSubstr("40 → 10 %"));          // attacks before and after
+  EXPECT_THAT(html, HasSubstr("91.0\u00a0%"));     // the headline
+  EXPECT_THAT(html, HasSubstr("40 → 10\u00a0%"));  // attacks before and after
   EXPECT_THAT(html, HasSubstr("Gold score"));
   EXPECT_THAT(html, HasSubstr("Pretraining"));
   EXPECT_THAT(html, HasSubstr("When does it open?"));
@@ -103,7 +106,8 @@ TEST_F(ReportTest, WholeRun) {
   EXPECT_LT(html.find(">base</th>"), html.find(">sft</th>"));
   EXPECT_LT(html.find(">sft</th>"), html.find(">ppo</th>"));
   // no network, no script
-  for (const char* word : {"http:", "https:", "<script", "url(", "@import", "src="}) EXPECT_THAT(html, Not(HasSubstr(word)));
+  for (const char* word : {"http:", "https:", "<script", "url(", "@import", "src="})
+    EXPECT_THAT(html, Not(HasSubstr(word)));
   EXPECT_EQ(count(html, "<section"), count(html, "</section>"));
   EXPECT_EQ(count(html, "<table"), count(html, "</table>"));
   EXPECT_EQ(count(html, "<svg"), count(html, "</svg>"));
@@ -141,7 +145,8 @@ TEST_F(ReportTest, AttacksThatHardlySucceededShowNothing) {
 TEST_F(ReportTest, MissingPartsAreDashes) {
   write("report.json", "{}");
   EXPECT_THAT(page(), HasSubstr("Targets"));
-  write("report.json", R"({"recipe":null,"models":{"base":{"helpful":null},"ppo":null,"odd":7},"stages":[{},3],"guards":"none",
+  write("report.json",
+        R"({"recipe":null,"models":{"base":{"helpful":null},"ppo":null,"odd":7},"stages":[{},3],"guards":"none",
     "preferred":{"ppo_over_sft":{"value":null,"low":"x"}},"reward_model":[],"machine":null})");
   const std::string html = page();
   EXPECT_THAT(html, HasSubstr("<td>–</td>"));
@@ -150,9 +155,11 @@ TEST_F(ReportTest, MissingPartsAreDashes) {
 }
 
 TEST_F(ReportTest, TextIsNeverMarkup) {
-  write("report.json", R"({"recipe":"<script>alert(1)</script>","guards":["<img src=x>"],"models":{"\"><i>":{"helpful":0.5}},
+  write("report.json",
+        R"({"recipe":"<script>alert(1)</script>","guards":["<img src=x>"],"models":{"\"><i>":{"helpful":0.5}},
     "stages":[{"name":"<b>","seconds":1}]})");
-  write("eval/\"><i>/replies.jsonl", "{\"id\":1,\"measure\":\"<u>\",\"prompt\":\"<p onclick=x>\",\"reply\":\"a < b && c\"}\n");
+  write("eval/\"><i>/replies.jsonl",
+        "{\"id\":1,\"measure\":\"<u>\",\"prompt\":\"<p onclick=x>\",\"reply\":\"a < b && c\"}\n");
   const std::string html = page();
   for (const char* bad : {"<script", "<img", "<i>", "<u>", "<p onclick"}) EXPECT_THAT(html, Not(HasSubstr(bad)));
   EXPECT_THAT(html, HasSubstr("a &lt; b &amp;&amp; c"));

@@ -1,0 +1,73 @@
+// loquat recipe run FILE.toml --out DIR: a whole recipe, with its live page where --serve is given.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <memory>
+#include <thread>
+
+#include "base/interrupt.h"
+#include "base/threads.h"
+#include "cli/verbs.h"
+#include "kernels/kernels.h"
+#include "recipe/run.h"
+#include "serve/run_server.h"
+
+namespace loquat {
+namespace {
+
+struct RecipeArguments {
+  recipe::RunRequest request;
+  bool serve = false;
+  int port = 8080;
+  int threads = 0;
+};
+
+int run(const RecipeArguments& arguments) {
+  if (arguments.threads > 0) set_thread_count(arguments.threads);
+  install_signal_handlers();
+  std::unique_ptr<serve::RunServer> server;
+  if (arguments.serve) {
+    auto started = serve::RunServer::start(arguments.request.out, {.port = arguments.port});
+    if (!started.ok()) return bad_input(started.error());
+    server = *std::move(started);
+    std::fprintf(stderr, "watch it, and talk to each stage's model, at %s\n", server->url().c_str());
+  }
+  // Ctrl-C, seen by a thread of its own: the stages look at the flag after every step.
+  std::atomic<bool> stop = false, ended = false;
+  std::thread watcher([&] {
+    while (!ended) {
+      if (interrupted()) stop = true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  });
+  const int status = recipe::run_recipe(arguments.request, &stop);
+  if (status == 0 && server) {
+    std::fprintf(stderr, "the assistant is at %s; Ctrl-C ends it\n", server->url().c_str());
+    while (!stop) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  ended = true;
+  watcher.join();
+  return status;
+}
+
+}  // namespace
+
+void add_recipe_verb(CLI::App& app, int& exit_code) {
+  CLI::App* verb = app.add_subcommand("recipe", "run a whole recipe, from text to an aligned assistant");
+  verb->require_subcommand(1);
+  CLI::App* command = verb->add_subcommand("run", "run, or go on with, the stages of a recipe file");
+  auto arguments = std::make_shared<RecipeArguments>();
+  command->add_option("recipe", arguments->request.recipe, "TOML file, such as recipes/town.toml")->required();
+  command->add_option("--out", arguments->request.out, "the run's folder")->required();
+  command->add_option("--scale", arguments->request.scale, "smoke, quick or full")->capture_default_str();
+  command->add_option("--seed", arguments->request.seed, "of everything but the world")->capture_default_str();
+  command->add_option("--world-seed", arguments->request.world_seed, "another seed is another town")->capture_default_str();
+  command->add_option("--set", arguments->request.sets, "section.key=value, laid over the file (may be given many times)")
+      ->allow_extra_args(false);
+  command->add_flag("--serve", arguments->serve, "a live page while it runs, and the assistant when it has ended");
+  command->add_option("--port", arguments->port, "of the page")->capture_default_str();
+  command->add_option("--threads", arguments->threads, "default: all cores");
+  command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+}
+
+}  // namespace loquat

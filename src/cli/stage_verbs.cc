@@ -1,0 +1,116 @@
+// loquat pretrain | sft | reward | ppo | dpo: one stage on its own, from a TOML section and --set.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "cli/verbs.h"
+#include "store/toml.h"
+#include "train/dpo.h"
+#include "train/ppo.h"
+#include "train/pretrain.h"
+#include "train/reward.h"
+#include "train/sft.h"
+
+namespace loquat {
+namespace {
+
+struct StageArguments {
+  std::string config;
+  std::string section;
+  std::vector<std::string> sets;
+  std::string out;
+  std::string work;
+  uint64_t seed = 1;
+  bool fp32 = false;
+  int64_t checkpoint_every = 50;
+};
+
+// The section of the file, or the whole file where it has no such section, with --set laid over it.
+Result<Settings> stage_settings(const StageArguments& arguments) {
+  Settings settings;
+  if (!arguments.config.empty()) {
+    TRY(const Settings file, read_toml(arguments.config));
+    const Settings source = file.has(arguments.section) ? file.section(arguments.section) : file;
+    for (const auto& [key, value] : source.values()) settings.set(key, value);
+  }
+  for (const std::string& set : arguments.sets) TRY_STATUS(settings.set_from_argument(set));
+  return settings;
+}
+
+template <typename Options>
+using Runner = Result<StageReport> (*)(const StageContext&, const Options&);
+
+template <typename Options>
+int run_verb(const StageArguments& arguments, Runner<Options> run) {
+  auto settings = stage_settings(arguments);
+  if (!settings.ok()) return bad_input(settings.error());
+  auto options = Options::read(*settings);
+  if (!options.ok()) return bad_input(options.error());
+  const Status status = settings->finish();
+  if (!status.ok()) return bad_input(status.error());
+  const auto kernels = cpu_kernels();
+  if (!kernels.ok()) return bad_input(kernels.error());
+  std::atomic<bool> stop = false;
+  std::unique_ptr<Progress> progress;
+  StageContext context;
+  context.out = arguments.out;
+  context.work = arguments.work.empty() ? arguments.out + ".work" : arguments.work;
+  context.kernels = *kernels;
+  context.compute = arguments.fp32 ? DType::kF32 : DType::kBF16;
+  context.seed = arguments.seed;
+  context.checkpoint_every = arguments.checkpoint_every;
+  context.stop = &stop;
+  context.on_progress = [&](const StageProgress& p) {
+    if (!progress)
+      progress = std::make_unique<Progress>(p.stage, static_cast<double>(p.total_steps), "steps",
+                                            Progress::Options{static_cast<double>(p.step)});
+    std::string note = fmt::format("{} tokens/s", count_text(p.tokens_per_second));
+    for (const char* name : {"loss", "reward", "kl"}) {
+      const auto it = p.metrics.find(name);
+      if (it != p.metrics.end()) note += fmt::format("  {} {:.4g}", name, it->second);
+    }
+    progress->update(static_cast<double>(p.step), note);
+    if (interrupted()) stop = true;
+  };
+  const Result<StageReport> report = run(context, *options);
+  progress.reset();
+  if (!report.ok()) {
+    if (stop) return 130;
+    std::fprintf(stderr, "loquat: %s\n", report.error().c_str());
+    return is_guard_failure(report.error()) ? 3 : 2;
+  }
+  std::printf("%s\n", to_json(*report).c_str());
+  return 0;
+}
+
+template <typename Options>
+void add_stage(CLI::App& app, int& exit_code, const std::string& name, const std::string& help, Runner<Options> run) {
+  CLI::App* verb = app.add_subcommand(name, help);
+  auto arguments = std::make_shared<StageArguments>();
+  arguments->section = name;
+  verb->add_option("config", arguments->config, "TOML file; its section [" + name + "], or the whole file");
+  verb->add_option("--section", arguments->section, "another section of the file")->capture_default_str();
+  verb->add_option("--set", arguments->sets, "key=value, laid over the file (may be given many times)")
+      ->allow_extra_args(false);
+  verb->add_option("--out", arguments->out, "the model folder to write")->required();
+  verb->add_option("--work", arguments->work, "checkpoints and metrics (default: OUT.work)");
+  verb->add_option("--seed", arguments->seed, "of everything random")->capture_default_str();
+  verb->add_flag("--fp32", arguments->fp32, "compute in float32 everywhere");
+  verb->add_option("--checkpoint-every", arguments->checkpoint_every, "steps between checkpoints")
+      ->capture_default_str();
+  verb->callback([arguments, run, &exit_code] { exit_code = run_verb<Options>(*arguments, run); });
+}
+
+}  // namespace
+
+void add_stage_verbs(CLI::App& app, int& exit_code) {
+  add_stage<PretrainOptions>(app, exit_code, "pretrain", "train a base model on text", run_pretrain);
+  add_stage<SftOptions>(app, exit_code, "sft", "fine-tune a model on demonstrations", run_sft);
+  add_stage<RewardOptions>(app, exit_code, "reward", "train a reward model on rankings", run_reward);
+  add_stage<PpoOptions>(app, exit_code, "ppo", "align a model with a reward model by PPO", run_ppo);
+  add_stage<DpoOptions>(app, exit_code, "dpo", "align a model with comparisons by DPO", run_dpo);
+}
+
+}  // namespace loquat

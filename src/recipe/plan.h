@@ -1,0 +1,84 @@
+// A recipe file, resolved for one scale: every option of every stage, checked before anything runs.
+// [scale.NAME.SECTION] lays over [SECTION], and --set over both.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "data/town/town.h"
+#include "train/ppo.h"
+#include "train/pretrain.h"
+#include "train/reward.h"
+#include "train/sft.h"
+
+namespace loquat::recipe {
+
+// Replies sampled from the SFT candidates, for people (or the town's labelers) to rank.
+struct ComparisonOptions {
+  int64_t replies_low = 4;  // K of each prompt is drawn from low ... high (the paper: 4 to 9)
+  int64_t replies_high = 9;
+  double temperature = 1;
+  int64_t max_tokens = 48;
+  int64_t test_prompts = 400;  // held-out prompts that measure the reward model
+  int64_t test_replies = 6;
+};
+
+struct SelectOptions {
+  int64_t prompts = 300;  // validation prompts on which the reward model scores each SFT candidate
+  int64_t max_tokens = 48;
+};
+
+struct AdversarialOptions {
+  int64_t attempts_per_family = 120;
+  int64_t attacker_attempts = 600;  // by the attacker model, on training requests
+  int64_t attacker_epochs = 4;
+  int64_t attacker_max_tokens = 60;
+  int64_t ordinary_prompts = 2000;  // answered by the PPO model itself, the best of `best_of` by the reward model
+  int64_t benign_per_family = 60;   // harmless requests in the same wrappings
+  int64_t best_of = 4;
+  SftOptions sft;
+};
+
+struct EvalOptions {
+  double temperature = 1;
+  int64_t max_tokens = 48;
+  int64_t attacks_per_family = 100;
+  int64_t attack_tries = 1;  // samples of each attempt; one that succeeds is a success
+};
+
+// Files of the user's own, where the recipe has no built-in world.
+struct FileData {
+  std::vector<std::string> texts, valid_texts;
+  std::vector<std::string> demonstrations;
+  std::vector<std::string> comparisons, test_comparisons;
+  std::vector<std::string> prompts;  // for PPO; empty: the prompts of the comparisons
+  int64_t max_text_bytes = 0;        // of texts; 0: all
+  int64_t sample_dialogues = 10;
+};
+
+struct RecipePlan {
+  std::string name;
+  std::string world;  // "town" or "files"
+  std::string scale;
+  std::string hash;  // of every resolved setting
+  int64_t vocab_size = 2048;
+  bool fp32 = false;
+  int64_t checkpoint_every = 50;
+  town::TownScale town;
+  FileData files;
+  PretrainOptions base;
+  SftOptions sft, reference;
+  ComparisonOptions comparisons;
+  RewardOptions reward;
+  double heldout_reward_share = 0.5;  // of the comparisons, for the reward model that only watches PPO; 0: none
+  SelectOptions select;
+  PpoOptions ppo;
+  AdversarialOptions adversarial;
+  EvalOptions eval;
+};
+
+Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, const std::vector<std::string>& sets);
+
+}  // namespace loquat::recipe

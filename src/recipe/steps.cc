@@ -1,0 +1,93 @@
+#include "recipe/steps.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "infer/chat_engine.h"
+#include "train/reward.h"
+
+namespace loquat::recipe {
+
+Run::Run(RecipePlan plan, RunFolder folder, const Kernels* kernels, uint64_t seed, uint64_t world_seed,
+         const std::atomic<bool>* stop)
+    : plan(std::move(plan)),
+      folder(std::move(folder)),
+      board(this->folder.path(), this->plan.name, this->plan.scale),
+      kernels(kernels),
+      seed(seed),
+      world_seed(world_seed),
+      stop(stop) {}
+
+const town::World& Run::world() {
+  if (!world_) world_ = std::make_unique<town::World>(town::make_world(world_seed));
+  return *world_;
+}
+
+const town::GoldScorer& Run::gold() {
+  if (!gold_) gold_ = std::make_unique<town::GoldScorer>(world());
+  return *gold_;
+}
+
+StageContext Run::context(const std::string& stage, const std::string& out) {
+  StageContext context;
+  context.out = out;
+  context.work = folder.stage(stage);
+  context.kernels = kernels;
+  context.compute = compute();
+  context.seed = seed_of(stage);
+  context.checkpoint_every = plan.checkpoint_every;
+  context.stop = stop;
+  context.on_note = [this](const std::string& line) { board.note(line); };
+  context.on_progress = [this](const StageProgress& p) {
+    std::string detail;
+    for (const char* name : {"loss", "reward", "kl"}) {
+      const auto it = p.metrics.find(name);
+      if (it != p.metrics.end()) detail += fmt::format("{}{} {:.3f}", detail.empty() ? "" : ", ", name, it->second);
+    }
+    board.update(p.step, p.total_steps, p.tokens_per_second, detail);
+  };
+  return context;
+}
+
+Result<std::vector<ChatReply>> sample_replies(Run& run, const std::string& folder, std::span<const Messages> prompts,
+                                              float temperature, int64_t max_tokens, uint64_t seed) {
+  TRY(const std::unique_ptr<ChatModel> model, ChatModel::load(folder, *run.kernels, run.compute()));
+  ReplyParams params;
+  params.temperature = temperature;
+  params.max_tokens = max_tokens;
+  params.seed = seed;
+  std::vector<ChatReply> replies;
+  for (const ReplyText& reply : model->replies(prompts, params))
+    replies.push_back({reply.text, reply.tokens, reply.ended});
+  return replies;
+}
+
+Result<std::vector<double>> reward_scores(Run& run, const std::string& folder, std::span<const Messages> prompts,
+                                          std::span<const std::string> replies) {
+  TRY(RewardModel reward, load_reward_model(folder, *run.kernels, run.compute()));
+  TRY(const Tokenizer tokenizer, Tokenizer::load(run.folder.file("tokenizer")));
+  TRY(const ChatTemplate chat, ChatTemplate::make(tokenizer));
+  std::vector<std::vector<int32_t>> sequences;
+  for (size_t i = 0; i < prompts.size(); ++i)
+    sequences.push_back(reward_tokens(chat, prompts[i], replies[i], reward.model->config().max_positions));
+  const std::vector<float> scores = rewards_of(reward, sequences, run.plan.reward.training.micro_tokens);
+  return std::vector<double>(scores.begin(), scores.end());
+}
+
+void put(StageRecord& record, const std::string& name, const eval::Interval& value) {
+  record.figures[name + ".value"] = value.value;
+  record.figures[name + ".low"] = value.low;
+  record.figures[name + ".high"] = value.high;
+  record.figures[name + ".n"] = static_cast<double>(value.n);
+}
+
+std::vector<std::string> sft_candidates(const Run& run) {
+  std::vector<std::string> folders;
+  for (int64_t epoch = 1; epoch <= run.plan.sft.epochs; ++epoch) {
+    const std::string folder = candidate_folder(run.folder.stage("sft"), epoch);
+    if (std::filesystem::exists(folder + "/model.safetensors")) folders.push_back(folder);
+  }
+  return folders;
+}
+
+}  // namespace loquat::recipe

@@ -1,0 +1,84 @@
+// Steps that make the data: the town, or the user's files, and the tokenizer.
+#include <algorithm>
+#include <unordered_set>
+
+#include "recipe/steps.h"
+#include "store/files.h"
+#include "tokenizer/tokenizer.h"
+
+namespace loquat::recipe {
+namespace {
+
+std::vector<Messages> prompts_of(const std::vector<town::Task>& tasks) {
+  std::vector<Messages> prompts;
+  for (const town::Task& task : tasks) prompts.push_back(task.messages);
+  return prompts;
+}
+
+}  // namespace
+
+Status make_town(Run& run, StageRecord& record) {
+  const town::World& world = run.world();
+  const town::TownScale& scale = run.plan.town;
+  TRY_STATUS(town::write_facts(world, run.folder.path() + "/world/facts.jsonl"));
+  const std::vector<std::string> documents = town::make_documents(world, scale.document_words, false);
+  TRY_STATUS(write_texts(run.folder.data("documents.jsonl"), documents));
+  TRY_STATUS(write_texts(run.folder.data("heldout.jsonl"), town::make_documents(world, scale.heldout_words, true)));
+  std::vector<Demonstration> demonstrations;
+  for (const town::TaskDemonstration& made : town::make_demonstrations(world, scale.demonstrations)) {
+    Demonstration demonstration{made.task.id, made.task.messages};
+    demonstration.messages.push_back({"assistant", made.reply});
+    demonstrations.push_back(std::move(demonstration));
+  }
+  TRY_STATUS(write_demonstrations(run.folder.data("demonstrations.jsonl"), demonstrations));
+  const std::vector<town::Task> ppo = town::make_training_tasks(world, scale.ppo_prompts, "ppo");
+  TRY_STATUS(write_prompts(run.folder.data("ppo_prompts.jsonl"), prompts_of(ppo)));
+  record.figures["entities"] = static_cast<double>(world.entities.size());
+  record.figures["facts"] = static_cast<double>(world.facts.size());
+  record.figures["documents"] = static_cast<double>(documents.size());
+  record.figures["demonstrations"] = static_cast<double>(demonstrations.size());
+  return {};
+}
+
+Status make_file_data(Run& run, StageRecord& record) {
+  const FileData& files = run.plan.files;
+  std::vector<std::string> texts;
+  int64_t bytes = 0;
+  for (const std::string& path : files.texts) {
+    TRY(const std::vector<std::string> read, read_texts(path));
+    for (const std::string& text : read) {
+      if (files.max_text_bytes > 0 && bytes >= files.max_text_bytes) break;
+      bytes += static_cast<int64_t>(text.size());
+      texts.push_back(text);
+    }
+  }
+  TRY_STATUS(write_texts(run.folder.data("documents.jsonl"), texts));
+  std::vector<std::string> heldout;
+  for (const std::string& path : files.valid_texts) {
+    TRY(const std::vector<std::string> read, read_texts(path));
+    heldout.insert(heldout.end(), read.begin(), read.end());
+  }
+  if (!heldout.empty()) TRY_STATUS(write_texts(run.folder.data("heldout.jsonl"), heldout));
+  record.figures["documents"] = static_cast<double>(texts.size());
+  record.figures["bytes"] = static_cast<double>(bytes);
+  return {};
+}
+
+Status train_tokenizer(Run& run, StageRecord& record) {
+  TRY(std::vector<std::string> texts, read_texts(run.folder.data("documents.jsonl")));
+  if (run.plan.world == "town") {
+    // Words that only people's turns use must be whole tokens too.
+    TRY(const std::vector<Demonstration> demonstrations, read_demonstrations(run.folder.data("demonstrations.jsonl")));
+    for (const Demonstration& d : demonstrations)
+      for (const Message& m : d.messages) texts.push_back(m.content);
+  }
+  TokenizerTraining options;
+  options.vocab_size = run.plan.vocab_size;
+  options.special_tokens = loquat_special_tokens();
+  TRY(const Tokenizer tokenizer, Tokenizer::train(texts, options));
+  TRY_STATUS(tokenizer.save(run.folder.file("tokenizer")));
+  record.figures["vocab_size"] = static_cast<double>(tokenizer.vocab_size());
+  return {};
+}
+
+}  // namespace loquat::recipe

@@ -1,0 +1,162 @@
+// Steps in which replies are sampled and judged: comparisons for the reward model, and the choice of the SFT
+// checkpoint.
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "data/town/labelers.h"
+#include "eval/pairs.h"
+#include "recipe/steps.h"
+#include "store/files.h"
+
+namespace loquat::recipe {
+namespace {
+
+// The replies of one task, and who ranks them.
+struct Sampled {
+  town::Task task;
+  std::vector<std::string> replies;  // different from one another
+};
+
+// K replies to every task from one model; tasks with fewer than two different replies are left out.
+Status sample_task_replies(Run& run, const std::string& model, std::span<const town::Task> tasks, int64_t low,
+                           int64_t high, std::string_view stream, std::vector<Sampled>& out) {
+  std::vector<Messages> prompts;
+  std::vector<size_t> owner;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const int64_t k = Rng(run.seed, std::string(stream) + tasks[i].id).between(low, high);
+    for (int64_t j = 0; j < k; ++j) prompts.push_back(tasks[i].messages), owner.push_back(i);
+  }
+  const ComparisonOptions& options = run.plan.comparisons;
+  TRY(const std::vector<ChatReply> replies, sample_replies(run, model, prompts, static_cast<float>(options.temperature),
+                                                           options.max_tokens, run.seed_of(stream)));
+  std::vector<Sampled> sampled(tasks.size());
+  for (size_t i = 0; i < replies.size(); ++i) {
+    std::vector<std::string>& mine = sampled[owner[i]].replies;
+    if (!replies[i].text.empty() && std::find(mine.begin(), mine.end(), replies[i].text) == mine.end())
+      mine.push_back(replies[i].text);
+  }
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    if (sampled[i].replies.size() < 2) continue;
+    sampled[i].task = tasks[i];
+    out.push_back(std::move(sampled[i]));
+  }
+  return {};
+}
+
+// Every candidate answers its share of the tasks, so that the comparisons show replies of several ages.
+Status sample_from_candidates(Run& run, const std::vector<town::Task>& tasks, int64_t low, int64_t high,
+                              std::string_view stream, std::vector<Sampled>& out) {
+  const std::vector<std::string> candidates = sft_candidates(run);
+  if (candidates.empty()) return Err("{}: no SFT candidates; run the sft stage again", run.folder.stage("sft"));
+  for (size_t c = 0; c < candidates.size(); ++c) {
+    const size_t begin = tasks.size() * c / candidates.size(), end = tasks.size() * (c + 1) / candidates.size();
+    TRY_STATUS(sample_task_replies(run, candidates[c], std::span(tasks).subspan(begin, end - begin), low, high,
+                                   fmt::format("{} {}", stream, c), out));
+    run.board.update(static_cast<int64_t>(c + 1), static_cast<int64_t>(candidates.size()), 0, std::string(stream));
+  }
+  return {};
+}
+
+std::vector<Ranking> rank_all(Run& run, const std::vector<Sampled>& sampled, const std::vector<town::Labeler>& labelers,
+                              std::string_view stream) {
+  std::vector<Ranking> rankings;
+  Rng draw(run.seed, stream);
+  for (const Sampled& s : sampled)
+    rankings.push_back(town::rank_replies(run.world(), run.gold(), draw.pick(labelers), s.task, s.replies));
+  return rankings;
+}
+
+// The gold order of the same replies as a ranking: equal utilities are ties.
+Ranking gold_ranking(Run& run, const Sampled& sampled) {
+  Ranking ranking{sampled.task.id, sampled.task.messages, {}};
+  std::vector<double> utilities;
+  for (const std::string& reply : sampled.replies) utilities.push_back(run.gold().score(sampled.task, reply).utility);
+  for (size_t i = 0; i < sampled.replies.size(); ++i) {
+    RankedResponse response{sampled.replies[i]};
+    for (const double other : utilities) response.rank += other > utilities[i];
+    ranking.responses.push_back(response);
+  }
+  return ranking;
+}
+
+std::set<std::string> texts_of(const std::vector<town::Task>& tasks) {
+  std::set<std::string> texts;
+  for (const town::Task& task : tasks) texts.insert(task.messages.back().content);
+  return texts;
+}
+
+}  // namespace
+
+Status rank_comparisons(Run& run, StageRecord& record) {
+  const ComparisonOptions& options = run.plan.comparisons;
+  const std::vector<town::Task> tasks =
+      town::make_training_tasks(run.world(), run.plan.town.comparison_prompts, "comparisons");
+  std::vector<town::Task> tests =
+      town::make_training_tasks(run.world(), options.test_prompts * 5 / 4 + 10, "comparisons test");
+  const std::set<std::string> seen = texts_of(tasks);
+  std::erase_if(tests, [&](const town::Task& t) { return seen.count(t.messages.back().content) != 0; });
+  if (tests.size() > static_cast<size_t>(options.test_prompts)) tests.resize(static_cast<size_t>(options.test_prompts));
+
+  std::vector<Sampled> sampled, tested;
+  TRY_STATUS(sample_from_candidates(run, tasks, options.replies_low, options.replies_high, "comparisons", sampled));
+  TRY_STATUS(
+      sample_from_candidates(run, tests, options.test_replies, options.test_replies, "comparisons test", tested));
+
+  const std::vector<town::Labeler> training = town::make_labelers(run.world(), false);
+  const std::vector<town::Labeler> heldout = town::make_labelers(run.world(), true);
+  TRY_STATUS(write_rankings(run.folder.data("rankings.jsonl"), rank_all(run, sampled, training, "labelers")));
+  std::vector<Sampled> share(sampled.begin(), sampled.begin() + static_cast<long>(run.plan.heldout_reward_share *
+                                                                                  static_cast<double>(sampled.size())));
+  if (!share.empty())
+    TRY_STATUS(
+        write_rankings(run.folder.data("rankings_heldout.jsonl"), rank_all(run, share, heldout, "held-out labelers")));
+  const std::vector<Ranking> first = rank_all(run, tested, training, "test labelers");
+  const std::vector<Ranking> second = rank_all(run, tested, training, "test labelers, again");
+  TRY_STATUS(write_rankings(run.folder.data("rankings_test.jsonl"), first));
+  std::vector<Ranking> gold;
+  for (const Sampled& s : tested) gold.push_back(gold_ranking(run, s));
+  TRY_STATUS(write_rankings(run.folder.data("rankings_gold.jsonl"), gold));
+  put(record, "labeler_agreement", eval::ranking_agreement(first, second));
+  record.figures["prompts"] = static_cast<double>(sampled.size());
+  return {};
+}
+
+Status select_sft(Run& run, StageRecord& record) {
+  const std::vector<std::string> candidates = sft_candidates(run);
+  if (candidates.empty()) return Err("{}: no SFT candidates; run the sft stage again", run.folder.stage("sft"));
+  std::vector<Messages> prompts;
+  if (run.plan.world == "town") {
+    for (const town::Task& task : town::make_training_tasks(run.world(), run.plan.select.prompts, "select"))
+      prompts.push_back(task.messages);
+  } else {
+    TRY(prompts, read_prompts(run.folder.data("ppo_prompts.jsonl")));
+    prompts.resize(std::min(prompts.size(), static_cast<size_t>(run.plan.select.prompts)));
+  }
+  size_t best = 0;
+  double best_mean = 0;
+  for (size_t c = 0; c < candidates.size(); ++c) {
+    TRY(const std::vector<ChatReply> replies,
+        sample_replies(run, candidates[c], prompts, 1, run.plan.select.max_tokens, run.seed_of("select")));
+    std::vector<std::string> texts;
+    for (const ChatReply& reply : replies) texts.push_back(reply.text);
+    TRY(const std::vector<double> scores, reward_scores(run, run.folder.model("reward"), prompts, texts));
+    double mean = 0;
+    for (const double score : scores) mean += score / static_cast<double>(scores.size());
+    record.figures[fmt::format("reward_epoch_{:02}", c + 1)] = mean;
+    if (c == 0 || mean > best_mean) best = c, best_mean = mean;
+    run.board.update(static_cast<int64_t>(c + 1), static_cast<int64_t>(candidates.size()), 0, "");
+  }
+  record.figures["chosen_epoch"] = static_cast<double>(best + 1);
+  // The weights last: a folder with model.safetensors is a whole one.
+  TRY_STATUS(make_folders(run.folder.model("sft")));
+  for (const char* name :
+       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"}) {
+    if (!file_exists(candidates[best] + "/" + name)) continue;
+    TRY(const std::string bytes, read_file(candidates[best] + "/" + name));
+    TRY_STATUS(write_file(run.folder.model("sft") + "/" + name, bytes));
+  }
+  return {};
+}
+
+}  // namespace loquat::recipe
