@@ -1,5 +1,5 @@
-// How fast the kernels are at the shapes of the town's models: products in FLOP/s, the rest in bytes or tokens a second. The
-// table is that of $LOQUAT_ISA or the machine's best, compute is bfloat16.
+// How fast the kernels are at the shapes of the town's models: products in FLOP/s, the rest in bytes or tokens a
+// second. The table is that of $LOQUAT_ISA or the machine's best, compute is bfloat16.
 #include <benchmark/benchmark.h>
 
 #include <cmath>
@@ -67,7 +67,8 @@ void count_flops(benchmark::State& state, double flops) {
 
 void shapes(benchmark::internal::Benchmark* b) {
   for (const int64_t rows : {4096, 64}) {
-    for (const auto& [n, k] : {std::pair<int64_t, int64_t>{768, 256}, {256, 256}, {1536, 256}, {256, 768}, {2048, 256}}) {
+    for (const auto& [n, k] :
+         {std::pair<int64_t, int64_t>{768, 256}, {256, 256}, {1536, 256}, {256, 768}, {2048, 256}}) {
       b->Args({rows, n, k});
     }
   }
@@ -161,10 +162,10 @@ void AttentionDecode(benchmark::State& state) {
 BENCHMARK(AttentionDecode)->Arg(4)->Arg(64)->UseRealTime();
 
 void Head(benchmark::State& state) {
-  const Buffer x(4096, 256), dx(4096, 256), dw(2048, 256, DType::kF32);
+  const Buffer x(512, 256), dx(512, 256), dw(2048, 256, DType::kF32);
   const Weight w(2048, 256);
-  std::vector<int32_t> targets(4096, 3);
-  std::vector<float> logprob(4096), lse(4096), entropy(4096), dlogprob(4096, 0.1f);
+  std::vector<int32_t> targets(512, 3);
+  std::vector<float> logprob(512), lse(512), entropy(512), dlogprob(512, 0.1f);
   for (auto _ : state) {
     kernels().lm_head(x.mat, w.packed, targets.data(), 1, logprob.data(), lse.data(), entropy.data());
     if (state.range(0)) {
@@ -172,23 +173,23 @@ void Head(benchmark::State& state) {
                                  nullptr, nullptr);
     }
   }
-  count_flops(state, (state.range(0) ? 8.0 : 2.0) * 4096 * 2048 * 256);
+  count_flops(state, (state.range(0) ? 8.0 : 2.0) * 512 * 2048 * 256);
 }
 BENCHMARK(Head)->Arg(0)->Arg(1)->UseRealTime();
 
 void RmsNorm(benchmark::State& state) {
-  const Buffer x(4096, 256, DType::kF32), dx(4096, 256, DType::kF32), y(4096, 256), w(1, 256, DType::kF32);
-  std::vector<float> rstd(4096), dw(256);
+  const Buffer x(512, 256, DType::kF32), dx(512, 256, DType::kF32), y(512, 256), w(1, 256, DType::kF32);
+  std::vector<float> rstd(512), dw(256);
   for (auto _ : state) {
     kernels().rms_norm(y.mat, x.mat, w.f32(), 1e-5f, rstd.data());
     if (state.range(0)) kernels().rms_norm_backward(dx.mat, dw.data(), y.mat, x.mat, w.f32(), rstd.data());
   }
-  state.SetBytesProcessed(state.iterations() * 4096 * 256 * (state.range(0) ? 20 : 6));
+  state.SetBytesProcessed(state.iterations() * 512 * 256 * (state.range(0) ? 20 : 6));
 }
 BENCHMARK(RmsNorm)->Arg(0)->Arg(1)->UseRealTime();
 
 void Swiglu(benchmark::State& state) {
-  const Buffer x(4096, 1536), y(4096, 768), dx(4096, 1536);
+  const Buffer x(512, 1536), y(512, 768), dx(512, 1536);
   for (auto _ : state) {
     if (state.range(0)) {
       kernels().swiglu_backward(dx.mat, y.mat, x.mat);
@@ -196,7 +197,7 @@ void Swiglu(benchmark::State& state) {
       kernels().swiglu(y.mat, x.mat);
     }
   }
-  state.SetBytesProcessed(state.iterations() * 4096 * 768 * (state.range(0) ? 10 : 6));
+  state.SetBytesProcessed(state.iterations() * 512 * 768 * (state.range(0) ? 10 : 6));
 }
 BENCHMARK(Swiglu)->Arg(0)->Arg(1)->UseRealTime();
 

@@ -1,4 +1,5 @@
-// Attention: against the reference on odd shapes, one query against a cache equal in bits to the packed forward, threads.
+// Attention: against the reference on odd shapes, one query against a cache equal in bits to the packed forward,
+// threads.
 #include "kernels/test_support.h"
 
 namespace loquat {
@@ -45,13 +46,16 @@ struct Case {
 };
 
 const std::vector<int64_t> kLengths[] = {{}, {1}, {0, 5, 0, 1}, {17, 33, 16}, {70, 3, 129}};
-const AttentionShape kHeads[] = {{1, 1, 2, 0}, {2, 2, 32, 0}, {4, 1, 64, 0}, {6, 2, 10, 0}, {2, 1, 48, 0}, {1, 1, 80, 0}};
+const AttentionShape kHeads[] = {{1, 1, 2, 0},  {2, 2, 32, 0}, {4, 1, 64, 0},
+                                 {6, 2, 10, 0}, {2, 1, 48, 0}, {1, 1, 80, 0}};
 
 TEST_P(AttentionTest, MatchesReference) {
   for (const auto& lengths : kLengths) {
     for (const AttentionShape& s : kHeads) {
-      SCOPED_TRACE(fmt::format("{} sequences, {} over {} heads of {}", lengths.size(), s.heads, s.kv_heads, s.head_dim));
-      Case a(dtype(), 1, lengths, s.heads, s.kv_heads, s.head_dim), b(dtype(), 1, lengths, s.heads, s.kv_heads, s.head_dim);
+      SCOPED_TRACE(
+          fmt::format("{} sequences, {} over {} heads of {}", lengths.size(), s.heads, s.kv_heads, s.head_dim));
+      Case a(dtype(), 1, lengths, s.heads, s.kv_heads, s.head_dim),
+          b(dtype(), 1, lengths, s.heads, s.kv_heads, s.head_dim);
       a.forward(k());
       b.forward(reference::kTable);
       expect_close(a.out[0], b.out[0], tolerance(), "out");
@@ -73,8 +77,8 @@ TEST_P(AttentionTest, DecodingGivesTheBitsOfThePackedForward) {
     const Tensor keys(83, width, dtype(), 7), values(83, width, dtype(), 7);
     k().convert(keys, all.k().row_range(begin, begin + 83));
     k().convert(values, all.v().row_range(begin, begin + 83));
-    for (const auto& [from, count] : std::vector<std::pair<int64_t, int64_t>>{{0, 1}, {0, 83}, {15, 1}, {16, 1}, {31, 7},
-                                                                            {47, 1}, {64, 1}, {79, 1}, {82, 1}, {60, 23}}) {
+    for (const auto& [from, count] : std::vector<std::pair<int64_t, int64_t>>{
+             {0, 1}, {0, 83}, {15, 1}, {16, 1}, {31, 7}, {47, 1}, {64, 1}, {79, 1}, {82, 1}, {60, 23}}) {
       const Tensor out(count, s.heads * s.head_dim, dtype());
       const AttentionSegment segment = {0, count, keys.mat().data, values.mat().data, from + count, keys.mat().stride};
       k().attention(out, all.q().row_range(begin + from, begin + from + count), {&segment, 1}, all.shape, nullptr);

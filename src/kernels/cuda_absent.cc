@@ -3,6 +3,8 @@
 
 namespace loquat {
 
-const Kernels* cuda_kernels() { return nullptr; }
+const Kernels* cuda_kernels() {
+  return nullptr;
+}
 
 }  // namespace loquat

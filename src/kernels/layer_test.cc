@@ -1,5 +1,5 @@
-// The layer's smaller parts and flat vectors: every table against the reference, invariance, the reference's gradients, and
-// the choice of a table.
+// The layer's smaller parts and flat vectors: every table against the reference, invariance, the reference's gradients,
+// and the choice of a table.
 #include <cstdlib>
 #include <functional>
 
@@ -19,7 +19,8 @@ const Shape kShapes[] = {{0, 8}, {1, 2}, {3, 34}, {130, 64}, {257, 100}, {5, 100
 TEST_P(LayerTest, RmsNorm) {
   Rng rng(1, "norm");
   for (const Shape& s : kShapes) {
-    const Tensor x = Tensor::random(rng, s.rows, s.cols, DType::kF32, 3, 2), dy = Tensor::random(rng, s.rows, s.cols, dtype());
+    const Tensor x = Tensor::random(rng, s.rows, s.cols, DType::kF32, 3, 2),
+                 dy = Tensor::random(rng, s.rows, s.cols, dtype());
     const auto weight = random_floats(rng, s.cols);
     const Tensor y(s.rows, s.cols, dtype(), 1), y_ref(y);
     std::vector<float> rstd(s.rows), rstd_ref(s.rows);
@@ -100,7 +101,8 @@ TEST_P(LayerTest, Dropout) {
   Rng rng(5, "dropout");
   for (const Shape& s : kShapes) {
     const Tensor x = Tensor::random(rng, s.rows, s.cols, dtype(), 1, 2);
-    const Tensor y = Tensor::random(rng, s.rows, s.cols, DType::kF32), y_ref(y), dx(s.rows, s.cols, dtype()), dx_ref(dx);
+    const Tensor y = Tensor::random(rng, s.rows, s.cols, DType::kF32), y_ref(y), dx(s.rows, s.cols, dtype()),
+                 dx_ref(dx);
     k().dropout_add(y, x, 0.3f, 77);
     reference::dropout_add(y_ref, x, 0.3f, 77);
     expect_close(y, y_ref, 1e-6, "y");
@@ -119,7 +121,8 @@ TEST_P(LayerTest, Dropout) {
 TEST_P(LayerTest, FlatVectors) {
   Rng rng(6, "flat");
   for (const int64_t n : {0, 1, 31, 1000, 40000}) {
-    auto w = random_floats(rng, n), g = random_floats(rng, n), m = random_floats(rng, n, 0.1), v = random_floats(rng, n);
+    auto w = random_floats(rng, n), g = random_floats(rng, n), m = random_floats(rng, n, 0.1),
+         v = random_floats(rng, n);
     for (float& x : v) x = x * x;
     auto w_ref = w, m_ref = m, v_ref = v;
     const AdamWStep step = {1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.271f, 0.142f, 0.7f};

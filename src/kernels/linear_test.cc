@@ -10,7 +10,7 @@ INSTANTIATE_TEST_SUITE_P(Tables, LinearTest, every_table(), table_name);
 struct Shape {
   int64_t rows, n, k;
 };
-const Shape kShapes[] = {{0, 5, 7},    {1, 1, 1},     {1, 48, 64},   {3, 33, 31},  {16, 32, 32},   {17, 64, 96},
+const Shape kShapes[] = {{0, 5, 7},    {1, 1, 1},     {1, 48, 64},   {3, 33, 31},    {16, 32, 32},   {17, 64, 96},
                          {31, 70, 45}, {47, 100, 65}, {129, 96, 64}, {200, 40, 130}, {300, 160, 33}, {700, 35, 64}};
 
 TEST_P(LinearTest, MatchesReference) {
@@ -24,7 +24,8 @@ TEST_P(LinearTest, MatchesReference) {
     for (const DType out : {DType::kF32, dtype()}) {
       for (const bool add : {false, true}) {
         if (add && out != DType::kF32) continue;
-        const Tensor y0 = Tensor::random(rng, s.rows, s.n, out, 1, 2), dx0 = Tensor::random(rng, s.rows, s.k, out, 1, 2);
+        const Tensor y0 = Tensor::random(rng, s.rows, s.n, out, 1, 2),
+                     dx0 = Tensor::random(rng, s.rows, s.k, out, 1, 2);
         const Tensor y(y0), y_ref(y0), dx(dx0), dx_ref(dx0);
         k().linear(y, x, w, add);
         reference::linear(y_ref, x, w_ref, add);

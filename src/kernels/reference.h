@@ -1,5 +1,5 @@
-// The reference kernels: plain loops with float64 sums, for reading and for tests. Every other table is held against this
-// one. Contracts are those of kernels.h.
+// The reference kernels: plain loops with float64 sums, for reading and for tests. Every other table is held against
+// this one. Contracts are those of kernels.h.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -9,7 +9,8 @@ namespace loquat::reference {
 
 // Element (r, c) of a Mat of either type.
 inline float get(const Mat& m, int64_t r, int64_t c) {
-  return m.dtype == DType::kF32 ? static_cast<const float*>(m.row(r))[c] : to_float(static_cast<const BF16*>(m.row(r))[c]);
+  return m.dtype == DType::kF32 ? static_cast<const float*>(m.row(r))[c]
+                                : to_float(static_cast<const BF16*>(m.row(r))[c]);
 }
 inline void put(const Mat& m, int64_t r, int64_t c, double value) {
   const float f = static_cast<float>(value);
@@ -31,7 +32,8 @@ void pack(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void
 void linear(Mat y, Mat x, const PackedWeight& w, bool add);
 void linear_backward_input(Mat dx, Mat dy, const PackedWeight& w, bool add);
 void linear_backward_weight(float* dw, Mat dy, Mat x);
-void matmul(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpose_b);
+void matmul(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k, bool transpose_a,
+            bool transpose_b);
 
 void embedding(Mat x, const float* table, const int32_t* tokens);
 void embedding_backward(float* dtable, int64_t vocab, Mat dx, const int32_t* tokens);

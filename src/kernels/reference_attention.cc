@@ -52,7 +52,8 @@ void attention_backward(Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k,
       for (int64_t i = 0; i < s.q_len; ++i) {
         const int64_t row = s.q_begin + i;
         double delta = 0;
-        for (int64_t c = 0; c < d; ++c) delta += static_cast<double>(get(dout, row, h * d + c)) * get(out, row, h * d + c);
+        for (int64_t c = 0; c < d; ++c)
+          delta += static_cast<double>(get(dout, row, h * d + c)) * get(out, row, h * d + c);
         query_grad.assign(d, 0);
         for (int64_t j = 0; j <= i; ++j) {
           const int64_t key = s.q_begin + j;

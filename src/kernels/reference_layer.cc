@@ -123,7 +123,8 @@ double sum_of_squares(const float* x, int64_t n) {
 }
 
 void axpby(float* y, const float* x, int64_t n, float a, float b) {
-  for (int64_t i = 0; i < n; ++i) y[i] = b == 0 ? a * x[i] : static_cast<float>(static_cast<double>(a) * x[i] + b * y[i]);
+  for (int64_t i = 0; i < n; ++i)
+    y[i] = b == 0 ? a * x[i] : static_cast<float>(static_cast<double>(a) * x[i] + b * y[i]);
 }
 
 void convert(Mat y, Mat x) {

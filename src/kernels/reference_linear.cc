@@ -17,8 +17,8 @@ void store(void* data, int64_t i, DType dtype, float value) {
 
 // y [T, n] = x [T, k] Wᵀ for `packed` [n, k].
 void product(Mat y, Mat x, const void* packed, int64_t n, int64_t k, DType dtype, bool add) {
-  CHECK(y.rows == x.rows && y.cols == n && x.cols == k, "y [{}, {}] = x [{}, {}] times W [{}, {}]", y.rows, y.cols, x.rows,
-        x.cols, n, k);
+  CHECK(y.rows == x.rows && y.cols == n && x.cols == k, "y [{}, {}] = x [{}, {}] times W [{}, {}]", y.rows, y.cols,
+        x.rows, x.cols, n, k);
   parallel_for(x.rows, [&](int64_t t) {
     for (int64_t i = 0; i < n; ++i) {
       double sum = 0;
@@ -30,7 +30,9 @@ void product(Mat y, Mat x, const void* packed, int64_t n, int64_t k, DType dtype
 
 }  // namespace
 
-int64_t packed_bytes(int64_t n, int64_t k, DType dtype) { return (n * k * bytes_of(dtype) + 63) / 64 * 64; }
+int64_t packed_bytes(int64_t n, int64_t k, DType dtype) {
+  return (n * k * bytes_of(dtype) + 63) / 64 * 64;
+}
 
 void pack(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void* backward) {
   for (int64_t i = 0; i < n; ++i) {
@@ -41,7 +43,9 @@ void pack(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void
   }
 }
 
-void linear(Mat y, Mat x, const PackedWeight& w, bool add) { product(y, x, w.forward, w.n, w.k, w.dtype, add); }
+void linear(Mat y, Mat x, const PackedWeight& w, bool add) {
+  product(y, x, w.forward, w.n, w.k, w.dtype, add);
+}
 
 void linear_backward_input(Mat dx, Mat dy, const PackedWeight& w, bool add) {
   product(dx, dy, w.backward, w.k, w.n, w.dtype, add);
@@ -64,7 +68,8 @@ void matmul(float* c, const float* a, const float* b, int64_t m, int64_t n, int6
     for (int64_t j = 0; j < n; ++j) {
       double sum = 0;
       for (int64_t s = 0; s < k; ++s) {
-        sum += static_cast<double>(transpose_a ? a[s * m + i] : a[i * k + s]) * (transpose_b ? b[j * k + s] : b[s * n + j]);
+        sum += static_cast<double>(transpose_a ? a[s * m + i] : a[i * k + s]) *
+               (transpose_b ? b[j * k + s] : b[s * n + j]);
       }
       c[i * n + j] = static_cast<float>(sum);
     }

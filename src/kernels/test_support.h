@@ -1,5 +1,5 @@
-// For the kernels' tests: tensors that own memory, random numbers, comparison with the reference, and every table in both
-// compute types.
+// For the kernels' tests: tensors that own memory, random numbers, comparison with the reference, and every table in
+// both compute types.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -47,7 +47,8 @@ TEST_P(VocabTest, MatchesReference) {
   for (const Shape& s : kShapes) {
     for (const float inv_temperature : {1.0f, 1.7f}) {
       SCOPED_TRACE(fmt::format("rows {} vocabulary {} width {}", s.rows, s.vocab, s.width));
-      Head head(k(), dtype(), 1, s.rows, s.vocab, s.width), ref(reference::kTable, dtype(), 1, s.rows, s.vocab, s.width);
+      Head head(k(), dtype(), 1, s.rows, s.vocab, s.width),
+          ref(reference::kTable, dtype(), 1, s.rows, s.vocab, s.width);
       head.forward(k(), inv_temperature);
       ref.forward(reference::kTable, inv_temperature);
       expect_close(head.lse, ref.lse, 2e-5, "lse");

@@ -1,11 +1,11 @@
 // AMX tiles: their configuration, the 2 x 2 block of tile products, and the packing of rows into tiles. Written over
 // vec_avx512.h and simd_math.h, which the including file includes first.
 
-constexpr int64_t kTile = 16;              // rows of a tile; columns too, in 4-byte elements
-constexpr int64_t kDepth = 32;             // of k in a tile
+constexpr int64_t kTile = 16;   // rows of a tile; columns too, in 4-byte elements
+constexpr int64_t kDepth = 32;  // of k in a tile
 constexpr int64_t kTileBytes = 1024;
-constexpr int64_t kTileHalves = 512;       // bfloat16 values in a tile
-constexpr int64_t kColumns = 2 * kTile;    // of a panel
+constexpr int64_t kTileHalves = 512;     // bfloat16 values in a tile
+constexpr int64_t kColumns = 2 * kTile;  // of a panel
 
 struct TileConfig {
   uint8_t palette = 1;
@@ -16,7 +16,9 @@ struct TileConfig {
 };
 
 // GCC's tile intrinsics do not tell the compiler that they touch memory.
-LOQUAT_INLINE void memory_barrier() { asm volatile("" ::: "memory"); }
+LOQUAT_INLINE void memory_barrier() {
+  asm volatile("" ::: "memory");
+}
 
 // Tiles 0 ... 3 hold the result (0, 1 the first rows), 4 and 5 the left operand's two blocks, 6 and 7 the right one's.
 static void configure(int64_t first, int64_t second) {
@@ -30,12 +32,14 @@ static void configure(int64_t first, int64_t second) {
   _tile_loadconfig(&config);
 }
 
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+static int64_t round_up(int64_t n, int64_t to) {
+  return (n + to - 1) / to * to;
+}
 
-// Tiles 0 ... 3 += a (two row blocks, `a_block` elements apart; `a_step` from one depth to the next) times b's tile pairs.
-// With one row block, tiles 2 and 3 stay.
-LOQUAT_INLINE void multiply(const uint16_t* a, int64_t a_block, int64_t a_stride_bytes, int64_t a_step, const uint16_t* b0,
-                            const uint16_t* b1, int64_t b_step, int64_t depths, bool two) {
+// Tiles 0 ... 3 += a (two row blocks, `a_block` elements apart; `a_step` from one depth to the next) times b's tile
+// pairs. With one row block, tiles 2 and 3 stay.
+LOQUAT_INLINE void multiply(const uint16_t* a, int64_t a_block, int64_t a_stride_bytes, int64_t a_step,
+                            const uint16_t* b0, const uint16_t* b1, int64_t b_step, int64_t depths, bool two) {
   if (two) {
     for (int64_t s = 0; s < depths; ++s, a += a_step, b0 += b_step, b1 += b_step) {
       _tile_loadd(4, a, a_stride_bytes);
@@ -58,7 +62,8 @@ LOQUAT_INLINE void multiply(const uint16_t* a, int64_t a_block, int64_t a_stride
   }
 }
 
-// Pairs of tokens t, t + 1 of columns [0, count) of one row pair, 32 columns at a time: 16 pairs each into low and high.
+// Pairs of tokens t, t + 1 of columns [0, count) of one row pair, 32 columns at a time: 16 pairs each into low and
+// high.
 LOQUAT_INLINE void pair_rows(const uint16_t* even, const uint16_t* odd, int64_t count, __m512i* low, __m512i* high) {
   const __mmask32 mask = count >= 32 ? 0xffffffffu : (1u << count) - 1;
   const __m512i a = _mm512_maskz_loadu_epi16(even ? mask : 0, even);
@@ -69,8 +74,8 @@ LOQUAT_INLINE void pair_rows(const uint16_t* even, const uint16_t* odd, int64_t 
   *high = _mm512_permutex2var_epi64(left, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), right);
 }
 
-// 32 tokens (zeros past `tokens`) of all columns to tiles of 16 columns, `tile_step` apart: [token pair][column], or, turned,
-// [column][token pair].
+// 32 tokens (zeros past `tokens`) of all columns to tiles of 16 columns, `tile_step` apart: [token pair][column], or,
+// turned, [column][token pair].
 template <bool kTurned>
 static void pack_tokens(const uint16_t* x, int64_t stride, int64_t tokens, int64_t columns, uint16_t* out,
                         int64_t tile_step) {
@@ -117,4 +122,3 @@ static void gradient_block(float* dw, int64_t stride, int64_t rows, int64_t cols
   memory_barrier();
   if (!whole) store_rows(dw, stride, block, kColumns, rows, cols, false);
 }
-

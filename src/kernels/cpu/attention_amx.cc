@@ -1,7 +1,7 @@
-// Attention on AMX tiles, in bfloat16 with heads of a multiple of 32; everything else is AVX-512's. Probabilities and their
-// gradients are rounded to bfloat16 for the second products, sums stay in float32. As there, a query's sums run over whole
-// key blocks counted from key 0, with exact zeros for keys it must not see: the same bits alone against a cache and inside a
-// packed batch.
+// Attention on AMX tiles, in bfloat16 with heads of a multiple of 32; everything else is AVX-512's. Probabilities and
+// their gradients are rounded to bfloat16 for the second products, sums stay in float32. As there, a query's sums run
+// over whole key blocks counted from key 0, with exact zeros for keys it must not see: the same bits alone against a
+// cache and inside a packed batch.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
@@ -11,11 +11,12 @@
 namespace loquat::cpu {
 namespace amx_attention {
 
-#include "kernels/cpu/vec_avx512.h"
 // Each is written over those before it.
+// clang-format off
+#include "kernels/cpu/vec_avx512.h"
 #include "kernels/cpu/simd_math.h"
-//
 #include "kernels/cpu/amx_tiles.h"
+// clang-format on
 
 static inline const uint16_t* at(const View& v, int64_t row, int64_t col) {
   return static_cast<const uint16_t*>(v.data) + row * v.stride + col;
@@ -32,7 +33,8 @@ struct Arena {
   }
 };
 
-// Rows as the right operand of products over D: [16 rows][depth] tiles of [pair of D][row]. `all` rows, zeros from `rows` on.
+// Rows as the right operand of products over D: [16 rows][depth] tiles of [pair of D][row]. `all` rows, zeros from
+// `rows` on.
 static void pack_across(const View& x, int64_t rows, int64_t all, int64_t d, uint16_t* out) {
   for (int64_t j = 0; j < all; j += kTile) {
     for (int64_t c = 0; c < d; c += kDepth, out += kTileHalves) {
@@ -73,9 +75,10 @@ LOQUAT_INLINE void zero_tiles(bool two) {
   memory_barrier();
 }
 
-// out [rows, 16 tiles] = a [rows, D] against `tiles` (even) tiles of packed-across rows; the tiles are configured for `rows`.
-LOQUAT_INLINE void scores_of(float* out, int64_t out_stride, const uint16_t* a, int64_t a_stride, const uint16_t* across,
-                             int64_t depths, int64_t tiles, bool two) {
+// out [rows, 16 tiles] = a [rows, D] against `tiles` (even) tiles of packed-across rows; the tiles are configured for
+// `rows`.
+LOQUAT_INLINE void scores_of(float* out, int64_t out_stride, const uint16_t* a, int64_t a_stride,
+                             const uint16_t* across, int64_t depths, int64_t tiles, bool two) {
   for (int64_t j = 0; j < tiles; j += 2) {
     zero_tiles(two);
     const uint16_t* b = across + j * depths * kTileHalves;
@@ -97,7 +100,8 @@ LOQUAT_INLINE void weighted_rows(float* out, const uint16_t* weights, int64_t st
 }
 
 // exp(scale score - max) of the first `seen` keys, zeros up to `padded`; returns max, and the sum in *sum.
-LOQUAT_INLINE float softmax_row(uint16_t* probs, const float* scores, int64_t seen, int64_t padded, Vec scale, float* sum) {
+LOQUAT_INLINE float softmax_row(uint16_t* probs, const float* scores, int64_t seen, int64_t padded, Vec scale,
+                                float* sum) {
   Vec top = set1(-__builtin_inff());
   const int64_t whole = seen / kLanes * kLanes;
   for (int64_t j = 0; j < whole; j += kLanes) top = max(top, load(scores + j) * scale);
@@ -130,8 +134,8 @@ static void configure_decode(int64_t group) {
   _tile_loadconfig(&config);
 }
 
-// One query of up to 16 heads. As `attention`, but keys are the left operand, straight from the cache: an element's products
-// and their order are the same, and so are its bits.
+// One query of up to 16 heads. As `attention`, but keys are the left operand, straight from the cache: an element's
+// products and their order are the same, and so are its bits.
 static void decode(const AttentionTask& t) {
   const int64_t d = t.head_dim, g = t.group, keys = t.first + 1, all = round_up(keys, kDepth), depths = d / kDepth;
   Arena arena{static_cast<char*>(
@@ -308,8 +312,9 @@ static void attention_backward(const AttentionBackwardTask& t) {
   const int64_t d = t.head_dim;
   if (!t.q.bf16 || d % kDepth != 0) return kAttentionAvx512.backward(t);
   const int64_t all = round_up(t.rows, kDepth), square = kColumns * all, side = kColumns * d;
-  Arena arena{static_cast<char*>(scratch(
-      kInnerAttention, static_cast<size_t>(3 * 2 * all * d + 2 * 4 * all * d + (2 * 4 + 4 * 2) * square + 8 * side + 2048)))};
+  Arena arena{static_cast<char*>(
+      scratch(kInnerAttention,
+              static_cast<size_t>(3 * 2 * all * d + 2 * 4 * all * d + (2 * 4 + 4 * 2) * square + 8 * side + 2048)))};
   BackwardBuffers b;
   b.all = all;
   b.k_across = arena.take<uint16_t>(all * d);

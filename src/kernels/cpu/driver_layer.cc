@@ -12,7 +12,9 @@ namespace {
 constexpr int64_t kElementsPerPart = 1 << 14;
 constexpr int64_t kNormRows = 128;  // rows whose part of dweight is summed first
 
-int64_t row_grain(int64_t cols) { return std::max<int64_t>(1, kElementsPerPart / std::max<int64_t>(1, cols)); }
+int64_t row_grain(int64_t cols) {
+  return std::max<int64_t>(1, kElementsPerPart / std::max<int64_t>(1, cols));
+}
 
 void check_same(const char* what, const Mat& a, const Mat& b) {
   CHECK(a.rows == b.rows && a.cols == b.cols, "{}: [{}, {}] beside [{}, {}]", what, a.rows, a.cols, b.rows, b.cols);
@@ -46,7 +48,8 @@ void rms_norm(const Inner& inner, Mat y, Mat x, const float* weight, float eps, 
   check_same("rms_norm", y, x);
   CHECK(x.dtype == DType::kF32, "rms_norm reads float32");
   parallel_blocks(x.rows, row_grain(x.cols), [&](int64_t begin, int64_t end) {
-    inner.rows->rms_norm(view(y, begin), view(x, begin), end - begin, x.cols, weight, eps, rstd ? rstd + begin : nullptr);
+    inner.rows->rms_norm(view(y, begin), view(x, begin), end - begin, x.cols, weight, eps,
+                         rstd ? rstd + begin : nullptr);
   });
 }
 
@@ -60,8 +63,8 @@ void rms_norm_backward(const Inner& inner, Mat dx, float* dweight, Mat dy, Mat x
   float* partial = static_cast<float*>(scratch(kDriverPartials, sizeof(float) * floats));
   std::fill_n(partial, floats, 0.0f);
   parallel_blocks(x.rows, kNormRows, [&](int64_t begin, int64_t end) {
-    inner.rows->rms_norm_backward(view(dx, begin), partial + begin / kNormRows * x.cols, view(dy, begin), view(x, begin),
-                                  end - begin, x.cols, weight, rstd + begin);
+    inner.rows->rms_norm_backward(view(dx, begin), partial + begin / kNormRows * x.cols, view(dy, begin),
+                                  view(x, begin), end - begin, x.cols, weight, rstd + begin);
   });
   for (int64_t b = 0; b < blocks; ++b) inner.rows->axpby(dweight, partial + b * x.cols, x.cols, 1, 1);
 }
@@ -74,8 +77,8 @@ void rope(const Inner& inner, Mat x, int64_t head_dim, const int32_t* positions,
 }
 
 void swiglu(const Inner& inner, Mat y, Mat gate_up) {
-  CHECK(gate_up.rows == y.rows && gate_up.cols == 2 * y.cols && gate_up.dtype == y.dtype, "swiglu: [{}, {}] of [{}, {}]",
-        y.rows, y.cols, gate_up.rows, gate_up.cols);
+  CHECK(gate_up.rows == y.rows && gate_up.cols == 2 * y.cols && gate_up.dtype == y.dtype,
+        "swiglu: [{}, {}] of [{}, {}]", y.rows, y.cols, gate_up.rows, gate_up.cols);
   parallel_blocks(y.rows, row_grain(y.cols), [&](int64_t begin, int64_t end) {
     inner.rows->swiglu(view(y, begin), view(gate_up, begin), end - begin, y.cols);
   });
@@ -83,8 +86,9 @@ void swiglu(const Inner& inner, Mat y, Mat gate_up) {
 
 void swiglu_backward(const Inner& inner, Mat dgate_up, Mat dy, Mat gate_up) {
   check_same("swiglu_backward", dgate_up, gate_up);
-  CHECK(gate_up.rows == dy.rows && gate_up.cols == 2 * dy.cols && gate_up.dtype == dy.dtype && dgate_up.dtype == dy.dtype,
-        "swiglu_backward: [{}, {}] of [{}, {}]", dy.rows, dy.cols, gate_up.rows, gate_up.cols);
+  CHECK(
+      gate_up.rows == dy.rows && gate_up.cols == 2 * dy.cols && gate_up.dtype == dy.dtype && dgate_up.dtype == dy.dtype,
+      "swiglu_backward: [{}, {}] of [{}, {}]", dy.rows, dy.cols, gate_up.rows, gate_up.cols);
   parallel_blocks(dy.rows, row_grain(dy.cols), [&](int64_t begin, int64_t end) {
     inner.rows->swiglu_backward(view(dgate_up, begin), view(dy, begin), view(gate_up, begin), end - begin, dy.cols);
   });
@@ -108,7 +112,8 @@ void dropout_backward(const Inner& inner, Mat dx, Mat dy, float p, uint64_t seed
   });
 }
 
-// --- attention --------------------------------------------------------------------------------------------------------------
+// --- attention
+// --------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -117,7 +122,8 @@ struct Piece {
 };
 
 // A part per key-value head of a segment; a long segment's queries are cut where there would be too few parts.
-const std::vector<Piece>& cut_attention(std::span<const AttentionSegment> segments, int64_t kv_heads, int64_t max_queries) {
+const std::vector<Piece>& cut_attention(std::span<const AttentionSegment> segments, int64_t kv_heads,
+                                        int64_t max_queries) {
   static thread_local std::vector<Piece> pieces;
   pieces.clear();
   for (size_t s = 0; s < segments.size(); ++s) {
@@ -147,16 +153,16 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
       const AttentionSegment& s = segments[p.segment];
       const int64_t row = s.q_begin + p.begin, col = p.kv_head * group * d, offset = p.kv_head * d * bytes_of(q.dtype);
       inner.attention->forward({.out = view(out, row, col),
-                             .q = view(q, row, col),
-                             .k = {const_cast<char*>(static_cast<const char*>(s.k)) + offset, s.kv_stride, bf16},
-                             .v = {const_cast<char*>(static_cast<const char*>(s.v)) + offset, s.kv_stride, bf16},
-                             .rows = p.end - p.begin,
-                             .first = s.kv_len - s.q_len + p.begin,
-                             .group = group,
-                             .head_dim = d,
-                             .scale = shape.scale,
-                             .lse = lse ? lse + row * shape.heads + p.kv_head * group : nullptr,
-                             .lse_stride = shape.heads});
+                                .q = view(q, row, col),
+                                .k = {const_cast<char*>(static_cast<const char*>(s.k)) + offset, s.kv_stride, bf16},
+                                .v = {const_cast<char*>(static_cast<const char*>(s.v)) + offset, s.kv_stride, bf16},
+                                .rows = p.end - p.begin,
+                                .first = s.kv_len - s.q_len + p.begin,
+                                .group = group,
+                                .head_dim = d,
+                                .scale = shape.scale,
+                                .lse = lse ? lse + row * shape.heads + p.kv_head * group : nullptr,
+                                .lse_stride = shape.heads});
     }
   });
 }
@@ -173,27 +179,29 @@ void attention_backward(const Inner& inner, Mat dq, Mat dk, Mat dv, Mat dout, Ma
     CHECK(s.q_len == s.kv_len, "attention_backward: a segment of {} queries and {} keys", s.q_len, s.kv_len);
     const int64_t col = p.kv_head * group * d, kv_col = p.kv_head * d;
     inner.attention->backward({.dq = view(dq, s.q_begin, col),
-                                    .dk = view(dk, s.q_begin, kv_col),
-                                    .dv = view(dv, s.q_begin, kv_col),
-                                    .dout = view(dout, s.q_begin, col),
-                                    .out = view(out, s.q_begin, col),
-                                    .q = view(q, s.q_begin, col),
-                                    .k = view(k, s.q_begin, kv_col),
-                                    .v = view(v, s.q_begin, kv_col),
-                                    .rows = s.q_len,
-                                    .group = group,
-                                    .head_dim = d,
-                                    .scale = shape.scale,
-                                    .lse = lse + s.q_begin * shape.heads + p.kv_head * group,
-                                    .lse_stride = shape.heads});
+                               .dk = view(dk, s.q_begin, kv_col),
+                               .dv = view(dv, s.q_begin, kv_col),
+                               .dout = view(dout, s.q_begin, col),
+                               .out = view(out, s.q_begin, col),
+                               .q = view(q, s.q_begin, col),
+                               .k = view(k, s.q_begin, kv_col),
+                               .v = view(v, s.q_begin, kv_col),
+                               .rows = s.q_len,
+                               .group = group,
+                               .head_dim = d,
+                               .scale = shape.scale,
+                               .lse = lse + s.q_begin * shape.heads + p.kv_head * group,
+                               .lse_stride = shape.heads});
   });
 }
 
-// --- flat vectors -------------------------------------------------------------------------------------------------------------
+// --- flat vectors
+// -------------------------------------------------------------------------------------------------------------
 
 void adamw(const Inner& inner, float* w, const float* g, float* m, float* v, int64_t n, const AdamWStep& step) {
-  const AdamWScalars s = {step.lr,           step.beta1,            step.beta2,            step.eps,
-                          step.weight_decay, step.bias_correction1, step.bias_correction2, step.grad_scale};
+  const AdamWScalars s = {
+      step.lr,        step.beta1, step.beta2, step.eps, step.weight_decay, step.bias_correction1, step.bias_correction2,
+      step.grad_scale};
   parallel_blocks(n, kElementsPerPart,
                   [&](int64_t b, int64_t e) { inner.rows->adamw(w + b, g + b, m + b, v + b, e - b, s); });
 }

@@ -7,16 +7,18 @@
 namespace loquat::cpu {
 namespace {
 
-constexpr int64_t kRowsPerPart = 128;            // with a few hundred columns they stay in the second-level cache
-constexpr int64_t kGroupBytes = 512 << 10;       // of packed panels that one part walks through
-constexpr int64_t kSmallProduct = 1 << 17;       // multiplications that are not worth waking a thread for
+constexpr int64_t kRowsPerPart = 128;       // with a few hundred columns they stay in the second-level cache
+constexpr int64_t kGroupBytes = 512 << 10;  // of packed panels that one part walks through
+constexpr int64_t kSmallProduct = 1 << 17;  // multiplications that are not worth waking a thread for
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
 
 // y [T, n] = (+=) x [T, k] times panels of [n, k]: a grid of row blocks by groups of panels.
 void product(const Inner& inner, Mat y, Mat x, const void* packed, int64_t n, int64_t k, bool add) {
-  CHECK(y.rows == x.rows && y.cols == n && x.cols == k, "y [{}, {}] = x [{}, {}] times W [{}, {}]", y.rows, y.cols, x.rows,
-        x.cols, n, k);
+  CHECK(y.rows == x.rows && y.cols == n && x.cols == k, "y [{}, {}] = x [{}, {}] times W [{}, {}]", y.rows, y.cols,
+        x.rows, x.cols, n, k);
   CHECK(packed != nullptr, "W [{}, {}] is not packed for this product", n, k);
   const int64_t rows = x.rows, panels = ceil_div(n, inner.products->panel);
   if (rows == 0 || n == 0) return;

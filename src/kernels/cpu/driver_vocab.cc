@@ -9,13 +9,17 @@
 namespace loquat::cpu {
 namespace {
 
-constexpr int64_t kHeadRows = 64;                // rows whose logits are made together: 256 KiB
-constexpr int64_t kGradientBytes = 4 << 20;      // of dlogits
+constexpr int64_t kHeadRows = 64;            // rows whose logits are made together: 256 KiB
+constexpr int64_t kGradientBytes = 4 << 20;  // of dlogits
 constexpr LogSum kEmpty = {-INFINITY, 0, 0};
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
 
-float total(const LogSum& s) { return s.top + std::log(s.sum); }
+float total(const LogSum& s) {
+  return s.top + std::log(s.sum);
+}
 
 // Rows a part takes: few enough that all threads have some.
 int64_t head_rows(int64_t rows) {
@@ -25,15 +29,15 @@ int64_t head_rows(int64_t rows) {
 // f(first column, columns, logits [rows, kVocabChunk]) for each chunk of the vocabulary, in order.
 template <typename F>
 void for_chunks(const Inner& inner, Mat x, const PackedWeight& w, F&& f) {
-  float* logits = static_cast<float*>(
-      scratch(kDriverLogits, sizeof(float) * static_cast<size_t>(x.rows * kVocabChunk)));
+  float* logits =
+      static_cast<float*>(scratch(kDriverLogits, sizeof(float) * static_cast<size_t>(x.rows * kVocabChunk)));
   const int64_t panel = inner.products->panel;
   const int64_t panel_bytes = inner.products->panel_bytes(w.k, w.dtype == DType::kBF16);
   for (int64_t first = 0; first < w.n; first += kVocabChunk) {
     const int64_t columns = std::min(kVocabChunk, w.n - first);
     const char* panels = static_cast<const char*>(w.forward) + first / panel * panel_bytes;
-    inner.products->product({logits, kVocabChunk, false}, view(x), x.rows, panels, columns, w.k, 0, ceil_div(columns, panel),
-                            false);
+    inner.products->product({logits, kVocabChunk, false}, view(x), x.rows, panels, columns, w.k, 0,
+                            ceil_div(columns, panel), false);
     f(first, columns, logits);
   }
 }

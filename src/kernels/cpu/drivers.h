@@ -1,6 +1,6 @@
-// The kernels of kernels.h over any instruction set's inner loops: they check shapes, cut the work into parts for the thread
-// pool, and fix every order of summation that spans parts. How the work is cut may depend on the number of threads; what is
-// computed for an element never does.
+// The kernels of kernels.h over any instruction set's inner loops: they check shapes, cut the work into parts for the
+// thread pool, and fix every order of summation that spans parts. How the work is cut may depend on the number of
+// threads; what is computed for an element never does.
 #pragma once
 
 #include "kernels/cpu/inner.h"
@@ -8,7 +8,9 @@
 
 namespace loquat::cpu {
 
-inline View view(const Mat& m) { return {m.data, m.stride, m.dtype == DType::kBF16}; }
+inline View view(const Mat& m) {
+  return {m.data, m.stride, m.dtype == DType::kBF16};
+}
 inline View view(const Mat& m, int64_t row, int64_t col = 0) {
   return {static_cast<char*>(m.row(row)) + col * bytes_of(m.dtype), m.stride, m.dtype == DType::kBF16};
 }

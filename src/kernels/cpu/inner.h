@@ -1,6 +1,7 @@
-// What one instruction set brings: the inner loops, single-threaded, over raw pointers. The drivers (drivers.h) cut the work
-// into parts and own everything else. This header and all that the *_avx2, *_avx512 and *_amx files include is free of inline
-// standard templates: the linker keeps one copy of an inline function, and an old processor must not be handed theirs.
+// What one instruction set brings: the inner loops, single-threaded, over raw pointers. The drivers (drivers.h) cut the
+// work into parts and own everything else. This header and all that the *_avx2, *_avx512 and *_amx files include is
+// free of inline standard templates: the linker keeps one copy of an inline function, and an old processor must not be
+// handed theirs.
 #pragma once
 
 #include <stddef.h>
@@ -15,8 +16,8 @@ struct View {
   bool bf16;
 };
 
-// Thread-local memory, 64-byte aligned, that grows and is kept. A slot's contents last until the same thread asks for the
-// same slot again.
+// Thread-local memory, 64-byte aligned, that grows and is kept. A slot's contents last until the same thread asks for
+// the same slot again.
 enum ScratchSlot {
   kDriverPacked,    // drivers: a packed operand
   kDriverRows,      // drivers: rows of an operand or of a result
@@ -46,14 +47,14 @@ struct Products {
 
 // One key-value head of one segment, and the query heads that read it; every View starts at the first row and column.
 struct AttentionTask {
-  View out, q;     // `group` heads side by side
-  View k, v;       // rows from key 0
-  int64_t rows;    // queries
-  int64_t first;   // the first query's position: it attends to keys 0 ... first
+  View out, q;    // `group` heads side by side
+  View k, v;      // rows from key 0
+  int64_t rows;   // queries
+  int64_t first;  // the first query's position: it attends to keys 0 ... first
   int64_t group;
   int64_t head_dim;
   float scale;
-  float* lse;      // may be null; query r, head h at lse[r * lse_stride + h]
+  float* lse;  // may be null; query r, head h at lse[r * lse_stride + h]
   int64_t lse_stride;
 };
 

@@ -6,23 +6,35 @@
 namespace loquat::cpu {
 namespace avx2 {
 
+// Each is written over those before it.
+// clang-format off
 #include "kernels/cpu/vec_avx2.h"
-// The shared loops, in the order in which they use one another.
 #include "kernels/cpu/simd_math.h"
 #include "kernels/cpu/simd_product.h"
 #include "kernels/cpu/simd_attention.h"
 #include "kernels/cpu/simd_rows.h"
+// clang-format on
 
 }  // namespace avx2
 
 extern const Products kProductsAvx2 = {avx2::kPanel, avx2::fma_panel_bytes, avx2::fma_pack, avx2::fma_product,
-                                        avx2::fma_weight_gradient};
+                                       avx2::fma_weight_gradient};
 
 extern const Attention kAttentionAvx2 = {avx2::attention, avx2::attention_backward};
 
 extern const Rows kRowsAvx2 = {
-    avx2::rms_norm,         avx2::rms_norm_backward, avx2::rope,           avx2::swiglu, avx2::swiglu_backward, avx2::dropout_add,
-    avx2::dropout_backward, avx2::log_sum,           avx2::vocab_gradient, avx2::adamw,  avx2::sum_of_squares,  avx2::axpby,
+    avx2::rms_norm,
+    avx2::rms_norm_backward,
+    avx2::rope,
+    avx2::swiglu,
+    avx2::swiglu_backward,
+    avx2::dropout_add,
+    avx2::dropout_backward,
+    avx2::log_sum,
+    avx2::vocab_gradient,
+    avx2::adamw,
+    avx2::sum_of_squares,
+    avx2::axpby,
     avx2::convert,
 };
 

@@ -9,23 +9,35 @@
 namespace loquat::cpu {
 namespace avx512 {
 
+// Each is written over those before it.
+// clang-format off
 #include "kernels/cpu/vec_avx512.h"
-// The shared loops, in the order in which they use one another.
 #include "kernels/cpu/simd_math.h"
 #include "kernels/cpu/simd_product.h"
 #include "kernels/cpu/simd_attention.h"
 #include "kernels/cpu/simd_rows.h"
+// clang-format on
 
 }  // namespace avx512
 
 extern const Products kProductsAvx512 = {avx512::kPanel, avx512::fma_panel_bytes, avx512::fma_pack, avx512::fma_product,
-                                        avx512::fma_weight_gradient};
+                                         avx512::fma_weight_gradient};
 
 extern const Attention kAttentionAvx512 = {avx512::attention, avx512::attention_backward};
 
 extern const Rows kRowsAvx512 = {
-    avx512::rms_norm,         avx512::rms_norm_backward, avx512::rope,           avx512::swiglu, avx512::swiglu_backward, avx512::dropout_add,
-    avx512::dropout_backward, avx512::log_sum,           avx512::vocab_gradient, avx512::adamw,  avx512::sum_of_squares,  avx512::axpby,
+    avx512::rms_norm,
+    avx512::rms_norm_backward,
+    avx512::rope,
+    avx512::swiglu,
+    avx512::swiglu_backward,
+    avx512::dropout_add,
+    avx512::dropout_backward,
+    avx512::log_sum,
+    avx512::vocab_gradient,
+    avx512::adamw,
+    avx512::sum_of_squares,
+    avx512::axpby,
     avx512::convert,
 };
 

@@ -1,6 +1,7 @@
-// bfloat16 products on AMX tiles; float32 ones are AVX-512's. A weight's panel is 32 output columns; for every 32 of k it
-// holds two tiles of 16 rows (pairs of k) by 16 columns. Results are made 32 x 32 at a time in four tiles. A sum runs over k
-// in ascending order from zero, the same for every number of rows: fewer rows are a smaller tile, not another order.
+// bfloat16 products on AMX tiles; float32 ones are AVX-512's. A weight's panel is 32 output columns; for every 32 of k
+// it holds two tiles of 16 rows (pairs of k) by 16 columns. Results are made 32 x 32 at a time in four tiles. A sum
+// runs over k in ascending order from zero, the same for every number of rows: fewer rows are a smaller tile, not
+// another order.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
@@ -10,11 +11,12 @@
 namespace loquat::cpu {
 namespace amx {
 
-#include "kernels/cpu/vec_avx512.h"
 // Each is written over those before it.
+// clang-format off
+#include "kernels/cpu/vec_avx512.h"
 #include "kernels/cpu/simd_math.h"
-//
 #include "kernels/cpu/amx_tiles.h"
+// clang-format on
 
 static int64_t panel_bytes(int64_t k, bool bf16) {
   return bf16 ? round_up(k, kDepth) * kColumns * 2 : kProductsAvx512.panel_bytes(k, false);
@@ -123,7 +125,8 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   _tile_release();
 }
 
-// --- weight gradient ------------------------------------------------------------------------------------------------------
+// --- weight gradient
+// ------------------------------------------------------------------------------------------------------
 
 static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k) {
   if (!x.bf16) return kProductsAvx512.weight_gradient(dw, dw_stride, dy, x, tokens, n, k);

@@ -1,11 +1,13 @@
 // Causal attention of one key-value head of one segment, over the Vec of the including file. Keys are turned to
-// [key block][D][kLanes] once, so that scores of kLanes keys are one chain of FMAs over D; a query's maximum, sum and weighted
-// values run over whole key blocks counted from key 0, with exact zeros for keys it must not see. So a query gets the same
-// bits alone against a cache and inside a packed batch.
+// [key block][D][kLanes] once, so that scores of kLanes keys are one chain of FMAs over D; a query's maximum, sum and
+// weighted values run over whole key blocks counted from key 0, with exact zeros for keys it must not see. So a query
+// gets the same bits alone against a cache and inside a packed batch.
 
 constexpr int kQueries = 4;  // rows taken together
 
-LOQUAT_INLINE int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+LOQUAT_INLINE int64_t round_up(int64_t n, int64_t to) {
+  return (n + to - 1) / to * to;
+}
 
 // Hands out pieces of the attention scratch, each on its own cache lines.
 struct Arena {
@@ -166,8 +168,8 @@ LOQUAT_INLINE float softmax_row(float* scores, int64_t seen, int64_t blocks, flo
 
 // Queries i ... i + R - 1 of one head.
 template <int R>
-static void attend(const AttentionTask& t, int64_t i, int64_t head, const float* turned, const float* values,
-                   float* q, float* scores, int64_t stride, float* out) {
+static void attend(const AttentionTask& t, int64_t i, int64_t head, const float* turned, const float* values, float* q,
+                   float* scores, int64_t stride, float* out) {
   const int64_t d = t.head_dim, padded = round_up(d, kLanes);
   const int64_t keys = t.first + i + R, blocks = (keys + kLanes - 1) / kLanes;
   widen_view(q, t.q, i, head * d, R, d, padded, t.scale);
@@ -208,9 +210,9 @@ static void attention(const AttentionTask& t) {
 
 // What the backward of one key-value head keeps in scratch.
 struct BackwardBuffers {
-  float *turned_k, *turned_v, *k, *dk, *dv;          // of all keys
-  float *q, *dout, *dq, *probs, *dscores;            // of kQueries queries
-  int64_t stride;                                    // of probs and dscores
+  float *turned_k, *turned_v, *k, *dk, *dv;  // of all keys
+  float *q, *dout, *dq, *probs, *dscores;    // of kQueries queries
+  int64_t stride;                            // of probs and dscores
 };
 
 // With s = scale q · k, p = exp(s - lse): dv += pᵀ dout; dp = dout vᵀ; ds = p (dp - dout · out); dq = scale ds k;
@@ -226,7 +228,8 @@ static void attend_backward(const AttentionBackwardTask& t, int64_t i, int64_t h
   dot_keys<R>(b.dscores, b.stride, b.dout, padded, b.turned_v, d, blocks);
   for (int r = 0; r < R; ++r) {
     Vec dot = zero();
-    for (int64_t c = 0; c < padded; c += kLanes) dot = fma(load(b.dq + r * padded + c), load(b.dout + r * padded + c), dot);
+    for (int64_t c = 0; c < padded; c += kLanes)
+      dot = fma(load(b.dq + r * padded + c), load(b.dout + r * padded + c), dot);
     const Vec delta = set1(sum_lanes(dot));
     const Vec lse = set1(t.lse[(i + r) * t.lse_stride + head]);
     for (int64_t k = 0; k < blocks; ++k) {

@@ -1,6 +1,7 @@
-// Products by fused multiply-add, for float32 and (expanded to float32 on the fly) bfloat16, over the Vec of the including
-// file. The right operand lies in panels of kPanel columns, [k][kPanel]; the left one is rearranged, a few rows at a time, to
-// [k][rows]. Every element of the result is one chain of FMAs in ascending k, whatever the number of rows.
+// Products by fused multiply-add, for float32 and (expanded to float32 on the fly) bfloat16, over the Vec of the
+// including file. The right operand lies in panels of kPanel columns, [k][kPanel]; the left one is rearranged, a few
+// rows at a time, to [k][rows]. Every element of the result is one chain of FMAs in ascending k, whatever the number of
+// rows.
 
 constexpr int64_t kPanel = 2 * kLanes;
 
@@ -41,8 +42,9 @@ LOQUAT_INLINE void fma_rows(int64_t rows, float* c, bool accumulate, const float
   }
 }
 
-static int64_t fma_panel_bytes(int64_t k, bool bf16) { return k * kPanel * (bf16 ? 2 : 4); }
-
+static int64_t fma_panel_bytes(int64_t k, bool bf16) {
+  return k * kPanel * (bf16 ? 2 : 4);
+}
 
 template <typename T>
 static void pack_panels(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, T* packed,
@@ -84,8 +86,8 @@ LOQUAT_INLINE void gather_rows(float* out, const T* x, int64_t stride, int64_t r
   }
 }
 
-static void fma_product(View y, View x, int64_t rows, const void* packed, int64_t n, int64_t k, int64_t begin, int64_t end,
-                        bool add) {
+static void fma_product(View y, View x, int64_t rows, const void* packed, int64_t n, int64_t k, int64_t begin,
+                        int64_t end, bool add) {
   float* a = static_cast<float*>(scratch(kInnerA, sizeof(float) * kTileRows * (k + 1)));
   alignas(64) float c[kTileRows * kPanel];
   for (int64_t row = 0; row < rows; row += kTileRows) {
@@ -102,7 +104,8 @@ static void fma_product(View y, View x, int64_t rows, const void* packed, int64_
   }
 }
 
-// Tokens in blocks: dy's block as floats [tokens][n], x's in panels [k / kPanel][tokens][kPanel], dw loaded and stored by tile.
+// Tokens in blocks: dy's block as floats [tokens][n], x's in panels [k / kPanel][tokens][kPanel], dw loaded and stored
+// by tile.
 static void fma_weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k) {
   constexpr int64_t kBlock = 128;
   const int64_t panels = (k + kPanel - 1) / kPanel;
@@ -116,7 +119,8 @@ static void fma_weight_gradient(float* dw, int64_t dw_stride, View dy, View x, i
       with_type(x, [&](auto* data) {
         for (int64_t p = 0; p < panels; ++p) {
           const int64_t columns = k - p * kPanel < kPanel ? k - p * kPanel : kPanel;
-          widen_row(b + (p * count + t) * kPanel, data + (begin + t) * x.stride + p * kPanel, columns, kPanel, set1(1.0f));
+          widen_row(b + (p * count + t) * kPanel, data + (begin + t) * x.stride + p * kPanel, columns, kPanel,
+                    set1(1.0f));
         }
       });
     }
@@ -125,7 +129,8 @@ static void fma_weight_gradient(float* dw, int64_t dw_stride, View dy, View x, i
       for (int64_t i = 0; i < n; i += kTileRows) {
         const int64_t height = n - i < kTileRows ? n - i : kTileRows;
         float* out = dw + i * dw_stride + p * kPanel;
-        for (int64_t r = 0; r < height; ++r) widen_row(c + r * kPanel, out + r * dw_stride, columns, kPanel, set1(1.0f));
+        for (int64_t r = 0; r < height; ++r)
+          widen_row(c + r * kPanel, out + r * dw_stride, columns, kPanel, set1(1.0f));
         fma_rows(height, c, true, a + i, n, b + p * count * kPanel, kPanel, count);
         store_rows(out, dw_stride, c, kPanel, height, columns, false);
       }

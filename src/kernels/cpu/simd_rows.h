@@ -1,5 +1,5 @@
-// The layer's row-wise parts and flat vectors, over the Vec of the including file. What happens to a row depends on its width
-// alone.
+// The layer's row-wise parts and flat vectors, over the Vec of the including file. What happens to a row depends on its
+// width alone.
 
 template <typename Y, typename X>
 static void rms_norm_rows(Y* y, int64_t y_stride, const X* x, int64_t x_stride, int64_t rows, int64_t cols,
@@ -113,7 +113,9 @@ static void rope(View x, int64_t rows, int64_t cols, int64_t head_dim, const int
   with_type(x, [&](auto* data) { rope_rows(data, x.stride, rows, cols, head_dim, positions, cos_sin, inverse); });
 }
 
-LOQUAT_INLINE Vec sigmoid(Vec x) { return set1(1.0f) / (set1(1.0f) + exp(zero() - x)); }
+LOQUAT_INLINE Vec sigmoid(Vec x) {
+  return reciprocal(set1(1.0f) + exp(zero() - x));
+}
 
 template <typename T>
 static void swiglu_rows(T* y, int64_t y_stride, const T* gate_up, int64_t stride, int64_t rows, int64_t cols) {
@@ -189,7 +191,8 @@ LOQUAT_INLINE uint64_t mix(uint64_t x) {
 static void dropout_factors(float* factor, int64_t n, float p, uint64_t key, uint64_t first) {
   const float scale = 1.0f / (1.0f - p);
   for (int64_t i = 0; i < n; ++i) {
-    const float u = static_cast<float>(static_cast<int32_t>(mix(key + first + static_cast<uint64_t>(i)) >> 40)) * 0x1.0p-24f;
+    const float u =
+        static_cast<float>(static_cast<int32_t>(mix(key + first + static_cast<uint64_t>(i)) >> 40)) * 0x1.0p-24f;
     factor[i] = u >= p ? scale : 0.0f;
   }
 }
@@ -305,7 +308,8 @@ static void convert(View y, View x, int64_t rows, int64_t cols) {
   });
 }
 
-// --- vocabulary ---------------------------------------------------------------------------------------------------------------
+// --- vocabulary
+// ---------------------------------------------------------------------------------------------------------------
 
 static void log_sum(LogSum* state, const float* logits, int64_t n, float inv_temperature, bool weighted) {
   const Vec scale = set1(inv_temperature);
