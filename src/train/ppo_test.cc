@@ -218,7 +218,6 @@ TEST(Ppo, ShuffledRewardsGainNothing) {
   const StageContext c = world.context("ppo-shuffled");
   must(run_ppo(c, options));
   const auto metrics = metrics_of(c);
-  const auto real = metrics_of(world.context("ppo"));
   const double gain = metrics.back()["reward"].get<double>() - metrics[0]["reward"].get<double>();
   EXPECT_LT(gain, 0.4);
 }
@@ -257,6 +256,7 @@ TEST(Ppo, PretrainingGradientsHoldTheBaseModelsSkill) {
   World& world = World::get();
   PpoOptions options = world.ppo_options();
   options.episodes = 64 * 6;
+  options.guard.enabled = false;  // see ptx_coefficient in ppo_options()
   const auto ptx_loss = [&](double coefficient, const std::string& name) {
     options.ptx_coefficient = coefficient;
     const StageContext c = world.context(name);

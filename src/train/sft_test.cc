@@ -100,7 +100,7 @@ TEST(Sft, TheLossIsTheMeanOverTargetTokens) {
   const std::vector<float> before(model->values().begin(), model->values().end());
   double norm = 0;
   for (const float g : gradient) norm += static_cast<double>(g) * g;
-  const double h = 0.01 / std::sqrt(norm);
+  const double h = 1e-3 / std::sqrt(norm);
   double loss[2];
   for (const int side : {0, 1}) {
     for (size_t i = 0; i < before.size(); ++i) {
