@@ -217,6 +217,7 @@ void Decoder::take_token(int64_t s, int32_t token, float logprob) {
   const bool full = static_cast<int64_t>(slot.tokens.size()) >= model_.config().max_positions;
   if (result.ended || full || !goes_on || static_cast<int64_t>(result.tokens.size()) >= request.sampling.max_tokens) {
     slot.request = -1;  // its tokens and cache stay readable until the slot is used again
+    std::erase(prefill_order_, s);  // a first token that ends the reply: the slot may be filled before the next step
     --active_;
   }
 }

@@ -234,6 +234,21 @@ int32_t draw(const std::vector<float>& logits, const SamplingParams& params, dou
                       uniform);
 }
 
+// A reply that ends with its first token leaves its slot in the very step in which its prompt was computed: the next
+// request in that slot was once computed twice.
+TEST(Generate, FirstTokenMayEndTheReply) {
+  const ModelConfig c = test_config();
+  Model model(c, *all_cpu_kernels().back(), DType::kF32, false);
+  randomize(model);
+  std::vector<int32_t> all(static_cast<size_t>(c.vocab_size));
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int32_t>(i);
+  auto requests = make_requests(c, 30);
+  for (size_t i = 0; i < requests.size(); i += 2) requests[i].sampling.stop_tokens = all;
+  const auto crowd = generate(model, requests, {.batch = 3, .prefill_rows = 64});
+  for (size_t i = 0; i < requests.size(); i += 2) EXPECT_EQ(crowd[i].tokens.size(), 1u) << i;
+  expect_same(crowd, generate(model, requests, {.batch = 1, .prefill_rows = 64}));
+}
+
 TEST(Sampler, DrawsFromTheSoftmax) {
   Rng rng(3);
   for (const size_t V : {5u, 37u, 200u, 2048u}) {
