@@ -80,6 +80,7 @@ struct Model::Impl {
   Arena kept_memory, scratch, work_memory, backward_memory, head_memory, head_backward_memory;
   std::vector<int32_t> cached_positions;
   std::vector<int64_t> group_starts;
+  std::vector<uint8_t> slot_seen;
 
   Impl(const ModelConfig& c, const Kernels& k, DType d) : config(c), kernels(k), compute(d) {}
 
@@ -323,7 +324,11 @@ Mat Model::forward_cached(const Batch& batch, KvCache& cache, std::span<const in
         slots.size());
   auto& positions = impl_->cached_positions;
   positions.resize(batch.rows());
+  auto& seen = impl_->slot_seen;
+  seen.assign(cache.slots(), 0);
   for (size_t b = 0; b < slots.size(); ++b) {
+    CHECK(slots[b] >= 0 && slots[b] < cache.slots() && seen[slots[b]]++ == 0,
+          "slot {} is not one of {}, or is given twice", slots[b], cache.slots());
     const int64_t begin = batch.starts[b], end = batch.starts[b + 1], length = cache.length(slots[b]);
     CHECK(length + end - begin <= cache.max_length(), "slot {}: {} + {} tokens, room for {}", slots[b], length,
           end - begin, cache.max_length());
