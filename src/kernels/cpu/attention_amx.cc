@@ -148,9 +148,8 @@ static void decode(const AttentionTask& t) {
   uint32_t* q = arena.take<uint32_t>(g * d / 2);
   float* out = arena.take<float>(g * d);
   configure_decode(g);
-  const uint32_t* pairs = static_cast<const uint32_t*>(t.q.data);
   for (int64_t h = 0; h < g; ++h) {
-    for (int64_t c = 0; c < d / 2; ++c) q[c * g + h] = pairs[h * d / 2 + c];
+    for (int64_t c = 0; c < d / 2; ++c) __builtin_memcpy(q + c * g + h, at(t.q, 0, h * d + 2 * c), 4);
   }
   // The next head's keys and values lie beside this one's.
   for (int64_t j = 0; j < keys; ++j) {
