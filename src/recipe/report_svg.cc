@@ -22,16 +22,22 @@ std::vector<double> ticks(double low, double high, int count) {
   return out;
 }
 
-// Exponential mean without a pull towards zero; its span grows with the number of points.
+// The mean of an exponential mean from the left and one from the right: it does not lag behind. The span grows with the number
+// of points.
 Points smoothed(const Points& points) {
-  const double keep = 1 - 1 / std::max(1.0, std::min(12.0, static_cast<double>(points.size()) / 12));
-  double sum = 0, weight = 0;
-  Points out;
-  for (const auto& [x, y] : points) {
-    sum = keep * sum + y;
-    weight = keep * weight + 1;
-    out.emplace_back(x, sum / weight);
-  }
+  const double keep = 1 - 1 / std::max(1.0, std::min(9.0, static_cast<double>(points.size()) / 16));
+  Points out = points;
+  for (auto& point : out) point.second = 0;
+  const auto pass = [&](auto begin, auto end, auto to) {
+    double sum = 0, weight = 0;
+    for (; begin != end; ++begin, ++to) {
+      sum = keep * sum + begin->second;
+      weight = keep * weight + 1;
+      to->second += 0.5 * sum / weight;
+    }
+  };
+  pass(points.begin(), points.end(), out.begin());
+  pass(points.rbegin(), points.rend(), out.rbegin());
   return out;
 }
 

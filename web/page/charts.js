@@ -34,15 +34,17 @@ const Charts = (() => {
   }
   const trim = text => text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 
-  // Exponential mean, started without a pull towards zero; the span grows with the number of points.
+  // The mean of an exponential mean from the left and one from the right: it does not lag behind. The span grows with the
+  // number of points.
   function smoothed(points) {
-    const keep = 1 - 1 / Math.max(1, Math.min(12, points.length / 12));
-    let sum = 0, weight = 0;
-    return points.map(([x, y]) => {
-      sum = keep * sum + y;
-      weight = keep * weight + 1;
-      return [x, sum / weight];
-    });
+    const keep = 1 - 1 / Math.max(1, Math.min(9, points.length / 16));
+    const pass = ys => {
+      let sum = 0, weight = 0;
+      return ys.map(y => { sum = keep * sum + y; weight = keep * weight + 1; return sum / weight; });
+    };
+    const ys = points.map(p => p[1]);
+    const left = pass(ys), right = pass(ys.slice().reverse()).reverse();
+    return points.map(([x], i) => [x, (left[i] + right[i]) / 2]);
   }
 
   function path(points, px, py) {

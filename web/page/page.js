@@ -13,13 +13,15 @@ const ABOUT = {
   adversarial: "trained against attacks",
 };
 const STAGE_NAMES = {
-  world: "The town", town: "The town", data: "Data", tokenizer: "Tokenizer", pretrain: "Pretraining", base: "Pretraining",
-  sft: "Fine-tuning", reference: "Reference model", rankings: "Rankings", comparisons: "Rankings", rank: "Rankings",
-  reward: "Reward model", ppo: "PPO", eval: "Measuring", adversarial: "Adversarial round", attack: "Attacks", report: "Report",
+  world: "The town", data: "The data", tokenizer: "Tokenizer", base: "Pretraining", pretrain: "Pretraining", sft: "Fine-tuning",
+  reference: "KL reference", comparisons: "Rankings", reward: "Reward model", heldout_reward: "Held-out reward model",
+  select: "Choosing the SFT model", ppo: "PPO", dpo: "DPO", adversarial: "Adversarial round", eval: "Measuring",
+  eval_base: "Measuring base", eval_reference: "Measuring the reference", eval_sft: "Measuring SFT", eval_ppo: "Measuring PPO",
+  eval_adversarial: "Measuring the hardened model", report: "Report",
 };
 const stageName = name => STAGE_NAMES[name] || name.replace(/[_-]/g, " ").replace(/^./, c => c.toUpperCase());
 // The colour of a stage is that of the model it makes.
-const tintOf = name => "tint-" + ({pretrain: "base", rankings: "reward", attack: "adversarial"}[name] ||
+const tintOf = name => "tint-" + ({pretrain: "base", heldout_reward: "reward"}[name] ||
     ["base", "sft", "reward", "reference", "ppo", "adversarial"].find(known => name.startsWith(known)) || "none");
 
 function make(tag, className, text) {
@@ -299,11 +301,10 @@ function showProgress(progress) {
 // --- curves --------------------------------------------------------------------------------------------------------------
 
 const CURVES = {
-  loss: "Loss", train_loss: "Loss", validation_loss: "Validation loss", val_loss: "Validation loss",
-  bits_per_byte: "Bits per byte, held out", accuracy: "Accuracy", pair_accuracy: "Pairs ordered right",
-  validation_accuracy: "Pairs ordered right, held out", reward: "Reward", score: "Reward-model score", kl: "KL from the reference, nats",
-  length: "Reply length, tokens", reply_tokens: "Reply length, tokens", mean_length: "Reply length, tokens", entropy: "Entropy",
-  ended: "Share of replies that end", win_rate: "Wins against the base",
+  loss: "Loss", valid_loss: "Loss, held out", valid_bits_per_byte: "Bits per byte, held out", accuracy: "Preferences ordered right",
+  pair_accuracy: "Pairs ordered right", valid_pair_accuracy: "Pairs ordered right, held out", reward: "Reward",
+  held_out_reward: "Reward, by the held-out model", kl: "KL from the reference, nats", length: "Reply length, tokens",
+  entropy: "Entropy, nats", ended: "Share of replies that end",
 };
 const NOT_CURVES = new Set(["step", "seconds", "time", "tokens", "epoch", "iteration", "lr", "learning_rate"]);
 const charts = new Map();
