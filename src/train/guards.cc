@@ -25,6 +25,7 @@ std::optional<GuardTrip> PpoGuards::watch(const IterationFigures& now) {
     first_length_ = now.length;
     first_ended_ = now.ended;
     first_entropy_ = now.entropy;
+    held_out_unit_ = now.held_out_deviation;
   }
   std::optional<GuardTrip> trip;
   const auto hold = [&](const char* guard, double value, double limit, bool bad, GuardAction action, std::string message) {
@@ -60,7 +61,7 @@ std::optional<GuardTrip> PpoGuards::watch(const IterationFigures& now) {
       best_held_out_ = smooth_held_out_;
       reward_at_best_ = smooth_reward_;
     }
-    const double floor = best_held_out_ - options_.held_out_fall;
+    const double floor = best_held_out_ - options_.held_out_fall * held_out_unit_;
     hold("held_out", smooth_held_out_, floor, smooth_held_out_ < floor && smooth_reward_ >= reward_at_best_,
          GuardAction::kStopEarly,
          fmt::format("a held-out reward model's score has fallen to {:.3f} from {:.3f} while the reward rose to {:.3f}: the "
@@ -71,9 +72,9 @@ std::optional<GuardTrip> PpoGuards::watch(const IterationFigures& now) {
 }
 
 void PpoGuards::save(CheckpointState& state) const {
-  std::string text = fmt::format("{} {:a} {:a} {:a} {:a} {:a} {:a} {:a} {}", started_ ? 1 : 0, first_length_, first_ended_,
+  std::string text = fmt::format("{} {:a} {:a} {:a} {:a} {:a} {:a} {:a} {:a} {}", started_ ? 1 : 0, first_length_, first_ended_,
                                  first_entropy_, smooth_reward_, smooth_held_out_, best_held_out_, reward_at_best_,
-                                 held_out_count_);
+                                 held_out_unit_, held_out_count_);
   state.texts["guards"] = text;
 }
 
@@ -82,8 +83,9 @@ Status PpoGuards::load(const CheckpointState& state) {
   if (found == state.texts.end()) return Err("the checkpoint lacks the guards' state");
   int started = 0;
   long long count = 0;
-  if (std::sscanf(found->second.c_str(), "%d %la %la %la %la %la %la %la %lld", &started, &first_length_, &first_ended_,
-                  &first_entropy_, &smooth_reward_, &smooth_held_out_, &best_held_out_, &reward_at_best_, &count) != 9) {
+  if (std::sscanf(found->second.c_str(), "%d %la %la %la %la %la %la %la %la %lld", &started, &first_length_, &first_ended_,
+                  &first_entropy_, &smooth_reward_, &smooth_held_out_, &best_held_out_, &reward_at_best_, &held_out_unit_,
+                  &count) != 10) {
     return Err("the checkpoint's guards are unreadable: {}", found->second);
   }
   started_ = started != 0;

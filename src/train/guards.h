@@ -47,7 +47,8 @@ struct GuardOptions {
   double min_length = 0.2;
   double min_ended = 0.6;       // share of replies that end, as a fraction of the first iteration's
   double min_entropy = 0.05;    // per token, as a fraction of the first iteration's
-  double held_out_fall = 0.5;   // of the held-out reward below its best while the reward itself stands at its best
+  double held_out_fall = 0.5;   // of the held-out reward below its best while the reward itself stands at its best, in
+                                // standard deviations of the first iteration's held-out rewards
   int64_t max_rollbacks = 3;
 
   template <typename V>
@@ -72,6 +73,7 @@ struct IterationFigures {
   double entropy = 0;
   double reward = 0;
   std::optional<double> held_out;
+  double held_out_deviation = 1;
 };
 
 class PpoGuards {
@@ -92,6 +94,7 @@ class PpoGuards {
   bool started_ = false;
   double first_length_ = 0, first_ended_ = 0, first_entropy_ = 0;
   double smooth_reward_ = 0, smooth_held_out_ = 0, best_held_out_ = -1e300, reward_at_best_ = -1e300;
+  double held_out_unit_ = 1;
   int64_t held_out_count_ = 0;
 };
 

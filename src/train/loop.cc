@@ -172,7 +172,8 @@ class Runner {
         if (end == std::string::npos) break;
         const json line = json::parse(all.begin() + static_cast<std::ptrdiff_t>(at),
                                       all.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
-        if (!line.is_object() || !line.contains("step") || line["step"].get<int64_t>() > step_) break;
+        if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer() ||
+            line["step"].get<int64_t>() > step_) break;
         kept.append(all, at, end + 1 - at);
         at = end + 1;
       }

@@ -194,6 +194,10 @@ TEST(Guards, EachWatchesItsFigure) {
   changed.held_out = -3;
   changed.reward = 2;
   EXPECT_EQ(trips(fine, changed, 10), "held_out");
+  changed.held_out_deviation = 1;
+  auto wide = fine;
+  wide.held_out_deviation = 10;  // the fall is a third of a standard deviation
+  EXPECT_EQ(trips(wide, changed, 10), "none");
   changed.reward = -2;  // both fall: not over-optimisation
   EXPECT_EQ(trips(fine, changed, 10), "none");
 }

@@ -51,6 +51,10 @@ class PpoStage : public Stage {
     result.tokens += score_episodes(episodes, judges, scoring);
     if (options_.shuffle_rewards) shuffle(episodes, step);
     describe(episodes, result);
+    if (!has_first_) {
+      has_first_ = true;
+      first_reward_ = result.metrics["reward"];
+    }
     prepare_advantages(episodes);
 
     PpoRates rates;
@@ -65,7 +69,7 @@ class PpoStage : public Stage {
       beta_ = adapted_kl_coefficient(beta_, result.metrics["kl"], options_.kl_target,
                                      static_cast<int64_t>(episodes.size()), options_.kl_horizon);
     }
-    watch(result);
+    if (rates.train_policy) watch(result, episodes);
     return result;
   }
 
@@ -183,12 +187,15 @@ class PpoStage : public Stage {
     auto episodes = sample_episodes(*reference_, prompts, seeds, sampling());
     Judges judges;
     judges.reward = &reward_;
+    judges.held_out = held_out_.model != nullptr ? &held_out_ : nullptr;
     score_episodes(episodes, judges, {options_.temperature, options_.unended_score, options_.training.micro_tokens});
-    moments_ = reward_moments(episodes);
-    for (RewardModel* model : {&reward_, &critic_}) {
+    moments_ = moments_of(episodes, &Episode::score);
+    const RewardMoments held_out = moments_of(episodes, &Episode::held_out);
+    for (RewardModel* model : {&reward_, &critic_, &held_out_}) {
+      const RewardMoments& moments = model == &held_out_ ? held_out : moments_;
       // ((s + bias) scale - mean) / deviation, for both by the same numbers: the critic predicts the normalised reward.
-      model->bias -= moments_.mean / model->scale;
-      model->scale /= moments_.deviation;
+      model->bias -= moments.mean / model->scale;
+      model->scale /= moments.deviation;
     }
     return {};
   }
@@ -263,19 +270,18 @@ class PpoStage : public Stage {
     if (options_.whiten_advantages) whiten(advantages, true);
   }
 
-  void watch(StepResult& result) {
+  void watch(StepResult& result, const std::vector<Episode>& episodes) {
     auto& m = result.metrics;
-    if (!has_first_) {
-      has_first_ = true;
-      first_reward_ = m["reward"];
-    }
     for (const char* name : {"reward", "kl", "length", "ended", "entropy", "clip_fraction", "value_loss",
                              "explained_variance", "held_out_reward", "ptx_loss"}) {
       const auto found = m.find(name);
       if (found != m.end() && std::isfinite(found->second)) means_[name].add(found->second);
     }
     IterationFigures figures{m["kl"], m["length"], m["ended"], m["entropy"], m["reward"], std::nullopt};
-    if (held_out_.model != nullptr) figures.held_out = m["held_out_reward"];
+    if (held_out_.model != nullptr) {
+      figures.held_out = m["held_out_reward"];
+      figures.held_out_deviation = moments_of(episodes, &Episode::held_out).deviation;
+    }
     result.trip = guards_.watch(figures);
     result.suspicious = guards_.suspicious();
   }
@@ -320,7 +326,11 @@ PpoOptions PpoOptions::instructgpt() { return {}; }
 
 Result<PpoOptions> PpoOptions::read(Settings& settings) { return read_options(settings, PpoOptions{}); }
 
-Result<StageReport> run_ppo(const StageContext& context, const PpoOptions& options) {
+Result<StageReport> run_ppo(const StageContext& given, const PpoOptions& options) {
+  StageContext context = given;
+  if (options.checkpoint_iterations > 0) {
+    context.checkpoint_every = std::min(context.checkpoint_every, options.checkpoint_iterations);
+  }
   if (options.policy.empty() || options.reward.empty()) return Err("ppo: policy and reward: expected models' folders");
   StageHash hash("ppo", context);
   hash.add("options", canonical_options(options));

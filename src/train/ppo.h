@@ -19,6 +19,9 @@ struct PpoOptions {
   std::string held_out_reward;   // never trained on: only watched
   std::vector<std::string> prompts;
   std::vector<std::string> pretrain_texts;  // for ptx
+  // An iteration is long: checkpoints come more often than a context's steps say. 0: as the context says. No part of the
+  // stage's hash, since it changes nothing but how much a kill costs.
+  int64_t checkpoint_iterations = 2;
 
   int64_t episodes = 256000;
   int64_t batch = 512;     // episodes an iteration
@@ -64,6 +67,7 @@ struct PpoOptions {
     v("held_out_reward", held_out_reward);
     v("prompts", prompts);
     v("pretrain_texts", pretrain_texts);
+    v("checkpoint_iterations", checkpoint_iterations, int64_t{0}, int64_t{1} << 40);
   }
   template <typename V>
   void visit(V& v) {
@@ -102,7 +106,7 @@ struct PpoOptions {
 };
 
 // figures, each the mean of about the last twenty iterations: reward, kl, length, ended, entropy, held_out_reward (where
-// there is one); and first_reward, first_kl_check (largest |log ratio| on first minibatches: 0), kl_coefficient.
+// there is one); and first_reward, kl_coefficient, reward_mean_of_reference and reward_std_of_reference (of normalisation).
 Result<StageReport> run_ppo(const StageContext& context, const PpoOptions& options);
 
 // --- the two losses, for one token --------------------------------------------------------------------------------------

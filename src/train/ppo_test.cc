@@ -231,6 +231,8 @@ TEST(Ppo, ResumesInTheSameBytes) {
   options.adaptive_kl = true;
   options.normalise_rewards = true;
   options.inner_epochs = 2;
+  options.critic_warmup_iterations = 1;
+  options.held_out_reward = world.reward();
   toy::expect_exact_resume("ppo-resume", [&](const StageContext& c) { return run_ppo(c, options); });
 }
 

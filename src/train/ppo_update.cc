@@ -65,14 +65,15 @@ Status PpoUpdate::run(const std::vector<Episode>& episodes, int64_t iteration, u
     }
   }
   auto& m = result.metrics;
-  const double tokens = std::max(1.0, sums.tokens);
-  m["loss"] = sums.policy_loss / tokens;
-  m["ratio"] = sums.tokens > 0 ? sums.ratio / tokens : 1;
-  m["clip_fraction"] = sums.clipped / tokens;
-  m["entropy"] = sums.entropy / tokens;
-  m["update_kl"] = sums.approximate_kl / tokens;
+  if (rates.train_policy) {
+    m["loss"] = sums.policy_loss / sums.tokens;
+    m["ratio"] = sums.ratio / sums.tokens;
+    m["clip_fraction"] = sums.clipped / sums.tokens;
+    m["entropy"] = sums.entropy / sums.tokens;
+    m["update_kl"] = sums.approximate_kl / sums.tokens;
+    m["grad_norm"] = sums.grad_norm / sums.updates;
+  }
   m["value_loss"] = sums.value_loss / sums.updates;
-  m["grad_norm"] = sums.grad_norm / sums.updates;
   m["critic_grad_norm"] = sums.critic_grad_norm / sums.updates;
   if (sums.ptx_tokens > 0) m["ptx_loss"] = sums.ptx_loss / sums.ptx_tokens;
   return {};

@@ -104,18 +104,18 @@ int64_t score_episodes(std::vector<Episode>& episodes, const Judges& judges, con
   return tokens;
 }
 
-RewardMoments reward_moments(std::span<const Episode> episodes) {
+RewardMoments moments_of(std::span<const Episode> episodes, float Episode::*score) {
   double sum = 0, square = 0, n = 0;
   for (const Episode& e : episodes) {
     if (!e.ended) continue;
-    sum += e.score;
+    sum += e.*score;
     n += 1;
   }
   if (n < 2) return {};
   RewardMoments moments;
   moments.mean = sum / n;
   for (const Episode& e : episodes) {
-    if (e.ended) square += (e.score - moments.mean) * (e.score - moments.mean);
+    if (e.ended) square += (e.*score - moments.mean) * (e.*score - moments.mean);
   }
   moments.deviation = std::sqrt(square / n);
   if (!(moments.deviation > 1e-6)) moments.deviation = 1;

@@ -57,13 +57,12 @@ struct ScoringOptions {
 // Returns the number of tokens that went through a model.
 int64_t score_episodes(std::vector<Episode>& episodes, const Judges& judges, const ScoringOptions& options);
 
-// The reward model's own score of a whole episode's text, ended or not, comes from here too: mean and standard deviation of
-// rewards over ended episodes (normalising rewards to standard deviation 1 under reference samples).
+// Mean and standard deviation over the episodes that ended, of their score or held-out score (1 where there is no spread).
 struct RewardMoments {
   double mean = 0;
   double deviation = 1;
 };
-RewardMoments reward_moments(std::span<const Episode> episodes);
+RewardMoments moments_of(std::span<const Episode> episodes, float Episode::*score);
 
 // --- best of n -------------------------------------------------------------------------------------------------------------
 struct ScoredReply {
