@@ -1,5 +1,5 @@
-// loquat chat MODEL: a conversation in the terminal. Replies are written as they come; Ctrl-C stops the one being written.
-// Without a terminal, every line of the input is a prompt and only replies go to stdout.
+// loquat chat MODEL: a conversation in the terminal. Replies are written as they come; Ctrl-C stops the one being
+// written. Without a terminal, every line of the input is a prompt and only replies go to stdout.
 #include <signal.h>
 #include <unistd.h>
 
@@ -21,7 +21,9 @@ namespace {
 namespace fs = std::filesystem;
 
 std::atomic<bool> interrupted{false};
-extern "C" void on_interrupt(int) { interrupted = true; }
+extern "C" void on_interrupt(int) {
+  interrupted = true;
+}
 
 struct ChatArguments {
   std::string model;

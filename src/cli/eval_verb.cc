@@ -84,9 +84,15 @@ void add_eval_verb(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"smoke", "quick", "full"}))
       ->capture_default_str();
   verb->add_option("--seed", request.seed, "of the sampling")->capture_default_str();
-  verb->add_option("--temperature", request.options.temperature, "0: greedy")->capture_default_str();
-  verb->add_option("--max-tokens", request.options.max_tokens, "of a reply")->capture_default_str();
-  verb->add_option("--attacks", request.options.attacks_per_family, "of each family")->capture_default_str();
+  verb->add_option("--temperature", request.options.temperature, "0: greedy")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  verb->add_option("--max-tokens", request.options.max_tokens, "of a reply")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  verb->add_option("--attacks", request.options.attacks_per_family, "of each family")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
   verb->add_option("--out", request.out, "folder for replies.jsonl and measures.json");
   verb->add_flag("--base", request.base_model, "a base model: asked by a few-shot prompt");
   verb->add_flag("--json", arguments->json, "print the measures as JSON");

@@ -1,6 +1,5 @@
 // loquat recipe run FILE.toml --out DIR: a whole recipe, with its live page where --serve is given.
 #include <CLI/CLI.hpp>
-
 #include <cstdio>
 #include <memory>
 #include <thread>
@@ -61,8 +60,10 @@ void add_recipe_verb(CLI::App& app, int& exit_code) {
   command->add_option("--out", arguments->request.out, "the run's folder")->required();
   command->add_option("--scale", arguments->request.scale, "smoke, quick or full")->capture_default_str();
   command->add_option("--seed", arguments->request.seed, "of everything but the world")->capture_default_str();
-  command->add_option("--world-seed", arguments->request.world_seed, "another seed is another town")->capture_default_str();
-  command->add_option("--set", arguments->request.sets, "section.key=value, laid over the file (may be given many times)")
+  command->add_option("--world-seed", arguments->request.world_seed, "another seed is another town")
+      ->capture_default_str();
+  command
+      ->add_option("--set", arguments->request.sets, "section.key=value, laid over the file (may be given many times)")
       ->allow_extra_args(false);
   command->add_flag("--serve", arguments->serve, "a live page while it runs, and the assistant when it has ended");
   command->add_option("--port", arguments->port, "of the page")->capture_default_str();

@@ -52,6 +52,7 @@ int run_verb(const StageArguments& arguments, Runner<Options> run) {
   if (!status.ok()) return bad_input(status.error());
   const auto kernels = cpu_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
+  install_signal_handlers();
   std::atomic<bool> stop = false;
   std::unique_ptr<Progress> progress;
   StageContext context;
@@ -99,6 +100,7 @@ void add_stage(CLI::App& app, int& exit_code, const std::string& name, const std
   verb->add_option("--seed", arguments->seed, "of everything random")->capture_default_str();
   verb->add_flag("--fp32", arguments->fp32, "compute in float32 everywhere");
   verb->add_option("--checkpoint-every", arguments->checkpoint_every, "steps between checkpoints")
+      ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
   verb->callback([arguments, run, &exit_code] { exit_code = run_verb<Options>(*arguments, run); });
 }

@@ -29,14 +29,16 @@ Chat chat_of(ChatModel& model, bool base_model) {
       return as_chat(model.replies(conversations, reply_params(chat)));
     };
   return eval::base_model_chat([&model](std::span<const std::string> texts, const ChatParams& chat) {
-    const int64_t room = model.config().max_positions - chat.max_tokens;
+    const int64_t room = std::max<int64_t>(1, model.config().max_positions - chat.max_tokens);
     std::vector<std::vector<int32_t>> prompts;
     for (const std::string& text : texts) {
       std::vector<int32_t> tokens = model.tokenizer().encode(text);
       if (static_cast<int64_t>(tokens.size()) > room) tokens.erase(tokens.begin(), tokens.end() - room);
       prompts.push_back(std::move(tokens));
     }
-    const int32_t stop[] = {model.tokenizer().special(kEndOfText)};
+    std::vector<int32_t> stop = model.tokenizer().encode("\n");  // where the answer's line ends
+    if (stop.size() != 1) stop.clear();
+    stop.push_back(model.tokenizer().special(kEndOfText));
     return as_chat(model.complete(prompts, reply_params(chat), stop));
   });
 }

@@ -53,13 +53,16 @@ void read_files(Settings s, FileData& f) {
   f.sample_dialogues = s.integer("sample_dialogues", f.sample_dialogues, 0, 1000);
 }
 
-void read_comparisons(Settings s, ComparisonOptions& c) {
+Status read_comparisons(Settings s, ComparisonOptions& c) {
   c.replies_low = s.integer("replies_low", c.replies_low, 2, 9);
   c.replies_high = s.integer("replies_high", c.replies_high, 2, 9);
   c.temperature = s.number("temperature", c.temperature, 0.01, 10);
   c.max_tokens = s.integer("max_tokens", c.max_tokens, 1, kMany);
   c.test_prompts = s.integer("test_prompts", c.test_prompts, 1, kMany);
   c.test_replies = s.integer("test_replies", c.test_replies, 2, 9);
+  if (c.replies_low > c.replies_high)
+    return Err("comparisons.replies_low is {}, above comparisons.replies_high, {}", c.replies_low, c.replies_high);
+  return {};
 }
 
 Status read_adversarial(Settings s, AdversarialOptions& a) {
@@ -109,7 +112,7 @@ Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, 
   TRY(plan.sft, SftOptions::read(section));
   section = settings.section("reference");
   TRY(plan.reference, SftOptions::read(section));
-  read_comparisons(settings.section("comparisons"), plan.comparisons);
+  TRY_STATUS(read_comparisons(settings.section("comparisons"), plan.comparisons));
   section = settings.section("reward");
   TRY(plan.reward, RewardOptions::read(section));
   plan.select.prompts = settings.integer("select.prompts", plan.select.prompts, 1, kMany);

@@ -22,8 +22,8 @@ std::vector<double> ticks(double low, double high, int count) {
   return out;
 }
 
-// The mean of an exponential mean from the left and one from the right: it does not lag behind. The span grows with the number
-// of points.
+// The mean of an exponential mean from the left and one from the right: it does not lag behind. The span grows with the
+// number of points.
 Points smoothed(const Points& points) {
   const double keep = 1 - 1 / std::max(1.0, std::min(9.0, static_cast<double>(points.size()) / 16));
   Points out = points;

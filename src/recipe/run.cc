@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/threads.h"
@@ -112,7 +113,7 @@ int run_steps(Run& run, const RunRequest& request) {
     run.board.start(s.name);
     const Status status = s.step(run, record);
     if (!status.ok()) return fail(run, s.name, status.error());
-    record.seconds = run.board.current_seconds();
+    record.seconds = std::max(record.seconds, run.board.current_seconds());
     const Status kept = run.folder.finish(record);
     if (!kept.ok()) return fail(run, s.name, kept.error());
     run.board.end(s.name, record.seconds, summary_of(record));

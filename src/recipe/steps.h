@@ -79,6 +79,8 @@ Result<std::vector<ChatReply>> sample_replies(Run& run, const std::string& folde
 // The reward model's score of each (prompt, reply).
 Result<std::vector<double>> reward_scores(Run& run, const std::string& folder, std::span<const Messages> prompts,
                                           std::span<const std::string> replies);
+// Tokens, seconds, figures and guards of a stage of training.
+void take(StageRecord& record, const StageReport& report);
 void put(StageRecord& record, const std::string& name, const eval::Interval& value);
 std::vector<std::string> sft_candidates(const Run& run);  // folders, in the order of their epochs
 

@@ -33,7 +33,9 @@ Status sample_task_replies(Run& run, const std::string& model, std::span<const t
   std::vector<Sampled> sampled(tasks.size());
   for (size_t i = 0; i < replies.size(); ++i) {
     std::vector<std::string>& mine = sampled[owner[i]].replies;
-    if (!replies[i].text.empty() && std::find(mine.begin(), mine.end(), replies[i].text) == mine.end())
+    // The reward model reads replies that ended; those that did not get PPO's fixed score.
+    if (replies[i].ended && !replies[i].text.empty() &&
+        std::find(mine.begin(), mine.end(), replies[i].text) == mine.end())
       mine.push_back(replies[i].text);
   }
   for (size_t i = 0; i < tasks.size(); ++i) {
@@ -67,17 +69,10 @@ std::vector<Ranking> rank_all(Run& run, const std::vector<Sampled>& sampled, con
   return rankings;
 }
 
-// The gold order of the same replies as a ranking: equal utilities are ties.
-Ranking gold_ranking(Run& run, const Sampled& sampled) {
-  Ranking ranking{sampled.task.id, sampled.task.messages, {}};
-  std::vector<double> utilities;
-  for (const std::string& reply : sampled.replies) utilities.push_back(run.gold().score(sampled.task, reply).utility);
-  for (size_t i = 0; i < sampled.replies.size(); ++i) {
-    RankedResponse response{sampled.replies[i]};
-    for (const double other : utilities) response.rank += other > utilities[i];
-    ranking.responses.push_back(response);
-  }
-  return ranking;
+Ranking gold_order(Run& run, const Sampled& sampled) {
+  std::vector<town::Verdict> verdicts;
+  for (const std::string& reply : sampled.replies) verdicts.push_back(run.gold().score(sampled.task, reply));
+  return town::gold_ranking(sampled.task, sampled.replies, verdicts);
 }
 
 std::set<std::string> texts_of(const std::vector<town::Task>& tasks) {
@@ -109,13 +104,13 @@ Status rank_comparisons(Run& run, StageRecord& record) {
   std::vector<Sampled> share(sampled.begin(), sampled.begin() + static_cast<long>(run.plan.heldout_reward_share *
                                                                                   static_cast<double>(sampled.size())));
   if (!share.empty())
-    TRY_STATUS(
-        write_rankings(run.folder.data("rankings_heldout.jsonl"), rank_all(run, share, heldout, "held-out labelers")));
-  const std::vector<Ranking> first = rank_all(run, tested, training, "test labelers");
-  const std::vector<Ranking> second = rank_all(run, tested, training, "test labelers, again");
+    TRY_STATUS(write_rankings(run.folder.data("rankings_watching.jsonl"),
+                              rank_all(run, share, training, "watching labelers")));
+  const std::vector<Ranking> first = rank_all(run, tested, heldout, "test labelers");
+  const std::vector<Ranking> second = rank_all(run, tested, heldout, "test labelers, again");
   TRY_STATUS(write_rankings(run.folder.data("rankings_test.jsonl"), first));
   std::vector<Ranking> gold;
-  for (const Sampled& s : tested) gold.push_back(gold_ranking(run, s));
+  for (const Sampled& s : tested) gold.push_back(gold_order(run, s));
   TRY_STATUS(write_rankings(run.folder.data("rankings_gold.jsonl"), gold));
   put(record, "labeler_agreement", eval::ranking_agreement(first, second));
   record.figures["prompts"] = static_cast<double>(sampled.size());
@@ -140,7 +135,9 @@ Status select_sft(Run& run, StageRecord& record) {
         sample_replies(run, candidates[c], prompts, 1, run.plan.select.max_tokens, run.seed_of("select")));
     std::vector<std::string> texts;
     for (const ChatReply& reply : replies) texts.push_back(reply.text);
-    TRY(const std::vector<double> scores, reward_scores(run, run.folder.model("reward"), prompts, texts));
+    TRY(std::vector<double> scores, reward_scores(run, run.folder.model("reward"), prompts, texts));
+    for (size_t i = 0; i < scores.size(); ++i)
+      if (!replies[i].ended) scores[i] = run.plan.ppo.unended_score;
     double mean = 0;
     for (const double score : scores) mean += score / static_cast<double>(scores.size());
     record.figures[fmt::format("reward_epoch_{:02}", c + 1)] = mean;

@@ -117,6 +117,7 @@ Status write_run_report(Run& run, const std::vector<StageRecord>& records) {
                             {"gold_pair_accuracy", interval_of(all, "reward.gold_pair_accuracy")},
                             {"labeler_agreement", interval_of(all, "comparisons.labeler_agreement")}};
   if (run.plan.world == "town") {
+    report["held_out_families"] = run.world().held_out_families;
     Json models = Json::object();
     for (const char* name : kModels) {
       TRY(const std::string text, read_file(run.folder.eval(name) + "/measures.json"));

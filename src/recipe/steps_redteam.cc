@@ -43,6 +43,7 @@ Result<std::vector<Attempt>> attacker_attempts(Run& run, const std::vector<Attem
   sft.epochs = options.attacker_epochs;
   const std::string out = run.folder.stage("attacker") + "/model";
   TRY(const StageReport report, run_sft(run.context("attacker", out), sft));
+  for (const GuardEvent& event : report.guards) record.guards.push_back(event.message);
   record.tokens += report.tokens;
 
   std::vector<Messages> prompts;
@@ -155,8 +156,8 @@ Status adversarial_round(Run& run, StageRecord& record) {
   sft.demonstrations = {file};
   if (sft.pretrain_fraction > 0) sft.pretrain_texts = {run.folder.data("documents.jsonl")};
   TRY(const StageReport report, run_sft(run.context("adversarial", run.folder.model("adversarial")), sft));
-  record.tokens += report.tokens;
-  for (const auto& [name, value] : report.figures) record.figures[name] = value;
+  take(record, report);
+  record.seconds = 0;  // of the fine-tune alone; the runner's clock counts the attacks too
   return {};
 }
 

@@ -6,15 +6,16 @@
 #include "store/files.h"
 
 namespace loquat::recipe {
-namespace {
-
 void take(StageRecord& record, const StageReport& report) {
-  record.tokens = report.tokens;
+  record.tokens += report.tokens;
+  record.seconds = report.seconds;  // over resumes
   for (const auto& [name, value] : report.figures) record.figures[name] = value;
   for (const GuardEvent& event : report.guards)
     record.guards.push_back(
         fmt::format("{}: {} at step {}, {}: {}", event.stage, event.guard, event.step, event.action, event.message));
 }
+
+namespace {
 
 std::vector<std::string> demonstrations(const Run& run) {
   if (run.plan.world == "files") return run.plan.files.demonstrations;
@@ -86,9 +87,10 @@ Status train_reward(Run& run, StageRecord& record) {
 }
 
 Status train_heldout_reward(Run& run, StageRecord& record) {
+  if (!file_exists(run.folder.data("rankings_watching.jsonl"))) return {};  // heldout_reward.share = 0
   RewardOptions options = run.plan.reward;
-  options.base = run.folder.model("base");  // another start and other labelers: errors of its own
-  options.rankings = {run.folder.data("rankings_heldout.jsonl")};
+  options.base = run.folder.model("base");  // another start and other judgments: errors of its own
+  options.rankings = {run.folder.data("rankings_watching.jsonl")};
   options.demonstrations = demonstrations(run);
   const std::string out = run.folder.stage("heldout_reward") + "/model";
   TRY(const StageReport report, run_reward(run.context("heldout_reward", out), options));

@@ -28,12 +28,21 @@ void LmBatch::add(const TokenSequence& sequence) {
     targets.push_back(sequence.tokens[static_cast<size_t>(i)]);
   }
   first.push_back(static_cast<int64_t>(targets.size()));
-  batch.add(std::span(sequence.tokens).first(static_cast<size_t>(n - 1)));  // the last token predicts nothing here
+  // The separator is the last thing that one document predicts and the first that the next one sees. The last token of
+  // all predicts nothing here.
+  const std::span<const int32_t> seen = std::span(sequence.tokens).first(static_cast<size_t>(n - 1));
+  size_t begin = 0;
+  for (size_t i = 1; i <= seen.size(); ++i) {
+    if (i < seen.size() && seen[i] != separator) continue;
+    batch.add(seen.subspan(begin, i - begin));
+    begin = i;
+  }
 }
 
 void LmBatch::add_reply(std::span<const int32_t> tokens, int64_t prompt) {
   const int64_t base = batch.rows();
-  CHECK(prompt >= 1 && prompt <= static_cast<int64_t>(tokens.size()), "a prompt of {} in {} tokens", prompt, tokens.size());
+  CHECK(prompt >= 1 && prompt <= static_cast<int64_t>(tokens.size()), "a prompt of {} in {} tokens", prompt,
+        tokens.size());
   for (size_t i = static_cast<size_t>(prompt); i < tokens.size(); ++i) {
     rows.push_back(base + static_cast<int64_t>(i) - 1);
     targets.push_back(tokens[i]);
@@ -115,6 +124,12 @@ std::vector<double> LmPass::sequence_logprobs(std::span<const TokenSequence* con
   return sums;
 }
 
+void epoch_order(std::vector<size_t>& order, size_t n, uint64_t seed, std::string_view stream, int64_t epoch) {
+  order.resize(n);
+  for (size_t i = 0; i < n; ++i) order[i] = i;
+  Rng(mix64(seed ^ mix64(static_cast<uint64_t>(epoch))), stream).shuffle(order);
+}
+
 int64_t count_targets(const TokenSequence& sequence) {
   return std::count_if(sequence.is_target.begin(), sequence.is_target.end(), [](uint8_t t) { return t != 0; });
 }
@@ -142,7 +157,8 @@ Result<TokenSequence> to_sequence(const ChatTemplate& chat, const Messages& mess
   TokenSequence sequence{std::move(rendered.tokens), std::move(rendered.is_target)};
   if (!sequence.is_target.empty()) sequence.is_target[0] = 0;
   if (count_targets(sequence) == 0) {
-    return Err("{}: the loss mask is empty: expected an assistant's turn within the context of {} tokens", name, context);
+    return Err("{}: the loss mask is empty: expected an assistant's turn within the context of {} tokens", name,
+               context);
   }
   return sequence;
 }
@@ -150,7 +166,8 @@ Result<TokenSequence> to_sequence(const ChatTemplate& chat, const Messages& mess
 std::vector<TokenSequence> eval_windows(const std::vector<int32_t>& stream, int64_t length) {
   std::vector<TokenSequence> windows;
   const auto n = static_cast<int64_t>(stream.size());
-  for (int64_t at = 0; at + 1 < n; at += length - 1) {  // one token of overlap: each token but the first is predicted once
+  for (int64_t at = 0; at + 1 < n;
+       at += length - 1) {  // one token of overlap: each token but the first is predicted once
     const int64_t end = std::min(n, at + length);
     TokenSequence window;
     window.tokens.assign(stream.begin() + at, stream.begin() + end);

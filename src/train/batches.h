@@ -1,12 +1,13 @@
 // Packed micro-batches for the language head: sequences laid end to end, with the rows whose predictions count, and the
-// pass over them that every objective on tokens shares. Batches are cut by tokens in a fixed order, so that sums of gradients
-// come out the same every time.
+// pass over them that every objective on tokens shares. Batches are cut by tokens in a fixed order, so that sums of
+// gradients come out the same every time.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,8 @@ namespace loquat {
 // Only rows of targets pay for the vocabulary.
 struct LmBatch {
   Batch batch;
-  std::vector<int64_t> rows;      // rows[i] predicts targets[i]
+  int32_t separator = -1;     // this token begins a document: attention does not reach across it
+  std::vector<int64_t> rows;  // rows[i] predicts targets[i]
   std::vector<int32_t> targets;
   std::vector<int64_t> first{0};  // targets of sequence b are first[b] ... first[b + 1] - 1
 
@@ -40,15 +42,20 @@ struct LmSum {
 // The mean negative log-likelihood's gradient, added up over micro-batches.
 class LmPass {
  public:
-  LmPass(Model& model, int64_t micro_tokens, bool recompute) : model_(model), budget_(micro_tokens), recompute_(recompute) {}
+  LmPass(Model& model, int64_t micro_tokens, bool recompute)
+      : model_(model), budget_(micro_tokens), recompute_(recompute) {
+    micro_.separator = model.config().bos_token;
+  }
   // Gradients of weight * Σ(-log P(target)) are added to the model's. dropout_seed: another for every call.
-  LmSum train(std::span<const TokenSequence* const> sequences, double weight, double dropout = 0, uint64_t dropout_seed = 0);
+  LmSum train(std::span<const TokenSequence* const> sequences, double weight, double dropout = 0,
+              uint64_t dropout_seed = 0);
   LmSum evaluate(std::span<const TokenSequence* const> sequences);
   // Σ log P(target) of each sequence.
   std::vector<double> sequence_logprobs(std::span<const TokenSequence* const> sequences);
 
  private:
-  void each_micro(std::span<const TokenSequence* const> sequences, const std::function<void(int64_t micro, size_t begin)>& f);
+  void each_micro(std::span<const TokenSequence* const> sequences,
+                  const std::function<void(int64_t micro, size_t begin)>& f);
 
   Model& model_;
   int64_t budget_;
@@ -57,12 +64,17 @@ class LmPass {
   std::vector<float> weights_;
 };
 
+// 0 ... n - 1 in an order drawn for this epoch from (seed, stream, epoch) alone: files of every kind are mixed in it.
+void epoch_order(std::vector<size_t>& order, size_t n, uint64_t seed, std::string_view stream, int64_t epoch);
+
 int64_t count_targets(const TokenSequence& sequence);
 int64_t count_targets(std::span<const TokenSequence* const> sequences);
 std::vector<const TokenSequence*> pointers(const std::vector<TokenSequence>& sequences);
 
-// A conversation as a training sequence, cut at `context` tokens; an error names the item where nothing is left to learn.
-Result<TokenSequence> to_sequence(const ChatTemplate& chat, const Messages& messages, int64_t context, const std::string& name);
+// A conversation as a training sequence, cut at `context` tokens; an error names the item where nothing is left to
+// learn.
+Result<TokenSequence> to_sequence(const ChatTemplate& chat, const Messages& messages, int64_t context,
+                                  const std::string& name);
 
 // Cut at windows of `length`, every token but each window's first is a target; all windows in order, for evaluation.
 std::vector<TokenSequence> eval_windows(const std::vector<int32_t>& stream, int64_t length);
