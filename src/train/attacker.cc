@@ -35,7 +35,9 @@ std::vector<Demonstration> attack_demonstrations(std::span<const AttackExample> 
   return demonstrations;
 }
 
-Result<AttackerOptions> AttackerOptions::read(Settings& settings) { return read_options(settings, AttackerOptions{}); }
+Result<AttackerOptions> AttackerOptions::read(Settings& settings) {
+  return read_options(settings, AttackerOptions{});
+}
 
 Result<StageReport> run_attacker(const StageContext& context, const AttackerOptions& options,
                                  std::span<const AttackExample> attacks) {
@@ -43,8 +45,8 @@ Result<StageReport> run_attacker(const StageContext& context, const AttackerOpti
   TRY_STATUS(make_folders(context.work));
   SftOptions sft = options.sft;
   const std::string path = context.work + "/attacks.jsonl";
-  TRY_STATUS(write_demonstrations(
-      path, attack_demonstrations(attacks, options.temperature, options.examples, context.seed)));
+  TRY_STATUS(
+      write_demonstrations(path, attack_demonstrations(attacks, options.temperature, options.examples, context.seed)));
   sft.demonstrations.push_back(path);
   return run_sft(context, sft);
 }

@@ -1,6 +1,6 @@
-// A language model that attacks: supervised fine-tuning on attacks that worked (Perez et al. 2022, section 3.3). It is sft
-// but for its examples, which are drawn with probability proportional to exp(score / temperature), so that what worked best
-// is seen most, and none twice in the same draw of an example set where there are enough.
+// A language model that attacks: supervised fine-tuning on attacks that worked (Perez et al. 2022, section 3.3). It is
+// sft but for its examples, which are drawn with probability proportional to exp(score / temperature), so that what
+// worked best is seen most, and none twice in the same draw of an example set where there are enough.
 #pragma once
 
 #include <cstdint>

@@ -183,9 +183,7 @@ class DpoStage : public Stage {
   void draw_batch(int64_t step) {
     const int64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
     if (epoch != order_epoch_) {
-      order_.resize(train_.size());
-      for (size_t i = 0; i < order_.size(); ++i) order_[i] = i;
-      Rng(mix64(context_.seed ^ mix64(static_cast<uint64_t>(epoch))), "dpo.order").shuffle(order_);
+      epoch_order(order_, train_.size(), context_.seed, "dpo.order", epoch);
       order_epoch_ = epoch;
     }
     batch_.clear();
@@ -242,7 +240,9 @@ TrainingOptions DpoOptions::defaults() {
   return training;
 }
 
-Result<DpoOptions> DpoOptions::read(Settings& settings) { return read_options(settings, DpoOptions{}); }
+Result<DpoOptions> DpoOptions::read(Settings& settings) {
+  return read_options(settings, DpoOptions{});
+}
 
 Result<StageReport> run_dpo(const StageContext& context, const DpoOptions& options) {
   StageHash hash("dpo", context);

@@ -1,5 +1,6 @@
-// Direct preference optimisation (Rafailov et al. 2023), beside PPO: a classification loss on pairs of replies, with the
-// reference's log-probabilities computed once. Label smoothing (cDPO) and the squared loss of IPO (Azar et al. 2023) are options.
+// Direct preference optimisation (Rafailov et al. 2023), beside PPO: a classification loss on pairs of replies, with
+// the reference's log-probabilities computed once. Label smoothing (cDPO) and the squared loss of IPO (Azar et al.
+// 2023) are options.
 #pragma once
 
 #include <string>
@@ -12,7 +13,7 @@ namespace loquat {
 
 struct DpoOptions {
   std::string policy;
-  std::string reference;  // empty: the policy's folder
+  std::string reference;                    // empty: the policy's folder
   std::vector<std::string> rankings;        // every pair that is not tied
   std::vector<std::string> valid_rankings;  // empty: valid_fraction of the prompts
   double valid_fraction = 0.05;

@@ -38,11 +38,12 @@ TEST(Dpo, LearnsTheToyPreferenceAndResumes) {
   options.policy = world.sft();
   options.rankings = {world.rankings()};
   options.valid_fraction = 0.25;
-  options.epochs = 3;
+  options.epochs = 12;
   options.batch = 32;
-  options.training.lr = 2e-3;
+  options.training.lr = 3e-3;
   options.training.warmup_steps = 2;
-  const StageReport report = toy::expect_exact_resume("dpo", [&](const StageContext& c) { return run_dpo(c, options); });
+  const StageReport report = toy::expect_exact_resume(
+      "dpo", [&](const StageContext& c) { return run_dpo(c, options); }, 17);
   EXPECT_GT(report.figures.at("valid_pairs"), 8);
   EXPECT_GE(report.figures.at("valid_accuracy"), 0.9);
   EXPECT_LT(report.figures.at("valid_loss"), std::log(2.0));

@@ -7,8 +7,7 @@
 
 namespace loquat {
 
-Ema::Ema(const Model& model, double decay)
-    : decay_(decay), average_(model.values().begin(), model.values().end()) {}
+Ema::Ema(const Model& model, double decay) : decay_(decay), average_(model.values().begin(), model.values().end()) {}
 
 void Ema::update(const Model& model) {
   const auto values = model.values();
@@ -21,7 +20,9 @@ void Ema::copy_to(Model& model) const {
   model.refresh();
 }
 
-void Ema::save(CheckpointState& state, const std::string& name) const { state.tensors[name] = average_; }
+void Ema::save(CheckpointState& state, const std::string& name) const {
+  state.tensors[name] = average_;
+}
 
 Status Ema::load(const CheckpointState& state, const std::string& name) {
   return load_tensor(state, name, average_);

@@ -11,9 +11,9 @@ namespace loquat {
 
 class Ema {
  public:
-  Ema(const Model& model, double decay);   // starts at the model's weights
-  void update(const Model& model);         // average = decay * average + (1 - decay) * weights
-  void copy_to(Model& model) const;        // and refreshes it
+  Ema(const Model& model, double decay);  // starts at the model's weights
+  void update(const Model& model);        // average = decay * average + (1 - decay) * weights
+  void copy_to(Model& model) const;       // and refreshes it
   const std::vector<float>& average() const { return average_; }
   void save(CheckpointState& state, const std::string& name) const;
   Status load(const CheckpointState& state, const std::string& name);

@@ -1,6 +1,6 @@
-// Guards: what watches a stage for the ways in which training goes wrong. A guard that trips rolls the stage back to its last
-// good checkpoint with half the learning rate, or ends it early there; its message says what to change. PPO's guards compare
-// an iteration with the first one, and trip only after several bad iterations in a row.
+// Guards: what watches a stage for the ways in which training goes wrong. A guard that trips rolls the stage back to
+// its last good checkpoint with half the learning rate, or ends it early there; its message says what to change. PPO's
+// guards compare an iteration with the first one, and trip only after several bad iterations in a row.
 #pragma once
 
 #include <cstdint>
@@ -37,18 +37,20 @@ struct GuardEvent {
 
 // An error of a guard that could not recover begins with this; the recipe's exit status is then 3.
 inline constexpr std::string_view kGuardFailure = "guard: ";
-inline bool is_guard_failure(std::string_view error) { return error.starts_with(kGuardFailure); }
+inline bool is_guard_failure(std::string_view error) {
+  return error.starts_with(kGuardFailure);
+}
 
 struct GuardOptions {
   bool enabled = true;
-  int64_t patience = 3;         // bad iterations in a row
-  double max_kl = 50;           // nats per reply, policy against reference
-  double max_length = 3;        // mean reply length, as a multiple of the first iteration's
+  int64_t patience = 3;   // bad iterations in a row
+  double max_kl = 50;     // nats per reply, policy against reference
+  double max_length = 3;  // mean reply length, as a multiple of the first iteration's
   double min_length = 0.2;
-  double min_ended = 0.6;       // share of replies that end, as a fraction of the first iteration's
-  double min_entropy = 0.05;    // per token, as a fraction of the first iteration's
-  double held_out_fall = 0.5;   // of the held-out reward below its best while the reward itself stands at its best, in
-                                // standard deviations of the first iteration's held-out rewards
+  double min_ended = 0.6;      // share of replies that end, as a fraction of the first iteration's
+  double min_entropy = 0.05;   // per token, as a fraction of the first iteration's
+  double held_out_fall = 0.5;  // of the held-out reward below its best while the reward itself stands at its best, in
+                               // standard deviations of the first iteration's held-out rewards
   int64_t max_rollbacks = 3;
 
   template <typename V>
@@ -79,8 +81,8 @@ struct IterationFigures {
 class PpoGuards {
  public:
   explicit PpoGuards(const GuardOptions& options) : options_(options) {}
-  // The first trip of this iteration, if any. suspicious() is then, or while a streak runs, true: no checkpoint is then made,
-  // so that the last checkpoint stays a good one.
+  // The first trip of this iteration, if any. suspicious() is then, or while a streak runs, true: no checkpoint is then
+  // made, so that the last checkpoint stays a good one.
   std::optional<GuardTrip> watch(const IterationFigures& figures);
   bool suspicious() const;
   void save(CheckpointState& state) const;

@@ -12,7 +12,9 @@ void RunningMean::add(double value) {
   weight_ = 0.95 * weight_ + 1;
 }
 
-std::string RunningMean::text() const { return fmt::format("{:a} {:a}", sum_, weight_); }
+std::string RunningMean::text() const {
+  return fmt::format("{:a} {:a}", sum_, weight_);
+}
 
 Status RunningMean::load(const CheckpointState& state, const std::string& name) {
   const auto found = state.texts.find(name);

@@ -1,5 +1,5 @@
-// Small parts that the stages share: saving and restoring a model with its optimizer, the running mean that reports quote,
-// and writing a model's folder with its tokenizer.
+// Small parts that the stages share: saving and restoring a model with its optimizer, the running mean that reports
+// quote, and writing a model's folder with its tokenizer.
 #pragma once
 
 #include <string>
@@ -22,8 +22,10 @@ class RunningMean {
   double sum_ = 0, weight_ = 0;
 };
 
-void save_training(CheckpointState& state, const Model& model, const Optimizer& optimizer, const std::string& prefix = "model");
-Status load_training(const CheckpointState& state, Model& model, Optimizer& optimizer, const std::string& prefix = "model");
+void save_training(CheckpointState& state, const Model& model, const Optimizer& optimizer,
+                   const std::string& prefix = "model");
+Status load_training(const CheckpointState& state, Model& model, Optimizer& optimizer,
+                     const std::string& prefix = "model");
 
 // config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
 Status write_model_folder(const Model& model, const Tokenizer& tokenizer, const std::string& folder);

@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 json guard_json(const GuardEvent& e) {
-  return {{"stage", e.stage}, {"guard", e.guard}, {"step", e.step},      {"value", e.value},
+  return {{"stage", e.stage}, {"guard", e.guard},   {"step", e.step},      {"value", e.value},
           {"limit", e.limit}, {"action", e.action}, {"message", e.message}};
 }
 
@@ -26,7 +26,9 @@ json report_json(const StageReport& report) {
           {"seconds", report.seconds}, {"figures", report.figures}, {"guards", guards}};
 }
 
-double number_or_nan(const json& value) { return value.is_number() ? value.get<double>() : std::nan(""); }
+double number_or_nan(const json& value) {
+  return value.is_number() ? value.get<double>() : std::nan("");
+}
 
 std::vector<GuardEvent> guards_from(const json& list) {
   std::vector<GuardEvent> events;
@@ -56,11 +58,13 @@ Result<std::optional<StageReport>> finished_report(const std::string& out, const
   try {
     const json j = json::parse(text);
     if (j.at("hash") != hash) {
-      return Err("{} holds a model that was made with other settings or data: remove it, or choose another folder", out);
+      return Err("{} holds a model that was made with other settings or data: remove it, or choose another folder",
+                 out);
     }
     return std::optional<StageReport>(report_from(j.at("report")));
   } catch (const json::exception& e) {
-    return Err("{}: {}: expected what a finished stage writes; remove the file to make the model again", path, e.what());
+    return Err("{}: {}: expected what a finished stage writes; remove the file to make the model again", path,
+               e.what());
   }
 }
 
@@ -122,7 +126,8 @@ class Runner {
     try {
       const json run = json::parse(state.texts.at("run"));
       if (run.at("hash") != identity_.hash) {
-        return Err("{} holds a checkpoint of other settings or data: remove it, or choose another folder", context_.work);
+        return Err("{} holds a checkpoint of other settings or data: remove it, or choose another folder",
+                   context_.work);
       }
       tokens_ = run.at("tokens");
       restored_seconds_ = run.at("seconds");
@@ -144,8 +149,8 @@ class Runner {
     state.step = step_;
     json guards = json::array();
     for (const GuardEvent& e : guards_) guards.push_back(guard_json(e));
-    state.texts["run"] = json{{"hash", identity_.hash},  {"tokens", tokens_},       {"seconds", seconds()},
-                              {"lr_scale", lr_scale_},   {"rollbacks", rollbacks_}, {"guards", guards}}
+    state.texts["run"] = json{{"hash", identity_.hash}, {"tokens", tokens_},       {"seconds", seconds()},
+                              {"lr_scale", lr_scale_},  {"rollbacks", rollbacks_}, {"guards", guards}}
                              .dump();
     TRY_STATUS(checkpoints_.save(state));
     saved_step_ = step_;
@@ -173,7 +178,8 @@ class Runner {
         const json line = json::parse(all.begin() + static_cast<std::ptrdiff_t>(at),
                                       all.begin() + static_cast<std::ptrdiff_t>(end), nullptr, false);
         if (!line.is_object() || !line.contains("step") || !line["step"].is_number_integer() ||
-            line["step"].get<int64_t>() > step_) break;
+            line["step"].get<int64_t>() > step_)
+          break;
         kept.append(all, at, end + 1 - at);
         at = end + 1;
       }
@@ -223,8 +229,8 @@ class Runner {
       if (step_ < total_ && step_ - saved_step_ >= context_.checkpoint_every && !result.suspicious) {
         TRY(const bool finite, save_if_finite());
         if (!finite) {
-          TRY_STATUS(act({"nan", GuardAction::kRollBack, std::nan(""), 0,
-                          "the weights are no longer finite: lower lr or clip"}));
+          TRY_STATUS(act(
+              {"nan", GuardAction::kRollBack, std::nan(""), 0, "the weights are no longer finite: lower lr or clip"}));
         }
       }
     }
@@ -311,7 +317,9 @@ class Runner {
 
 }  // namespace
 
-std::string to_json(const StageReport& report) { return report_json(report).dump(2); }
+std::string to_json(const StageReport& report) {
+  return report_json(report).dump(2);
+}
 
 StageHash::StageHash(const std::string& stage, const StageContext& context) {
   text_ = fmt::format("loquat stage {}\nseed {}\ncompute {}\n", stage, context.seed,
@@ -347,11 +355,14 @@ Status StageHash::add_model(const std::string& folder) {
   return {};
 }
 
-std::string StageHash::hex() const { return sha256_hex(text_); }
+std::string StageHash::hex() const {
+  return sha256_hex(text_);
+}
 
 Result<StageReport> run_stage(const StageContext& context, const StageIdentity& identity,
                               const std::function<Result<std::unique_ptr<Stage>>()>& make) {
-  CHECK(context.kernels != nullptr && !context.out.empty() && !context.work.empty(), "the stage's context is not filled");
+  CHECK(context.kernels != nullptr && !context.out.empty() && !context.work.empty(),
+        "the stage's context is not filled");
   CHECK(context.checkpoint_every >= 1, "checkpoint_every is {}", context.checkpoint_every);
   TRY(const std::optional<StageReport> stored, finished_report(context.out, identity.hash));
   if (stored) {

@@ -1,8 +1,9 @@
-// The skeleton that every stage of training shares: steps, metrics, progress, checkpoints by number of steps, exact resume,
-// guards with roll-back, and a finished model folder that is there whole or not at all.
+// The skeleton that every stage of training shares: steps, metrics, progress, checkpoints by number of steps, exact
+// resume, guards with roll-back, and a finished model folder that is there whole or not at all.
 //
-// A stage killed at any moment and run again ends in the same bytes: all that a step reads is in its checkpoint (weights,
-// moments, counters, cursors) or follows from the seed and the step's number. Wall-clock time is kept for the report alone.
+// A stage killed at any moment and run again ends in the same bytes: all that a step reads is in its checkpoint
+// (weights, moments, counters, cursors) or follows from the seed and the step's number. Wall-clock time is kept for the
+// report alone.
 #pragma once
 
 #include <atomic>
@@ -96,8 +97,9 @@ struct StageIdentity {
   int64_t max_rollbacks = 3;
 };
 
-// Runs the stage that `make` gives, from its newest checkpoint, to its end. An out folder already finished with the same hash
-// returns its report at once (make is not called); one finished with another hash is an error, as is another's checkpoint.
+// Runs the stage that `make` gives, from its newest checkpoint, to its end. An out folder already finished with the
+// same hash returns its report at once (make is not called); one finished with another hash is an error, as is
+// another's checkpoint.
 Result<StageReport> run_stage(const StageContext& context, const StageIdentity& identity,
                               const std::function<Result<std::unique_ptr<Stage>>()>& make);
 

@@ -55,7 +55,9 @@ Result<StageReport> run_counting(const StageContext& context, const std::string&
   });
 }
 
-std::string metrics_of(const StageContext& c) { return toy::must(read_file(c.work + "/metrics.jsonl")); }
+std::string metrics_of(const StageContext& c) {
+  return toy::must(read_file(c.work + "/metrics.jsonl"));
+}
 
 TEST(Loop, AFinishedFolderIsLeftAsItIs) {
   const StageContext c = toy::World::get().context("loop-finished");

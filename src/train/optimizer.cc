@@ -51,8 +51,7 @@ double Optimizer::step(double lr) {
     model_.zero_grads();
     return norm;
   }
-  const float grad_scale =
-      options_.clip > 0 && norm > options_.clip ? static_cast<float>(options_.clip / norm) : 1.0f;
+  const float grad_scale = options_.clip > 0 && norm > options_.clip ? static_cast<float>(options_.clip / norm) : 1.0f;
   ++steps_;
   AdamWStep adam{};
   adam.lr = static_cast<float>(lr);
@@ -88,8 +87,8 @@ void Optimizer::muon(const Run& run, double lr, float grad_scale) {
     update_[static_cast<size_t>(i)] = gradient + mu * m[i];  // Nesterov
   }
   newton_schulz(model_.kernels(), update_, run.rows, run.cols, gram_, gram2_, product_);
-  // 0.2 sqrt(max(rows, cols)) gives the update the root mean square of AdamW's, so that one rate serves both (Liu et al.
-  // 2025, "Muon is scalable for LLM training").
+  // 0.2 sqrt(max(rows, cols)) gives the update the root mean square of AdamW's, so that one rate serves both (Liu et
+  // al. 2025, "Muon is scalable for LLM training").
   const float scale = static_cast<float>(lr * 0.2 * std::sqrt(static_cast<double>(std::max(run.rows, run.cols))));
   const float keep = static_cast<float>(1 - lr * (run.decay ? options_.weight_decay : 0.0));
   model_.kernels().axpby(w, update_.data(), run.size, -scale, keep);

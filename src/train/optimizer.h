@@ -1,5 +1,6 @@
-// AdamW, and Muon (momentum orthogonalised by Newton-Schulz; Jordan et al. 2024) for the projections with AdamW for the rest.
-// One global gradient norm is clipped. Moments are flat buffers of the weights' layout, so a checkpoint is a copy.
+// AdamW, and Muon (momentum orthogonalised by Newton-Schulz; Jordan et al. 2024) for the projections with AdamW for the
+// rest. One global gradient norm is clipped. Moments are flat buffers of the weights' layout, so a checkpoint is a
+// copy.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,8 @@ struct OptimizerOptions {
 class Optimizer {
  public:
   Optimizer(Model& model, const OptimizerOptions& options);
-  // One update from the model's gradients; then the model is refreshed and its gradients are zero. Returns the norm of the
-  // gradient before clipping. Where that is not finite the weights stay as they were.
+  // One update from the model's gradients; then the model is refreshed and its gradients are zero. Returns the norm of
+  // the gradient before clipping. Where that is not finite the weights stay as they were.
   double step(double lr);
   int64_t steps() const { return steps_; }
   void save(CheckpointState& state, const std::string& prefix) const;
@@ -50,8 +51,8 @@ class Optimizer {
   int64_t steps_ = 0;
 };
 
-// x [rows, cols] becomes nearly the orthogonal factor of itself: five steps of the quintic Newton-Schulz iteration, which
-// bring every singular value near 1. Scratch is resized as needed.
+// x [rows, cols] becomes nearly the orthogonal factor of itself: five steps of the quintic Newton-Schulz iteration,
+// which bring every singular value near 1. Scratch is resized as needed.
 void newton_schulz(const Kernels& kernels, std::vector<float>& x, int64_t rows, int64_t cols, std::vector<float>& gram,
                    std::vector<float>& gram2, std::vector<float>& product);
 

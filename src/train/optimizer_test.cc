@@ -72,7 +72,8 @@ TEST(Optimizer, AdamWFollowsTheFormula) {
   std::vector<double> w(model->values().begin(), model->values().end()), m(w.size()), v(w.size());
   std::vector<bool> decays(w.size());
   model->for_each_param([&](const Param& p) {
-    for (int64_t i = 0; i < p.size; ++i) decays[static_cast<size_t>(p.value - model->values().data() + i)] = p.is_matrix;
+    for (int64_t i = 0; i < p.size; ++i)
+      decays[static_cast<size_t>(p.value - model->values().data() + i)] = p.is_matrix;
   });
   EXPECT_NE(std::count(decays.begin(), decays.end(), true), 0);
   EXPECT_NE(std::count(decays.begin(), decays.end(), false), 0);
@@ -132,7 +133,8 @@ TEST(Muon, NewtonSchulzBringsSingularValuesNearOne) {
     std::vector<float> x(static_cast<size_t>(rows * cols)), g1, g2, p;
     for (float& value : x) value = static_cast<float>(rng.normal());
     newton_schulz(kernels, x, rows, cols, g1, g2, p);
-    // The Gram matrix of an orthogonal factor is the identity; Muon's coefficients leave singular values in 0.6 ... 1.3.
+    // The Gram matrix of an orthogonal factor is the identity; Muon's coefficients leave singular values in 0.6
+    // ... 1.3.
     const int64_t n = std::min(rows, cols);
     std::vector<double> gram(static_cast<size_t>(n * n));
     double trace = 0, off = 0;

@@ -22,8 +22,12 @@ void FieldWriter::operator()(const char* key, double& value, double, double) {
 void FieldWriter::operator()(const char* key, int64_t& value, int64_t, int64_t) {
   text_ += fmt::format("{} = {}\n", key, value);
 }
-void FieldWriter::operator()(const char* key, bool& value) { text_ += fmt::format("{} = {}\n", key, value); }
-void FieldWriter::operator()(const char* key, std::string& value) { text_ += fmt::format("{} = \"{}\"\n", key, value); }
+void FieldWriter::operator()(const char* key, bool& value) {
+  text_ += fmt::format("{} = {}\n", key, value);
+}
+void FieldWriter::operator()(const char* key, std::string& value) {
+  text_ += fmt::format("{} = \"{}\"\n", key, value);
+}
 void FieldWriter::operator()(const char* key, std::vector<std::string>& value) {
   text_ += fmt::format("{} = {}\n", key, value.size());
   for (const std::string& item : value) text_ += fmt::format("  {}\n", item);

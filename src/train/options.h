@@ -51,7 +51,8 @@ class FieldWriter {
   std::string text_;
 };
 
-// preset = "instructgpt" is the only preset, and the default of every field; the key is accepted so that a recipe can say it.
+// preset = "instructgpt" is the only preset, and the default of every field; the key is accepted so that a recipe can
+// say it.
 template <typename Options>
 Result<Options> read_options(Settings& settings, Options options) {
   FieldReader reader(settings);
@@ -103,9 +104,7 @@ struct TrainingOptions {
     v("micro_tokens", micro_tokens, int64_t{1}, int64_t{1} << 30);
     v("recompute", recompute);
   }
-  OptimizerOptions optimizer_options() const {
-    return {optimizer, beta1, beta2, eps, weight_decay, clip};
-  }
+  OptimizerOptions optimizer_options() const { return {optimizer, beta1, beta2, eps, weight_decay, clip}; }
   Schedule make_schedule(int64_t total_steps) const {
     return {schedule, lr, total_steps, warmup_steps, warmup_from, final_fraction};
   }

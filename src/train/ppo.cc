@@ -33,8 +33,8 @@ class PpoStage : public Stage {
     schedule_ = options_.training.make_schedule(total_steps());
     critic_schedule_ = schedule_;
     critic_schedule_.lr = options_.critic_lr;
-    update_ = std::make_unique<PpoUpdate>(options_, *policy_, critic_, *policy_optimizer_, *critic_optimizer_,
-                                          ptx_.get());
+    update_ =
+        std::make_unique<PpoUpdate>(options_, *policy_, critic_, *policy_optimizer_, *critic_optimizer_, ptx_.get());
     if (options_.normalise_rewards) TRY_STATUS(normalise_rewards());
     return {};
   }
@@ -120,7 +120,8 @@ class PpoStage : public Stage {
   Status load_models() {
     LoadOptions load;
     load.compute = context_.compute;
-    TRY(reference_, load_model(options_.reference.empty() ? options_.policy : options_.reference, *context_.kernels, load));
+    TRY(reference_,
+        load_model(options_.reference.empty() ? options_.policy : options_.reference, *context_.kernels, load));
     load.with_gradients = true;
     TRY(policy_, load_model(options_.policy, *context_.kernels, load));
     TRY(reward_, load_reward_model(options_.reward, *context_.kernels, context_.compute));
@@ -322,9 +323,13 @@ TrainingOptions PpoOptions::defaults() {
   return training;
 }
 
-PpoOptions PpoOptions::instructgpt() { return {}; }
+PpoOptions PpoOptions::instructgpt() {
+  return {};
+}
 
-Result<PpoOptions> PpoOptions::read(Settings& settings) { return read_options(settings, PpoOptions{}); }
+Result<PpoOptions> PpoOptions::read(Settings& settings) {
+  return read_options(settings, PpoOptions{});
+}
 
 Result<StageReport> run_ppo(const StageContext& given, const PpoOptions& options) {
   StageContext context = given;
@@ -334,8 +339,8 @@ Result<StageReport> run_ppo(const StageContext& given, const PpoOptions& options
   if (options.policy.empty() || options.reward.empty()) return Err("ppo: policy and reward: expected models' folders");
   StageHash hash("ppo", context);
   hash.add("options", canonical_options(options));
-  for (const std::string& folder : {options.policy, options.reference, options.reward, options.critic,
-                                    options.held_out_reward}) {
+  for (const std::string& folder :
+       {options.policy, options.reference, options.reward, options.critic, options.held_out_reward}) {
     hash.add("model", folder.empty() ? "none" : "");
     if (!folder.empty()) TRY_STATUS(hash.add_model(folder));
   }

@@ -1,6 +1,7 @@
-// Proximal policy optimisation against a reward model, as InstructGPT did it (section 3.5 and appendix C.4): rewards with a
-// KL penalty per token, a critic that starts as the reward model, clipped updates, pretraining gradients mixed in (PPO-ptx),
-// an average of the weights. The defaults are the paper's where it says; where it is silent the comment says so.
+// Proximal policy optimisation against a reward model, as InstructGPT did it (section 3.5 and appendix C.4): rewards
+// with a KL penalty per token, a critic that starts as the reward model, clipped updates, pretraining gradients mixed
+// in (PPO-ptx), an average of the weights. The defaults are the paper's where it says; where it is silent the comment
+// says so.
 #pragma once
 
 #include <string>
@@ -12,15 +13,15 @@
 namespace loquat {
 
 struct PpoOptions {
-  std::string policy;            // the model to train: InstructGPT's is the KL reference itself
-  std::string reference;         // empty: the policy's folder
-  std::string reward;            // reward model
-  std::string critic;            // empty: the reward model's folder
-  std::string held_out_reward;   // never trained on: only watched
+  std::string policy;           // the model to train: InstructGPT's is the KL reference itself
+  std::string reference;        // empty: the policy's folder
+  std::string reward;           // reward model
+  std::string critic;           // empty: the reward model's folder
+  std::string held_out_reward;  // never trained on: only watched
   std::vector<std::string> prompts;
   std::vector<std::string> pretrain_texts;  // for ptx
-  // An iteration is long: checkpoints come more often than a context's steps say. 0: as the context says. No part of the
-  // stage's hash, since it changes nothing but how much a kill costs.
+  // An iteration is long: checkpoints come more often than a context's steps say. 0: as the context says. No part of
+  // the stage's hash, since it changes nothing but how much a kill costs.
   int64_t checkpoint_iterations = 2;
 
   int64_t episodes = 256000;
@@ -32,20 +33,20 @@ struct PpoOptions {
   double temperature = 1;            // of sampling, and of every log-probability
   double kl_coefficient = 0.02;
   bool adaptive_kl = false;
-  double kl_target = 6;         // nats a reply
-  double kl_horizon = 10000;    // episodes
+  double kl_target = 6;       // nats a reply
+  double kl_horizon = 10000;  // episodes
   double gamma = 1;
-  double lambda = 0.95;         // not published
+  double lambda = 0.95;  // not published
   bool whiten_advantages = true;
   bool whiten_rewards = false;
   double clip_ratio = 0.2;
   double clip_value = 0.2;
   double value_coefficient = 0.1;
-  double ptx_coefficient = 27.8;  // times the mean loss of a pretraining token; 0: no ptx
-  double ptx_per_episode = 8;     // windows of pretraining text for each episode
-  int64_t ptx_length = 0;         // tokens of a window; 0: the context
-  double ema = 0.992;             // per iteration; the average is what OUT gets. 0: the last weights
-  double unended_score = -1;      // of a reply that never ends
+  double ptx_coefficient = 27.8;   // times the mean loss of a pretraining token; 0: no ptx
+  double ptx_per_episode = 8;      // windows of pretraining text for each episode
+  int64_t ptx_length = 0;          // tokens of a window; 0: the context
+  double ema = 0.992;              // per iteration; the average is what OUT gets. 0: the last weights
+  double unended_score = -1;       // of a reply that never ends
   bool normalise_rewards = false;  // to mean 0 and standard deviation 1 under the reference's samples
   bool shuffle_rewards = false;    // control: each reply gets another reply's score; nothing can be gained
   double critic_lr = 9e-6;
@@ -105,11 +106,13 @@ struct PpoOptions {
   }
 };
 
-// figures, each the mean of about the last twenty iterations: reward, kl, length, ended, entropy, held_out_reward (where
-// there is one); and first_reward, kl_coefficient, reward_mean_of_reference and reward_std_of_reference (of normalisation).
+// figures, each the mean of about the last twenty iterations: reward, kl, length, ended, entropy, held_out_reward
+// (where there is one); and first_reward, kl_coefficient, reward_mean_of_reference and reward_std_of_reference (of
+// normalisation).
 Result<StageReport> run_ppo(const StageContext& context, const PpoOptions& options);
 
-// --- the two losses, for one token --------------------------------------------------------------------------------------
+// --- the two losses, for one token
+// --------------------------------------------------------------------------------------
 struct ClippedLoss {
   double loss = 0;
   double slope = 0;  // d loss / d logprob, or d value

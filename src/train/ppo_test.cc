@@ -173,13 +173,13 @@ TEST(Ppo, RaisesAToyRewardWithRatioOneAtFirst) {
   options.held_out_reward = world.reward();
   const StageContext c = world.context("ppo");
   const StageReport report = must(run_ppo(c, options));
-  EXPECT_EQ(report.steps, 12);
+  EXPECT_EQ(report.steps, 16);
   const auto metrics = metrics_of(c);
-  ASSERT_EQ(metrics.size(), 12u);
+  ASSERT_EQ(metrics.size(), 16u);
   EXPECT_EQ(metrics[0]["kl"], 0);  // the policy is the reference, bit for bit
   EXPECT_EQ(metrics[0]["reward"], metrics[0]["held_out_reward"]);
-  EXPECT_GT(metrics[11]["reward"].get<double>(), metrics[0]["reward"].get<double>() + 0.5);
-  EXPECT_GT(metrics[11]["kl"].get<double>(), 0.1);
+  EXPECT_GT(metrics[15]["reward"].get<double>(), metrics[0]["reward"].get<double>() + 0.5);
+  EXPECT_GT(metrics[15]["kl"].get<double>(), 0.1);
   for (const char* name : {"lr", "grad_norm", "ratio", "clip_fraction", "entropy", "length", "ended", "value_loss",
                            "explained_variance", "ptx_loss", "tokens", "tokens_per_second", "kl_coefficient"}) {
     EXPECT_TRUE(metrics[3].contains(name)) << name;
@@ -236,6 +236,25 @@ TEST(Ppo, ResumesInTheSameBytes) {
   toy::expect_exact_resume("ppo-resume", [&](const StageContext& c) { return run_ppo(c, options); });
 }
 
+// In bfloat16 sampling and training must agree in every bit just the same, or run_ppo returns an error.
+TEST(Ppo, BFloat16BeginsEveryIterationAtRatioOne) {
+  World& world = World::get();
+  PpoOptions options = world.ppo_options();
+  options.episodes = 32 * 5;
+  options.batch = 32;
+  options.temperature = 0.7;
+  options.training.micro_tokens = 100;  // other batches than the sampler's
+  const StageReport report = toy::expect_exact_resume(
+      "ppo-bf16",
+      [&](const StageContext& c) {
+        StageContext half = c;
+        half.compute = DType::kBF16;
+        return run_ppo(half, options);
+      },
+      3);
+  EXPECT_EQ(report.steps, 5);
+}
+
 TEST(Ppo, TheAverageIsWhatIsWritten) {
   World& world = World::get();
   PpoOptions options = world.ppo_options();
@@ -252,6 +271,18 @@ TEST(Ppo, TheAverageIsWhatIsWritten) {
   for (size_t i = 0; i < start->values().size(); ++i) {
     ASSERT_NEAR(mean->values()[i], 0.75 * start->values()[i] + 0.25 * last->values()[i], 1e-6);
   }
+}
+
+TEST(Ppo, TheCriticBeginsAsTheRewardModel) {
+  World& world = World::get();
+  PpoOptions options = world.ppo_options();
+  options.episodes = 64;
+  const StageContext implied = world.context("ppo-critic-implied"), named = world.context("ppo-critic-named");
+  must(run_ppo(implied, options));
+  options.critic = world.reward();
+  must(run_ppo(named, options));
+  EXPECT_EQ(world.bytes_of(implied.out), world.bytes_of(named.out));
+  EXPECT_NE(metrics_of(implied)[0]["value"].get<double>(), 0);
 }
 
 TEST(Ppo, PretrainingGradientsHoldTheBaseModelsSkill) {
@@ -303,7 +334,8 @@ TEST(BestOfN, TakesTheHighestScore) {
   const auto prompts = must(read_prompts(world.prompts()));
   BestOfOptions options;
   options.max_reply_tokens = 12;
-  const MeanReward one = must(mean_reward_of(world.sft(), world.reward(), *must(cpu_kernels()), DType::kF32, prompts, options));
+  const MeanReward one =
+      must(mean_reward_of(world.sft(), world.reward(), *must(cpu_kernels()), DType::kF32, prompts, options));
   EXPECT_EQ(one.n, static_cast<int64_t>(prompts.size()));
 }
 

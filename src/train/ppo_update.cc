@@ -45,7 +45,8 @@ Status PpoUpdate::run(const std::vector<Episode>& episodes, int64_t iteration, u
     Rng(mix64(seed ^ mix64(static_cast<uint64_t>(iteration * options_.inner_epochs + epoch)))).shuffle(order_);
     for (size_t begin = 0; begin < order_.size(); begin += static_cast<size_t>(options_.minibatch)) {
       const size_t end = std::min(order_.size(), begin + static_cast<size_t>(options_.minibatch));
-      chosen_.assign(order_.begin() + static_cast<std::ptrdiff_t>(begin), order_.begin() + static_cast<std::ptrdiff_t>(end));
+      chosen_.assign(order_.begin() + static_cast<std::ptrdiff_t>(begin),
+                     order_.begin() + static_cast<std::ptrdiff_t>(end));
       std::vector<int64_t> lengths;
       minibatch_tokens_ = 0;
       for (const size_t i : chosen_) {
@@ -100,10 +101,11 @@ Status PpoUpdate::policy_minibatch(const std::vector<Episode>& episodes, bool ch
       if (check && std::memcmp(now.logprob.data() + at, e.logprob.data(), e.logprob.size() * sizeof(float)) != 0) {
         for (size_t t = 0; t < e.logprob.size(); ++t) {
           if (std::memcmp(&now.logprob[at + t], &e.logprob[t], sizeof(float)) == 0) continue;
-          return Err("ppo: before the first update the probability ratio must be exactly 1, but token {} of a reply was "
-                     "sampled with log-probability {:.9g} and now has {:.9g}: sampling and training disagree (a defect of "
-                     "the kernels \"{}\"; LOQUAT_ISA=reference avoids them)",
-                     t, e.logprob[t], now.logprob[at + t], policy_.kernels().name);
+          return Err(
+              "ppo: before the first update the probability ratio must be exactly 1, but token {} of a reply was "
+              "sampled with log-probability {:.9g} and now has {:.9g}: sampling and training disagree (a defect of "
+              "the kernels \"{}\"; LOQUAT_ISA=reference avoids them)",
+              t, e.logprob[t], now.logprob[at + t], policy_.kernels().name);
         }
       }
       for (size_t t = 0; t < e.logprob.size(); ++t, ++at) {
@@ -128,7 +130,8 @@ Status PpoUpdate::policy_minibatch(const std::vector<Episode>& episodes, bool ch
 // PPO-ptx: γ times the mean loss of pretraining tokens joins this minibatch's gradient.
 void PpoUpdate::ptx_minibatch(Sums& sums, StepResult& result) {
   if (ptx_ == nullptr) return;
-  const auto count = static_cast<int64_t>(std::max(1.0, std::round(options_.ptx_per_episode * static_cast<double>(chosen_.size()))));
+  const auto count =
+      static_cast<int64_t>(std::max(1.0, std::round(options_.ptx_per_episode * static_cast<double>(chosen_.size()))));
   windows_.clear();
   ptx_->seek(ptx_windows_);
   for (int64_t i = 0; i < count; ++i) windows_.push_back(ptx_->next());
@@ -157,8 +160,7 @@ void PpoUpdate::critic_minibatch(const std::vector<Episode>& episodes, Sums& sum
       for (size_t t = 0; t < e.value.size(); ++t, ++at) {
         const ClippedLoss token = value_loss(critic_.reward(scores[at]), e.value[t], e.returns[t], options_.clip_value);
         loss += token.loss;
-        slopes_[at] =
-            static_cast<float>(options_.value_coefficient * token.slope * critic_.scale / minibatch_tokens_);
+        slopes_[at] = static_cast<float>(options_.value_coefficient * token.slope * critic_.scale / minibatch_tokens_);
       }
     }
     result.tokens += micro_.batch.rows();

@@ -1,5 +1,5 @@
-// One iteration's updates of PPO: minibatches in a shuffled order, each cut into micro-batches by tokens whose gradients add
-// up in a fixed order; policy, pretraining mix and critic.
+// One iteration's updates of PPO: minibatches in a shuffled order, each cut into micro-batches by tokens whose
+// gradients add up in a fixed order; policy, pretraining mix and critic.
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,8 @@ class PpoUpdate {
 
  private:
   struct Sums {
-    double policy_loss = 0, value_loss = 0, ratio = 0, clipped = 0, entropy = 0, tokens = 0, ptx_loss = 0, ptx_tokens = 0;
+    double policy_loss = 0, value_loss = 0, ratio = 0, clipped = 0, entropy = 0, tokens = 0, ptx_loss = 0,
+           ptx_tokens = 0;
     double approximate_kl = 0, grad_norm = 0, critic_grad_norm = 0, updates = 0;
   };
   Status policy_minibatch(const std::vector<Episode>& episodes, bool check, Sums& sums, StepResult& result);

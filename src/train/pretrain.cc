@@ -31,7 +31,8 @@ class PretrainStage : public Stage {
     }
     windows_per_step_ = std::max<int64_t>(1, options_.batch_tokens / length);
     total_ = options_.steps;
-    if (total_ == 0 && options_.tokens > 0) total_ = (options_.tokens + options_.batch_tokens - 1) / options_.batch_tokens;
+    if (total_ == 0 && options_.tokens > 0)
+      total_ = (options_.tokens + options_.batch_tokens - 1) / options_.batch_tokens;
     if (total_ == 0) {
       const double windows = options_.epochs * static_cast<double>(sampler_->windows());
       total_ = std::max<int64_t>(1, std::llround(windows / static_cast<double>(windows_per_step_)));
@@ -138,8 +139,8 @@ class PretrainStage : public Stage {
     config.max_positions = options_.context;
     config.rope_theta = static_cast<float>(options_.rope_theta);
     config.tie_embeddings = options_.tie_embeddings;
-    config.eos_token = tokenizer_->special(kEndOfTurn) >= 0 ? tokenizer_->special(kEndOfTurn)
-                                                            : tokenizer_->special(kEndOfText);
+    config.eos_token =
+        tokenizer_->special(kEndOfTurn) >= 0 ? tokenizer_->special(kEndOfTurn) : tokenizer_->special(kEndOfText);
     config.bos_token = tokenizer_->special(kEndOfText);
     config.pad_token = tokenizer_->special(kPad);
     TRY_STATUS(config.validate());
@@ -173,7 +174,9 @@ TrainingOptions PretrainOptions::defaults() {
   return training;
 }
 
-Result<PretrainOptions> PretrainOptions::read(Settings& settings) { return read_options(settings, PretrainOptions{}); }
+Result<PretrainOptions> PretrainOptions::read(Settings& settings) {
+  return read_options(settings, PretrainOptions{});
+}
 
 Result<StageReport> run_pretrain(const StageContext& context, const PretrainOptions& options) {
   StageHash hash("pretrain", context);

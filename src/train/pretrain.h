@@ -1,4 +1,5 @@
-// Pretraining: a new language model (or one to go on with) on plain text, next-token loss on every token of packed windows.
+// Pretraining: a new language model (or one to go on with) on plain text, next-token loss on every token of packed
+// windows.
 #pragma once
 
 #include <string>

@@ -94,7 +94,8 @@ class RewardStage : public Stage {
     });
     const double lr = schedule_.at(step) * lr_scale;
     result.metrics["loss"] = sum.loss / static_cast<double>(batch_.size());
-    result.metrics["pair_accuracy"] = static_cast<double>(sum.right) / static_cast<double>(std::max<int64_t>(1, sum.pairs));
+    result.metrics["pair_accuracy"] =
+        static_cast<double>(sum.right) / static_cast<double>(std::max<int64_t>(1, sum.pairs));
     result.metrics["lr"] = lr;
     result.metrics["grad_norm"] = optimizer_->step(lr);
     last_loss_.add(result.metrics["loss"]);
@@ -176,8 +177,7 @@ class RewardStage : public Stage {
         RankedElement element;
         bool tied = true;
         for (const RankedResponse& response : item.responses) {
-          std::vector<int32_t> tokens =
-              reward_tokens(chat, item.prompt, response.text, model_->config().max_positions);
+          std::vector<int32_t> tokens = reward_tokens(chat, item.prompt, response.text, model_->config().max_positions);
           if (tokens.empty()) continue;  // the prompt leaves no room in the context
           element.sequences.push_back(std::move(tokens));
           element.ranks.push_back(response.rank);
@@ -197,10 +197,11 @@ class RewardStage : public Stage {
       const auto& a = element.sequences[0];
       size_t common = a.size();
       for (const auto& b : element.sequences) {
-        common = std::min(common, static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin()));
+        common = std::min(common,
+                          static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin()));
       }
-      // The tokens that all replies share are the prompt, perhaps with the replies' first words; a prompt's hash takes up to
-      // its last <|assistant|>, which every sequence holds.
+      // The tokens that all replies share are the prompt, perhaps with the replies' first words; a prompt's hash takes
+      // up to its last <|assistant|>, which every sequence holds.
       uint64_t hash = seed;
       const int32_t assistant = tokenizer_->special(kAssistant);
       size_t end = common;
@@ -215,9 +216,7 @@ class RewardStage : public Stage {
   void draw_batch(int64_t step) {
     const int64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
     if (epoch != order_epoch_) {
-      order_.resize(train_.size());
-      for (size_t i = 0; i < order_.size(); ++i) order_[i] = i;
-      Rng(mix64(context_.seed ^ mix64(static_cast<uint64_t>(epoch))), "reward.order").shuffle(order_);
+      epoch_order(order_, train_.size(), context_.seed, "reward.order", epoch);
       order_epoch_ = epoch;
     }
     batch_.clear();
@@ -324,9 +323,13 @@ TrainingOptions RewardOptions::defaults() {
   return training;
 }
 
-RewardOptions RewardOptions::instructgpt() { return {}; }
+RewardOptions RewardOptions::instructgpt() {
+  return {};
+}
 
-Result<RewardOptions> RewardOptions::read(Settings& settings) { return read_options(settings, RewardOptions{}); }
+Result<RewardOptions> RewardOptions::read(Settings& settings) {
+  return read_options(settings, RewardOptions{});
+}
 
 Result<StageReport> run_reward(const StageContext& context, const RewardOptions& options) {
   StageHash hash("reward", context);

@@ -1,9 +1,10 @@
 // The reward model: one score per reply, read at its last token, trained on rankings.
 //
 // InstructGPT (section 3.5, equation 1): all C(K, 2) pairs of a prompt's K replies are one batch element with K forward
-// passes; loss = -(1 / C(K, 2)) Σ log σ(r_better - r_worse), averaged over prompts; ties are left out of the sum, not of the
-// divisor. Then a bias shifts rewards so that the demonstrations' mean is 0. The head of a LlamaForSequenceClassification has
-// no bias, so it lies beside the model, in reward.json: {"reward_bias", "reward_scale"}; reward = (score + bias) * scale.
+// passes; loss = -(1 / C(K, 2)) Σ log σ(r_better - r_worse), averaged over prompts; ties are left out of the sum, not
+// of the divisor. Then a bias shifts rewards so that the demonstrations' mean is 0. The head of a
+// LlamaForSequenceClassification has no bias, so it lies beside the model, in reward.json: {"reward_bias",
+// "reward_scale"}; reward = (score + bias) * scale.
 #pragma once
 
 #include <memory>
@@ -49,12 +50,13 @@ struct RewardOptions {
   }
 };
 
-// figures: loss, pair_accuracy and pairs (held-out prompts, pairs that are not tied), pair_accuracy_low and _high (95 %,
-// bootstrap by prompt), train_pair_accuracy (of the last steps), longer_accuracy and shorter_accuracy (baselines that prefer
-// the longer or the shorter reply), valid_loss, reward_bias, reward_std, prompts, valid_prompts.
+// figures: loss, pair_accuracy and pairs (held-out prompts, pairs that are not tied), pair_accuracy_low and _high (95
+// %, bootstrap by prompt), train_pair_accuracy (of the last steps), longer_accuracy and shorter_accuracy (baselines
+// that prefer the longer or the shorter reply), valid_loss, reward_bias, reward_std, prompts, valid_prompts.
 Result<StageReport> run_reward(const StageContext& context, const RewardOptions& options);
 
-// --- using one ---------------------------------------------------------------------------------------------------------
+// --- using one
+// ---------------------------------------------------------------------------------------------------------
 struct RewardModel {
   std::unique_ptr<Model> model;
   double bias = 0;
@@ -67,21 +69,24 @@ Result<RewardModel> load_reward_model(const std::string& folder, const Kernels& 
 Status save_reward_json(const std::string& folder, double bias, double scale);
 
 // Rewards of whole sequences, each read at its last token.
-std::vector<float> rewards_of(RewardModel& reward, std::span<const std::vector<int32_t>> sequences, int64_t micro_tokens);
-// A prompt and a reply as the reward model reads them: cut to the context, reply last. Empty where the prompt leaves no room.
+std::vector<float> rewards_of(RewardModel& reward, std::span<const std::vector<int32_t>> sequences,
+                              int64_t micro_tokens);
+// A prompt and a reply as the reward model reads them: cut to the context, reply last. Empty where the prompt leaves no
+// room.
 std::vector<int32_t> reward_tokens(const ChatTemplate& chat, const Messages& prompt, const std::string& reply,
                                    int64_t context);
 
-// --- its loss ------------------------------------------------------------------------------------------------------------
-struct RankedElement {  // one prompt
+// --- its loss
+// ------------------------------------------------------------------------------------------------------------
+struct RankedElement {                          // one prompt
   std::vector<std::vector<int32_t>> sequences;  // K of prompt + reply
   std::vector<int32_t> ranks;                   // 0 is best
 };
 
 struct PairSum {
-  double loss = 0;      // -(1 / C(K, 2)) Σ log σ
-  int64_t pairs = 0;    // not tied
-  int64_t right = 0;    // r_better > r_worse
+  double loss = 0;    // -(1 / C(K, 2)) Σ log σ
+  int64_t pairs = 0;  // not tied
+  int64_t right = 0;  // r_better > r_worse
 };
 
 // Of one element. dscores (may be null) gets d loss / d score of each reply.

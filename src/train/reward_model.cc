@@ -36,7 +36,8 @@ Status save_reward_json(const std::string& folder, double bias, double scale) {
   return write_file(folder + "/reward.json", j.dump(2) + "\n");
 }
 
-std::vector<float> rewards_of(RewardModel& reward, std::span<const std::vector<int32_t>> sequences, int64_t micro_tokens) {
+std::vector<float> rewards_of(RewardModel& reward, std::span<const std::vector<int32_t>> sequences,
+                              int64_t micro_tokens) {
   std::vector<float> rewards;
   rewards.reserve(sequences.size());
   std::vector<int64_t> lengths, rows;

@@ -13,7 +13,9 @@ namespace {
 using toy::must;
 using toy::World;
 
-double minus_log_sigmoid(double x) { return std::log1p(std::exp(-x)); }
+double minus_log_sigmoid(double x) {
+  return std::log1p(std::exp(-x));
+}
 
 TEST(Reward, PresetIsThePaper) {
   const RewardOptions o = RewardOptions::instructgpt();
@@ -33,7 +35,8 @@ TEST(Reward, AllPairsOfAPromptAreOneElement) {
   EXPECT_EQ(sum.pairs, 6);
   EXPECT_EQ(sum.right, 6);
   const double expected = (minus_log_sigmoid(1.5) + minus_log_sigmoid(1.5) + minus_log_sigmoid(0.4) +  // 2 > 0, ...
-                           minus_log_sigmoid(3.0) + minus_log_sigmoid(1.9) + minus_log_sigmoid(1.1)) / 6;
+                           minus_log_sigmoid(3.0) + minus_log_sigmoid(1.9) + minus_log_sigmoid(1.1)) /
+                          6;
   EXPECT_NEAR(sum.loss, expected, 1e-6);
 }
 

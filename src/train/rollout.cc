@@ -29,8 +29,8 @@ std::vector<float> last_token_scores(RewardModel& judge, const LmBatch& micro, s
 void deal(std::span<const float> values, const LmBatch& micro, size_t begin, std::vector<Episode>& episodes,
           std::vector<float> Episode::*member) {
   for (size_t b = 0; b + 1 < micro.first.size(); ++b) {
-    const auto part = values.subspan(static_cast<size_t>(micro.first[b]),
-                                     static_cast<size_t>(micro.first[b + 1] - micro.first[b]));
+    const auto part =
+        values.subspan(static_cast<size_t>(micro.first[b]), static_cast<size_t>(micro.first[b + 1] - micro.first[b]));
     (episodes[begin + b].*member).assign(part.begin(), part.end());
   }
 }

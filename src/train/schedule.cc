@@ -11,7 +11,8 @@ namespace loquat {
 
 double Schedule::at(int64_t step) const {
   if (step < warmup_steps) {
-    // Step 0 has the fraction warmup_from (a zero first step would be a step lost); the rate is whole after warmup_steps.
+    // Step 0 has the fraction warmup_from (a zero first step would be a step lost); the rate is whole after
+    // warmup_steps.
     const double begin = warmup_from > 0 ? warmup_from : 1.0 / static_cast<double>(warmup_steps + 1);
     return lr * (begin + (1 - begin) * static_cast<double>(step) / static_cast<double>(warmup_steps));
   }

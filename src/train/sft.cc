@@ -58,7 +58,8 @@ class SftStage : public Stage {
   Status save(CheckpointState& state) const override {
     save_training(state, *model_, *optimizer_);
     state.texts["loss"] = last_loss_.text();
-    state.texts["sft"] = fmt::format("{} {} {} {} {:a}", mix_windows_, demo_tokens_, mix_tokens_, best_epoch_, best_loss_);
+    state.texts["sft"] =
+        fmt::format("{} {} {} {} {:a}", mix_windows_, demo_tokens_, mix_tokens_, best_epoch_, best_loss_);
     state.tensors["valid_losses"] = valid_losses_;
     if (!best_weights_.empty()) state.tensors["best.weights"] = best_weights_;
     return {};
@@ -142,18 +143,18 @@ class SftStage : public Stage {
     mix_length_ = options_.pretrain_length > 0 ? std::min(options_.pretrain_length, model_->config().max_positions)
                                                : model_->config().max_positions;
     mix_length_ = std::min(mix_length_, static_cast<int64_t>(stream_.size()));
-    if (mix_length_ < 2) return Err("pretrain_texts: expected text for pretrain_fraction = {}", options_.pretrain_fraction);
+    if (mix_length_ < 2)
+      return Err("pretrain_texts: expected text for pretrain_fraction = {}", options_.pretrain_fraction);
     mix_ = std::make_unique<StreamSampler>(&stream_, mix_length_, mix64(context_.seed ^ hash64("sft.mix")));
     return {};
   }
 
-  // The epoch's own order; the last batch of an epoch may be smaller. Pretraining windows join as their share falls behind.
+  // The epoch's own order; the last batch of an epoch may be smaller. Pretraining windows join as their share falls
+  // behind.
   void draw_batch(int64_t epoch, int64_t in_epoch) {
     batch_.clear();
     if (epoch != order_epoch_) {
-      order_.resize(train_.size());
-      for (size_t i = 0; i < order_.size(); ++i) order_[i] = i;
-      Rng(mix64(context_.seed ^ mix64(static_cast<uint64_t>(epoch))), "sft.order").shuffle(order_);
+      epoch_order(order_, train_.size(), context_.seed, "sft.order", epoch);
       order_epoch_ = epoch;
     }
     const auto begin = static_cast<size_t>(in_epoch * options_.batch);
@@ -217,7 +218,9 @@ TrainingOptions SftOptions::defaults() {
   return training;
 }
 
-SftOptions SftOptions::instructgpt() { return {}; }
+SftOptions SftOptions::instructgpt() {
+  return {};
+}
 
 SftOptions SftOptions::instructgpt_reference() {
   SftOptions options;
@@ -226,7 +229,9 @@ SftOptions SftOptions::instructgpt_reference() {
   return options;
 }
 
-Result<SftOptions> SftOptions::read(Settings& settings) { return read_options(settings, SftOptions{}); }
+Result<SftOptions> SftOptions::read(Settings& settings) {
+  return read_options(settings, SftOptions{});
+}
 
 std::string candidate_folder(const std::string& work, int64_t epoch) {
   return fmt::format("{}/candidates/epoch-{:02}", work, epoch);

@@ -1,5 +1,5 @@
-// Supervised fine-tuning on demonstrations: loss on the assistant's tokens alone, averaged over the batch's target tokens;
-// optionally a share of pretraining text (InstructGPT's KL reference: two epochs with 10 %).
+// Supervised fine-tuning on demonstrations: loss on the assistant's tokens alone, averaged over the batch's target
+// tokens; optionally a share of pretraining text (InstructGPT's KL reference: two epochs with 10 %).
 #pragma once
 
 #include <string>

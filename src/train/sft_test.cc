@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "train/attacker.h"
@@ -67,8 +68,8 @@ TEST(Sft, PresetIsThePaper) {
 TEST(Sft, OnlyTheAssistantsTokensAreTargets) {
   const Tokenizer tokenizer = must(Tokenizer::load(World::get().tokenizer()));
   const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
-  const Messages dialogue = {{"user", "How is the tea?"}, {"assistant", "It is good."}, {"user", "And the sea?"},
-                             {"assistant", "It is bad."}};
+  const Messages dialogue = {
+      {"user", "How is the tea?"}, {"assistant", "It is good."}, {"user", "And the sea?"}, {"assistant", "It is bad."}};
   const TokenSequence sequence = must(to_sequence(chat, dialogue, 1000, "x"));
   LmBatch batch;
   batch.add(sequence);
@@ -114,10 +115,34 @@ TEST(Sft, TheLossIsTheMeanOverTargetTokens) {
   EXPECT_NEAR((loss[1] - loss[0]) / (2 * h), norm, 0.02 * norm);
 }
 
+TEST(Sft, DialoguesAreMixedWithInstructionsInEveryBatch) {
+  // 300 dialogues in one file, then 300 instructions in another: every batch of 32 has both, in another order each
+  // epoch.
+  std::vector<size_t> first, second, again;
+  epoch_order(first, 600, 5, "sft.order", 0);
+  epoch_order(second, 600, 5, "sft.order", 1);
+  epoch_order(again, 600, 5, "sft.order", 0);
+  EXPECT_EQ(first, again);
+  EXPECT_NE(first, second);
+  for (const auto& order : {first, second}) {
+    for (size_t begin = 0; begin + 32 <= order.size(); begin += 32) {
+      const auto dialogues =
+          std::count_if(order.begin() + static_cast<std::ptrdiff_t>(begin),
+                        order.begin() + static_cast<std::ptrdiff_t>(begin) + 32, [](size_t i) { return i < 300; });
+      EXPECT_GT(dialogues, 3);
+      EXPECT_LT(dialogues, 29);
+    }
+    auto sorted = order;
+    std::sort(sorted.begin(), sorted.end());
+    for (size_t i = 0; i < sorted.size(); ++i) ASSERT_EQ(sorted[i], i);
+  }
+}
+
 TEST(Sft, AnEmptyMaskNamesTheExample) {
   World& world = World::get();
   const std::string path = world.path("empty-mask.jsonl");
-  std::vector<Demonstration> items = {{"fine", {{"user", "a"}, {"assistant", "b"}}}, {"long-prompt", {{"user", std::string(4000, 'q')}, {"assistant", "b"}}}};
+  std::vector<Demonstration> items = {{"fine", {{"user", "a"}, {"assistant", "b"}}},
+                                      {"long-prompt", {{"user", std::string(4000, 'q')}, {"assistant", "b"}}}};
   must(write_demonstrations(path, items));
   SftOptions options = world.sft_options();
   options.demonstrations = {path};

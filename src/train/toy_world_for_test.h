@@ -1,5 +1,5 @@
-// A world small enough for tests: three questions, replies that praise or scold, a tokenizer, a tiny base model, an SFT model
-// that says either, and a reward model that likes praise. Made once per process, in a folder of its own.
+// A world small enough for tests: three questions, replies that praise or scold, a tokenizer, a tiny base model, an SFT
+// model that says either, and a reward model that likes praise. Made once per process, in a folder of its own.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,9 +18,15 @@
 
 namespace loquat::toy {
 
-inline std::vector<std::string> questions() { return {"How is the tea?", "How is the sea?", "How is the bee?", "How is the key?"}; }
-inline std::vector<std::string> praise() { return {"It is good.", "It is fine.", "It is very good."}; }
-inline std::vector<std::string> scold() { return {"It is bad.", "It is poor.", "It is very bad."}; }
+inline std::vector<std::string> questions() {
+  return {"How is the tea?", "How is the sea?", "How is the bee?", "How is the key?"};
+}
+inline std::vector<std::string> praise() {
+  return {"It is good.", "It is fine.", "It is very good."};
+}
+inline std::vector<std::string> scold() {
+  return {"It is bad.", "It is poor.", "It is very bad."};
+}
 
 template <typename T>
 T must(Result<T> result) {
@@ -110,24 +116,35 @@ class World {
     o.reward = reward();
     o.prompts = {prompts()};
     o.pretrain_texts = {texts()};
-    o.episodes = 64 * 12;
+    o.episodes = 64 * 16;
     o.batch = 64;
     o.minibatch = 16;
     o.max_reply_tokens = 12;
     o.ptx_per_episode = 0.25;
     o.ptx_coefficient = 0.02;  // the toy's texts hold no end of turn: a greater share unlearns it
     o.ema = 0;
-    o.training.lr = 2e-3;
+    o.normalise_rewards = true;
+    o.kl_coefficient = 0.05;
+    o.unended_score = -2;
+    o.training.lr = 1e-3;
     o.training.warmup_steps = 2;
     o.critic_lr = 2e-3;
     return o;
   }
 
-  std::string base() { return once("base", [&](StageContext c) { return run_pretrain(c, pretrain_options()); }); }
-  std::string sft() { return once("sft", [&](StageContext c) { return run_sft(c, sft_options()); }); }
-  std::string reward() { return once("reward", [&](StageContext c) { return run_reward(c, reward_options()); }); }
+  std::string base() {
+    return once("base", [&](StageContext c) { return run_pretrain(c, pretrain_options()); });
+  }
+  std::string sft() {
+    return once("sft", [&](StageContext c) { return run_sft(c, sft_options()); });
+  }
+  std::string reward() {
+    return once("reward", [&](StageContext c) { return run_reward(c, reward_options()); });
+  }
 
-  std::string bytes_of(const std::string& model_folder) const { return must(read_file(model_folder + "/model.safetensors")); }
+  std::string bytes_of(const std::string& model_folder) const {
+    return must(read_file(model_folder + "/model.safetensors"));
+  }
 
  private:
   World() {
@@ -163,8 +180,9 @@ class World {
       praising.push_back({fmt::format("p{}", i), {{"user", question}, {"assistant", good}}});
     }
     // One dialogue among the single questions.
-    mixed.push_back({"dialogue",
-                     {{"user", questions()[0]}, {"assistant", praise()[0]}, {"user", questions()[1]}, {"assistant", scold()[0]}}});
+    mixed.push_back(
+        {"dialogue",
+         {{"user", questions()[0]}, {"assistant", praise()[0]}, {"user", questions()[1]}, {"assistant", scold()[0]}}});
     for (int i = 0; i < 48; ++i) {
       Ranking r;
       r.id = fmt::format("r{}", i);
@@ -192,8 +210,8 @@ class World {
   std::string root_;
 };
 
-// Runs a stage to its end, and again in pieces that are cut off after `cut` steps each without saving, as kills would: the
-// model's bytes must be the same. Returns the first run's report.
+// Runs a stage to its end, and again in pieces that are cut off after `cut` steps each without saving, as kills would:
+// the model's bytes must be the same. Returns the first run's report.
 template <typename Run>
 StageReport expect_exact_resume(const std::string& name, const Run& run, int64_t cut = 4) {
   World& world = World::get();
