@@ -1,5 +1,4 @@
 // Steps that make the data: the town, or the user's files, and the tokenizer.
-#include <algorithm>
 #include <unordered_set>
 
 #include "recipe/steps.h"
@@ -40,6 +39,30 @@ Status make_town(Run& run, StageRecord& record) {
   return {};
 }
 
+namespace {
+
+// The prompts for PPO: the user's, or else those of the comparisons, each once.
+Result<std::vector<Messages>> file_prompts(const FileData& files) {
+  std::vector<Messages> prompts;
+  for (const std::string& path : files.prompts) {
+    TRY(const std::vector<Messages> read, read_prompts(path));
+    prompts.insert(prompts.end(), read.begin(), read.end());
+  }
+  if (!files.prompts.empty()) return prompts;
+  std::unordered_set<std::string> seen;
+  for (const std::string& path : files.comparisons) {
+    TRY(const std::vector<Ranking> rankings, read_rankings(path));
+    for (const Ranking& ranking : rankings) {
+      std::string key;
+      for (const Message& m : ranking.prompt) key += m.role + "\n" + m.content + "\n";
+      if (seen.insert(key).second) prompts.push_back(ranking.prompt);
+    }
+  }
+  return prompts;
+}
+
+}  // namespace
+
 Status make_file_data(Run& run, StageRecord& record) {
   const FileData& files = run.plan.files;
   std::vector<std::string> texts;
@@ -61,6 +84,9 @@ Status make_file_data(Run& run, StageRecord& record) {
   if (!heldout.empty()) TRY_STATUS(write_texts(run.folder.data("heldout.jsonl"), heldout));
   record.figures["documents"] = static_cast<double>(texts.size());
   record.figures["bytes"] = static_cast<double>(bytes);
+  TRY(const std::vector<Messages> prompts, file_prompts(files));
+  TRY_STATUS(write_prompts(run.folder.data("ppo_prompts.jsonl"), prompts));
+  record.figures["prompts"] = static_cast<double>(prompts.size());
   return {};
 }
 

@@ -1,5 +1,7 @@
 // Steps that measure a stage's model, and report.json.
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numbers>
 
 #include "base/machine.h"
 #include "eval/pairs.h"
@@ -77,17 +79,36 @@ Status measure_adversarial(Run& run, StageRecord& record) {
   return measure(run, record, "adversarial");
 }
 
-// What can be measured without a known world: bits per byte of each model on the held-out text.
+// What can be measured without a known world: bits per byte of each model on the held-out text, and samples to look at.
 Status measure_files(Run& run, StageRecord& record) {
-  if (!file_exists(run.folder.data("heldout.jsonl"))) return {};
-  TRY(const std::vector<std::string> texts, read_texts(run.folder.data("heldout.jsonl")));
+  std::vector<std::string> texts;
+  if (file_exists(run.folder.data("heldout.jsonl"))) {
+    TRY(texts, read_texts(run.folder.data("heldout.jsonl")));
+  }
+  TRY(std::vector<Messages> prompts, read_prompts(run.folder.data("ppo_prompts.jsonl")));
+  Rng(run.seed, "sample dialogues").shuffle(prompts);
+  prompts.resize(std::min(prompts.size(), static_cast<size_t>(run.plan.files.sample_dialogues)));
   for (const char* name : {"base", "sft", "reference", "ppo"}) {
-    if (!file_exists(run.folder.model(name) + "/model.safetensors")) continue;
     TRY(const std::unique_ptr<ChatModel> model, ChatModel::load(run.folder.model(name), *run.kernels, run.compute()));
     std::vector<eval::Cluster> clusters;
     for (const TextLogProb& score : model->score(texts))
-      clusters.push_back({-score.logprob / 0.6931471805599453, static_cast<double>(score.bytes)});
-    put(record, std::string("bits_per_byte_") + name, eval::bootstrap(clusters, run.seed));
+      clusters.push_back({-score.logprob / std::numbers::ln2, static_cast<double>(score.bytes)});
+    if (!clusters.empty()) put(record, std::string("bits_per_byte_") + name, eval::bootstrap(clusters, run.seed));
+    ReplyParams params;
+    params.max_tokens = run.plan.select.max_tokens;
+    params.seed = run.seed_of("sample dialogues");
+    std::vector<eval::ReplyRecord> records;
+    const std::vector<ReplyText> replies = model->replies(prompts, params);
+    for (size_t i = 0; i < replies.size(); ++i)
+      records.push_back({fmt::format("sample/{}", i),
+                         "sample",
+                         prompts[i],
+                         replies[i].text,
+                         replies[i].ended,
+                         replies[i].tokens,
+                         {}});
+    TRY_STATUS(make_folders(run.folder.eval(name)));
+    TRY_STATUS(eval::write_replies(run.folder.eval(name) + "/replies.jsonl", records));
   }
   return {};
 }

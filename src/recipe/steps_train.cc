@@ -1,5 +1,9 @@
 // Steps that train: each fills in the paths of its options and runs the stage of src/train.
+#include <cstdio>
 #include <filesystem>
+#include <map>
+#include <optional>
+#include <unordered_map>
 
 #include "eval/pairs.h"
 #include "recipe/steps.h"
@@ -22,18 +26,38 @@ std::vector<std::string> demonstrations(const Run& run) {
   return {run.folder.data("demonstrations.jsonl")};
 }
 
+// The share of the rankings' pairs that the reward model orders as they do.
+Status measure_pairs(Run& run, StageRecord& record, const std::string& name, const std::vector<Ranking>& rankings) {
+  std::vector<Messages> prompts;
+  std::vector<std::string> replies;
+  for (const Ranking& ranking : rankings)
+    for (const RankedResponse& response : ranking.responses)
+      prompts.push_back(ranking.prompt), replies.push_back(response.text);
+  TRY(const std::vector<double> scores, reward_scores(run, run.folder.model("reward"), prompts, replies));
+  put(record, name, eval::pair_accuracy_flat(rankings, scores));
+  return {};
+}
+
 // On prompts that no stage of training saw: against a labeler's rankings, and against the gold order.
-Status measure_reward(Run& run, StageRecord& record) {
+Status measure_town_reward(Run& run, StageRecord& record) {
   TRY(const std::vector<Ranking> labeled, read_rankings(run.folder.data("rankings_test.jsonl")));
   TRY(const std::vector<Ranking> gold, read_rankings(run.folder.data("rankings_gold.jsonl")));
-  for (const auto& [name, rankings] : {std::pair{"pair_accuracy", &labeled}, std::pair{"gold_pair_accuracy", &gold}}) {
-    std::vector<Messages> prompts;
-    std::vector<std::string> replies;
-    for (const Ranking& ranking : *rankings)
-      for (const RankedResponse& response : ranking.responses)
-        prompts.push_back(ranking.prompt), replies.push_back(response.text);
-    TRY(const std::vector<double> scores, reward_scores(run, run.folder.model("reward"), prompts, replies));
-    put(record, name, eval::pair_accuracy_flat(*rankings, scores));
+  TRY_STATUS(measure_pairs(run, record, "pair_accuracy", labeled));
+  return measure_pairs(run, record, "gold_pair_accuracy", gold);
+}
+
+// The stage's own split by prompt, and files that were set apart, each beside the baseline that goes by length.
+Status measure_file_reward(Run& run, StageRecord& record) {
+  auto& f = record.figures;
+  put(record, "pair_accuracy",
+      {f["pair_accuracy"], f["pair_accuracy_low"], f["pair_accuracy_high"], static_cast<int64_t>(f["pairs"])});
+  int n = 0;
+  for (const std::string& path : run.plan.files.test_comparisons) {
+    TRY(const std::vector<Ranking> rankings, read_rankings(path));
+    const std::string name = fmt::format("test_{}", ++n);
+    TRY_STATUS(measure_pairs(run, record, name, rankings));
+    put(record, name + "_shorter", eval::length_baseline(rankings, false));
+    put(record, name + "_longer", eval::length_baseline(rankings, true));
   }
   return {};
 }
@@ -41,6 +65,55 @@ Status measure_reward(Run& run, StageRecord& record) {
 bool has_heldout_text(const Run& run) {
   return file_exists(run.folder.data("heldout.jsonl"));
 }
+
+// stages/ppo/gold.jsonl: the gold utility of PPO's own replies over its KL, beside what the reward model gave them.
+// Only for people to see: it is not known to training.
+class GoldCurve {
+ public:
+  static Result<GoldCurve> make(Run& run) {
+    GoldCurve curve(run);
+    TRY(const Tokenizer tokenizer, Tokenizer::load(run.folder.file("tokenizer")));
+    TRY(const ChatTemplate chat, ChatTemplate::make(tokenizer));
+    for (town::Task& task : town::make_training_tasks(run.world(), run.plan.town.ppo_prompts, "ppo")) {
+      std::string prompt = tokenizer.decode(chat.prompt(task.messages));
+      curve.tasks_.emplace(std::move(prompt), std::move(task));
+    }
+    return curve;
+  }
+
+  void add(int64_t step, double kl, double reward, const std::vector<RolloutSample>& samples) {
+    double utility = 0;
+    int64_t n = 0, helpful = 0;
+    for (const RolloutSample& sample : samples) {
+      const auto task = tasks_.find(sample.prompt);
+      if (task == tasks_.end()) continue;
+      const town::Verdict verdict = run_->gold().score(task->second, sample.reply, sample.ended);
+      utility += verdict.utility;
+      helpful += verdict.helpful ? 1 : 0;
+      ++n;
+    }
+    if (n == 0) return;
+    lines_[step] =
+        fmt::format("{{\"step\":{},\"kl\":{:.5g},\"reward\":{:.5g},\"gold\":{:.5g},\"helpful\":{:.5g}}}\n", step, kl,
+                    reward, utility / static_cast<double>(n), static_cast<double>(helpful) / static_cast<double>(n));
+    std::string text;
+    for (const auto& [at, line] : lines_) text += line;
+    (void)write_file(run_->folder.stage("ppo") + "/gold.jsonl", text).ok();  // a picture: the run goes on without it
+  }
+
+ private:
+  explicit GoldCurve(Run& run) : run_(&run) {
+    (void)for_each_line(run.folder.stage("ppo") + "/gold.jsonl", [&](int64_t, std::string_view line) {
+      long long step = 0;
+      if (std::sscanf(std::string(line).c_str(), "{\"step\":%lld", &step) == 1) lines_[step] = std::string(line) + "\n";
+      return Status();
+    }).ok();
+  }
+
+  Run* run_;
+  std::unordered_map<std::string, town::Task> tasks_;
+  std::map<int64_t, std::string> lines_;
+};
 
 }  // namespace
 
@@ -83,7 +156,7 @@ Status train_reward(Run& run, StageRecord& record) {
   options.demonstrations = demonstrations(run);
   TRY(const StageReport report, run_reward(run.context("reward", run.folder.model("reward")), options));
   take(record, report);
-  return run.plan.world == "town" ? measure_reward(run, record) : Status();
+  return run.plan.world == "town" ? measure_town_reward(run, record) : measure_file_reward(run, record);
 }
 
 Status train_heldout_reward(Run& run, StageRecord& record) {
@@ -105,11 +178,17 @@ Status align_ppo(Run& run, StageRecord& record) {
   options.reward = run.folder.model("reward");
   const std::string watcher = run.folder.stage("heldout_reward") + "/model";
   if (std::filesystem::exists(watcher)) options.held_out_reward = watcher;
-  options.prompts = run.plan.world == "files" && !run.plan.files.prompts.empty()
-                        ? run.plan.files.prompts
-                        : std::vector<std::string>{run.folder.data("ppo_prompts.jsonl")};
+  options.prompts = {run.folder.data("ppo_prompts.jsonl")};
   options.pretrain_texts = {run.folder.data("documents.jsonl")};
-  TRY(const StageReport report, run_ppo(run.context("ppo", run.folder.model("ppo")), options));
+  StageContext context = run.context("ppo", run.folder.model("ppo"));
+  std::optional<GoldCurve> gold;
+  if (run.plan.world == "town") {
+    TRY(gold, GoldCurve::make(run));
+    context.on_rollout = [&gold](int64_t step, double kl, double reward, const std::vector<RolloutSample>& samples) {
+      gold->add(step, kl, reward, samples);
+    };
+  }
+  TRY(const StageReport report, run_ppo(context, options));
   take(record, report);
   return {};
 }

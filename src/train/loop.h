@@ -32,6 +32,13 @@ struct StageProgress {
   std::map<std::string, double> metrics;
 };
 
+// What the policy said in one iteration of PPO, for whoever wants to judge it beside the reward model.
+struct RolloutSample {
+  std::string prompt;  // decoded with its control tokens
+  std::string reply;
+  bool ended = false;
+};
+
 struct StageContext {
   std::string out;   // the model folder that is written at the end
   std::string work;  // checkpoint/, metrics.jsonl
@@ -41,6 +48,9 @@ struct StageContext {
   int64_t checkpoint_every = 50;  // steps (PPO: iterations)
   int64_t max_rollbacks = 3;      // of a stage without guard settings of its own
   std::function<void(const StageProgress&)> on_progress;
+  // PPO: every iteration's replies, with its number, mean KL and mean reward. Watches only: nothing depends on it. An
+  // iteration that is run again after a resume comes again.
+  std::function<void(int64_t step, double kl, double reward, const std::vector<RolloutSample>&)> on_rollout;
   std::function<void(const std::string&)> on_note;  // a line for people; default: stderr
   const std::atomic<bool>* stop = nullptr;
   int64_t stop_after_steps = -1;  // tests: ends after so many steps of this process as a kill would, saving nothing

@@ -51,6 +51,7 @@ class PpoStage : public Stage {
     result.tokens += score_episodes(episodes, judges, scoring);
     if (options_.shuffle_rewards) shuffle(episodes, step);
     describe(episodes, result);
+    if (context_.on_rollout) show(episodes, step, result);
     if (!has_first_) {
       has_first_ = true;
       first_reward_ = result.metrics["reward"];
@@ -251,6 +252,16 @@ class PpoStage : public Stage {
     result.metrics["length"] = length / n;
     result.metrics["ended"] = ended / n;
     if (held_out_.model != nullptr) result.metrics["held_out_reward"] = held_out / n;
+  }
+
+  void show(const std::vector<Episode>& episodes, int64_t step, StepResult& result) const {
+    std::vector<RolloutSample> samples;
+    for (const Episode& e : episodes) {
+      const std::span<const int32_t> tokens(e.tokens);
+      samples.push_back(
+          {tokenizer_->decode(tokens.first(e.prompt)), tokenizer_->decode(tokens.subspan(e.prompt), true), e.ended});
+    }
+    context_.on_rollout(step, result.metrics["kl"], result.metrics["reward"], samples);
   }
 
   void prepare_advantages(std::vector<Episode>& episodes) const {
