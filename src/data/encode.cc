@@ -98,7 +98,7 @@ Result<TokenSequence> encode_demonstration(const ChatTemplate& chat, const Demon
     out.is_target.resize(out.tokens.size());
   }
   if (!has_target(out)) {
-    return Err("example {}: found no token to learn: {}; expected a reply that begins within the context of {} tokens",
+    return Err("example {}: the loss mask is empty: {}; expected a reply that begins within the context of {} tokens",
                item.id,
                whole > out.tokens.size() ? fmt::format("its last exchange takes {} tokens", whole)
                                          : "it has no assistant's turn",

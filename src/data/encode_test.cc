@@ -66,7 +66,7 @@ TEST_F(EncodeTest, AnEmptyMaskIsAnErrorThatNamesTheExample) {
     const auto got = encode_demonstration(chat_, item_, context);
     ASSERT_FALSE(got.ok()) << context;
     EXPECT_THAT(got.error(),
-                AllOf(HasSubstr("example ex-1"), HasSubstr("no token to learn"), HasSubstr("takes 9 tokens")));
+                AllOf(HasSubstr("example ex-1"), HasSubstr("the loss mask is empty"), HasSubstr("takes 9 tokens")));
   }
   const auto got = encode_demonstration(chat_, {"ex-2", {{"user", "only a question"}}}, 100);
   ASSERT_FALSE(got.ok());

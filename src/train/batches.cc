@@ -147,22 +147,6 @@ std::vector<const TokenSequence*> pointers(const std::vector<TokenSequence>& seq
   return result;
 }
 
-Result<TokenSequence> to_sequence(const ChatTemplate& chat, const Messages& messages, int64_t context,
-                                  const std::string& name) {
-  RenderedChat rendered = chat.render(messages);
-  if (static_cast<int64_t>(rendered.tokens.size()) > context) {
-    rendered.tokens.resize(static_cast<size_t>(context));
-    rendered.is_target.resize(static_cast<size_t>(context));
-  }
-  TokenSequence sequence{std::move(rendered.tokens), std::move(rendered.is_target)};
-  if (!sequence.is_target.empty()) sequence.is_target[0] = 0;
-  if (count_targets(sequence) == 0) {
-    return Err("{}: the loss mask is empty: expected an assistant's turn within the context of {} tokens", name,
-               context);
-  }
-  return sequence;
-}
-
 std::vector<TokenSequence> eval_windows(const std::vector<int32_t>& stream, int64_t length) {
   std::vector<TokenSequence> windows;
   const auto n = static_cast<int64_t>(stream.size());

@@ -71,11 +71,6 @@ int64_t count_targets(const TokenSequence& sequence);
 int64_t count_targets(std::span<const TokenSequence* const> sequences);
 std::vector<const TokenSequence*> pointers(const std::vector<TokenSequence>& sequences);
 
-// A conversation as a training sequence, cut at `context` tokens; an error names the item where nothing is left to
-// learn.
-Result<TokenSequence> to_sequence(const ChatTemplate& chat, const Messages& messages, int64_t context,
-                                  const std::string& name);
-
 // Cut at windows of `length`, every token but each window's first is a target; all windows in order, for evaluation.
 std::vector<TokenSequence> eval_windows(const std::vector<int32_t>& stream, int64_t length);
 // Bits per byte of text: special tokens count neither as bits nor as bytes.

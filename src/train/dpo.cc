@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/encode.h"
 #include "train/batches.h"
 #include "train/lm_stage.h"
 #include "train/reward.h"
@@ -145,30 +146,33 @@ class DpoStage : public Stage {
     for (const bool valid : {false, true}) {
       for (const std::string& path : valid ? options_.valid_rankings : options_.rankings) {
         TRY(const std::vector<Ranking> items, read_rankings(path));
+        int64_t too_long = 0;
         for (const Ranking& item : items) {
           uint64_t hash = seed;
           for (const Message& m : item.prompt) hash = hash64(m.content, hash64(m.role, hash));
           const bool held_out = valid || (options_.valid_rankings.empty() &&
                                           static_cast<double>(hash >> 11) * 0x1.0p-53 < options_.valid_fraction);
-          add_pairs(chat, item, held_out ? valid_ : train_);
+          if (!add_pairs(chat, item, held_out ? valid_ : train_)) ++too_long;
         }
+        note_too_long(context_, path, too_long, model_->config().max_positions);
       }
     }
     return {};
   }
 
-  void add_pairs(const ChatTemplate& chat, const Ranking& item, std::vector<Pair>& pairs) {
-    const auto prompt = static_cast<int64_t>(chat.prompt(item.prompt).size());
-    std::vector<std::vector<int32_t>> tokens;
-    for (const RankedResponse& r : item.responses) {
-      tokens.push_back(reward_tokens(chat, item.prompt, r.text, model_->config().max_positions));
-    }
-    for (size_t i = 0; i < tokens.size(); ++i) {
-      for (size_t j = 0; j < tokens.size(); ++j) {
-        if (item.responses[i].rank >= item.responses[j].rank || tokens[i].empty() || tokens[j].empty()) continue;
-        pairs.push_back({tokens[i], tokens[j], prompt, 0});
+  // False where the prompt leaves no room for a reply.
+  bool add_pairs(const ChatTemplate& chat, const Ranking& item, std::vector<Pair>& pairs) {
+    const auto encoded = encode_ranking(chat, item, model_->config().max_positions);
+    if (!encoded.ok()) return false;
+    const std::vector<TokenSequence>& replies = encoded->responses;
+    for (size_t i = 0; i < replies.size(); ++i) {
+      for (size_t j = 0; j < replies.size(); ++j) {
+        if (encoded->rank[i] >= encoded->rank[j]) continue;
+        const auto prompt = static_cast<int64_t>(replies[i].tokens.size()) - count_targets(replies[i]);
+        pairs.push_back({replies[i].tokens, replies[j].tokens, prompt, 0});
       }
     }
+    return true;
   }
 
   void precompute(Model& reference, std::vector<Pair>& pairs) {

@@ -49,5 +49,23 @@ TEST(Dpo, LearnsTheToyPreferenceAndResumes) {
   EXPECT_LT(report.figures.at("valid_loss"), std::log(2.0));
 }
 
+TEST(Dpo, LongPromptsLoseTheirFirstTurnsAndFullOnesAreLeftOut) {
+  World& world = World::get();
+  const std::string path = world.path("dpo-long.jsonl"), filler(4000, 'q');
+  const Messages last = {{"user", toy::questions()[0]}};
+  const Messages longer = {{"user", filler}, {"assistant", filler}, last[0]}, full = {{"user", filler}};
+  const std::vector<RankedResponse> replies = {{"It is good.", 0, 0, {}}, {"It is bad.", 1, 0, {}}};
+  DpoOptions options;
+  options.policy = world.sft();
+  options.rankings = {path};
+  options.valid_fraction = 0;
+  options.epochs = 1;
+  must(write_rankings(path, std::vector<Ranking>{{"a", longer, replies}, {"b", full, replies}}));
+  EXPECT_EQ(must(run_dpo(world.context("dpo-long"), options)).figures.at("pairs"), 1);
+  must(write_rankings(path, std::vector<Ranking>{{"c", last, replies}}));
+  must(run_dpo(world.context("dpo-short"), options));
+  EXPECT_EQ(world.bytes_of(world.path("dpo-long/model")), world.bytes_of(world.path("dpo-short/model")));
+}
+
 }  // namespace
 }  // namespace loquat

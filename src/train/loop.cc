@@ -99,18 +99,10 @@ class Runner {
     return seconds_before_ + std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
   }
 
-  void note(const std::string& line) const {
-    if (context_.on_note) {
-      context_.on_note(line);
-    } else {
-      std::fprintf(stderr, "%s\n", line.c_str());
-    }
-  }
-
   Status begin() {
     std::string passed_over;
     TRY(const CheckpointState state, checkpoints_.load_newest(&passed_over));
-    if (!passed_over.empty()) note(passed_over);
+    if (!passed_over.empty()) note(context_, passed_over);
     if (state.step >= 0) {
       TRY_STATUS(restore(state));
       seconds_before_ = restored_seconds_;
@@ -264,7 +256,7 @@ class Runner {
     event.action = ends ? "stopped early" : "rolled back";
     events.push_back(event);
     guards_ = std::move(events);
-    note(fmt::format("{}: step {}: {}: {}", identity_.name, event.step, event.action, event.message));
+    note(context_, fmt::format("{}: step {}: {}: {}", identity_.name, event.step, event.action, event.message));
     if (!ends) {
       lr_scale_ = scale / 2;
       rollbacks_ = rollbacks + 1;
@@ -316,6 +308,22 @@ class Runner {
 };
 
 }  // namespace
+
+void note(const StageContext& context, const std::string& line) {
+  if (context.on_note) {
+    context.on_note(line);
+  } else {
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+}
+
+void note_too_long(const StageContext& context, const std::string& path, int64_t prompts, int64_t positions) {
+  if (prompts == 0) return;
+  note(context,
+       fmt::format("{}: {} prompts are left out: their last turn leaves no room for a reply in the context of {} "
+                   "tokens",
+                   path, prompts, positions));
+}
 
 std::string to_json(const StageReport& report) {
   return report_json(report).dump(2);

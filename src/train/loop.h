@@ -65,6 +65,11 @@ struct StageReport {
   std::vector<GuardEvent> guards;
 };
 
+// A line for people, as the context wants it.
+void note(const StageContext& context, const std::string& line);
+// Says how many prompts of a file were left out, if any, since their last turn fills the context.
+void note_too_long(const StageContext& context, const std::string& path, int64_t prompts, int64_t positions);
+
 // JSON of a report, as in stage.json and report.json.
 std::string to_json(const StageReport& report);
 

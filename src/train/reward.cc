@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/encode.h"
 #include "store/files.h"
 #include "train/batches.h"
 #include "train/lm_stage.h"
@@ -58,11 +59,9 @@ class RewardStage : public Stage {
     if (train_.empty()) return Err("rankings: no prompt with two replies that are not tied");
     for (const std::string& path : options_.demonstrations) {
       TRY(const std::vector<Demonstration> items, read_demonstrations(path));
-      for (const Demonstration& d : items) {
-        std::vector<int32_t> tokens = chat.render(d.messages).tokens;
-        cut(tokens);
-        demonstrations_.push_back(std::move(tokens));
-      }
+      auto encoded = encode_demonstrations(chat, items, model_->config().max_positions);
+      if (!encoded.ok()) return Err("{}: {}", path, encoded.error());
+      for (TokenSequence& sequence : *encoded) demonstrations_.push_back(std::move(sequence.tokens));
     }
     steps_per_epoch_ = (static_cast<int64_t>(train_.size()) + options_.batch - 1) / options_.batch;
     schedule_ = options_.training.make_schedule(total_steps());
@@ -164,27 +163,26 @@ class RewardStage : public Stage {
     return {};
   }
 
-  void cut(std::vector<int32_t>& tokens) const {
-    tokens.resize(std::min(tokens.size(), static_cast<size_t>(model_->config().max_positions)));
-  }
-
-  // A prompt whose replies are all tied says nothing: it is left out.
+  // A prompt whose replies are all tied says nothing: it is left out. So is one that leaves no room for a reply.
   Result<std::vector<RankedElement>> read(const ChatTemplate& chat, const std::vector<std::string>& paths) {
     std::vector<RankedElement> elements;
     for (const std::string& path : paths) {
       TRY(const std::vector<Ranking> items, read_rankings(path));
+      int64_t too_long = 0;
       for (const Ranking& item : items) {
-        RankedElement element;
-        bool tied = true;
-        for (const RankedResponse& response : item.responses) {
-          std::vector<int32_t> tokens = reward_tokens(chat, item.prompt, response.text, model_->config().max_positions);
-          if (tokens.empty()) continue;  // the prompt leaves no room in the context
-          element.sequences.push_back(std::move(tokens));
-          element.ranks.push_back(response.rank);
-          tied = tied && response.rank == element.ranks[0];
+        auto encoded = encode_ranking(chat, item, model_->config().max_positions);
+        if (!encoded.ok()) {
+          ++too_long;
+          continue;
         }
+        RankedElement element;
+        element.ranks = std::move(encoded->rank);
+        for (TokenSequence& response : encoded->responses) element.sequences.push_back(std::move(response.tokens));
+        const bool tied = std::all_of(element.ranks.begin(), element.ranks.end(),
+                                      [&](int32_t rank) { return rank == element.ranks[0]; });
         if (!tied) elements.push_back(std::move(element));
       }
+      note_too_long(context_, path, too_long, model_->config().max_positions);
     }
     return elements;
   }

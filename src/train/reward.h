@@ -71,8 +71,8 @@ Status save_reward_json(const std::string& folder, double bias, double scale);
 // Rewards of whole sequences, each read at its last token.
 std::vector<float> rewards_of(RewardModel& reward, std::span<const std::vector<int32_t>> sequences,
                               int64_t micro_tokens);
-// A prompt and a reply as the reward model reads them: cut to the context, reply last. Empty where the prompt leaves no
-// room.
+// A prompt and a reply as the reward model reads them: cut to the context as data/encode.h says. Empty where the
+// last turn of the prompt leaves no room.
 std::vector<int32_t> reward_tokens(const ChatTemplate& chat, const Messages& prompt, const std::string& reply,
                                    int64_t context);
 

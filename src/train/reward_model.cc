@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "data/encode.h"
 #include "store/files.h"
 #include "train/batches.h"
 #include "train/reward.h"
@@ -59,12 +60,9 @@ std::vector<float> rewards_of(RewardModel& reward, std::span<const std::vector<i
 
 std::vector<int32_t> reward_tokens(const ChatTemplate& chat, const Messages& prompt, const std::string& reply,
                                    int64_t context) {
-  std::vector<int32_t> tokens = chat.prompt(prompt);
-  if (static_cast<int64_t>(tokens.size()) >= context) return {};
-  const std::vector<int32_t> answer = chat.reply(reply);
-  tokens.insert(tokens.end(), answer.begin(), answer.end());
-  tokens.resize(std::min(tokens.size(), static_cast<size_t>(context)));
-  return tokens;
+  auto encoded = encode_ranking(chat, {"", prompt, {{reply, 0, 0, {}}}}, context);
+  if (!encoded.ok()) return {};
+  return std::move(encoded->responses[0].tokens);
 }
 
 PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores) {

@@ -106,6 +106,31 @@ TEST(Reward, ResumesInTheSameBytes) {
             must(read_file(world.path("reward-resume-pieces/model/reward.json"))));
 }
 
+TEST(Reward, LongPromptsLoseTheirFirstTurnsAndFullOnesAreLeftOut) {
+  World& world = World::get();
+  const Tokenizer tokenizer = must(Tokenizer::load(world.tokenizer()));
+  const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
+  const std::string filler(4000, 'q');
+  const Messages last = {{"user", toy::questions()[0]}};
+  const Messages longer = {{"user", filler}, {"assistant", filler}, last[0]}, full = {{"user", filler}};
+  EXPECT_EQ(reward_tokens(chat, longer, "It is good.", 48), reward_tokens(chat, last, "It is good.", 48));
+  EXPECT_FALSE(reward_tokens(chat, last, "It is good.", 48).empty());
+  EXPECT_TRUE(reward_tokens(chat, full, "It is good.", 48).empty());
+
+  const std::string path = world.path("long-prompts.jsonl");
+  const std::vector<RankedResponse> replies = {{"It is good.", 0, 0, {}}, {"It is bad.", 1, 0, {}}};
+  must(write_rankings(path, std::vector<Ranking>{{"a", longer, replies}, {"b", full, replies}, {"c", last, replies}}));
+  RewardOptions options = world.reward_options();
+  options.rankings = {path};
+  options.valid_fraction = 0;
+  options.epochs = 1;
+  StageContext context = world.context("reward-long");
+  std::string notes;
+  context.on_note = [&](const std::string& line) { notes += line; };
+  EXPECT_EQ(must(run_reward(context, options)).figures.at("prompts"), 2);
+  EXPECT_NE(notes.find("long-prompts.jsonl: 1 prompts are left out"), std::string::npos) << notes;
+}
+
 TEST(Reward, NothingToRankIsAnError) {
   World& world = World::get();
   std::vector<Ranking> tied = {{"t", {{"user", "a"}}, {{"b", 0, 0, {}}, {"c", 0, 0, {}}}}};

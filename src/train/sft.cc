@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "data/encode.h"
 #include "train/batches.h"
 #include "train/lm_stage.h"
 
@@ -108,12 +109,9 @@ class SftStage : public Stage {
     std::vector<TokenSequence> sequences;
     for (const std::string& path : paths) {
       TRY(const std::vector<Demonstration> items, read_demonstrations(path));
-      for (size_t i = 0; i < items.size(); ++i) {
-        const std::string name = fmt::format("{}: example {}{}", path, i + 1,
-                                             items[i].id.empty() ? "" : fmt::format(" (\"{}\")", items[i].id));
-        TRY(TokenSequence sequence, to_sequence(chat, items[i].messages, model_->config().max_positions, name));
-        sequences.push_back(std::move(sequence));
-      }
+      auto encoded = encode_demonstrations(chat, items, model_->config().max_positions);
+      if (!encoded.ok()) return Err("{}: {}", path, encoded.error());
+      for (TokenSequence& sequence : *encoded) sequences.push_back(std::move(sequence));
     }
     return sequences;
   }

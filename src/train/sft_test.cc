@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "train/attacker.h"
+#include "data/encode.h"
 #include "train/batches.h"
 #include "train/toy_world_for_test.h"
 
@@ -70,7 +71,7 @@ TEST(Sft, OnlyTheAssistantsTokensAreTargets) {
   const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
   const Messages dialogue = {
       {"user", "How is the tea?"}, {"assistant", "It is good."}, {"user", "And the sea?"}, {"assistant", "It is bad."}};
-  const TokenSequence sequence = must(to_sequence(chat, dialogue, 1000, "x"));
+  const TokenSequence sequence = must(encode_demonstration(chat, {"x", dialogue}, 1000));
   LmBatch batch;
   batch.add(sequence);
   // What is trained on, read off the packed batch, is the assistant's turns and the ends that close them, and no more.
@@ -90,7 +91,7 @@ TEST(Sft, TheLossIsTheMeanOverTargetTokens) {
   const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
   std::vector<TokenSequence> sequences;
   for (const Demonstration& d : must(read_demonstrations(world.demonstrations()))) {
-    sequences.push_back(must(to_sequence(chat, d.messages, 48, "x")));
+    sequences.push_back(must(encode_demonstration(chat, d, 48)));
   }
   const auto all = pointers(sequences);
   const auto n = static_cast<double>(count_targets(all));
@@ -148,9 +149,28 @@ TEST(Sft, AnEmptyMaskNamesTheExample) {
   options.demonstrations = {path};
   const auto result = run_sft(world.context("empty-mask"), options);
   ASSERT_FALSE(result.ok());
-  EXPECT_NE(result.error().find("empty-mask.jsonl: example 2"), std::string::npos) << result.error();
+  EXPECT_NE(result.error().find("empty-mask.jsonl: example long-prompt"), std::string::npos) << result.error();
   EXPECT_NE(result.error().find("mask is empty"), std::string::npos) << result.error();
   EXPECT_FALSE(std::filesystem::exists(world.path("empty-mask/model")));
+}
+
+TEST(Sft, AConversationThatIsTooLongLosesItsFirstTurns) {
+  World& world = World::get();
+  const std::string path = world.path("long-dialogue.jsonl");
+  const std::string question = toy::questions()[0], answer = toy::praise()[0];
+  const Messages last = {{"user", question}, {"assistant", answer}};
+  Messages dialogue = {{"user", std::string(4000, 'q')}, {"assistant", std::string(4000, 'a')}};
+  dialogue.insert(dialogue.end(), last.begin(), last.end());
+  SftOptions options = world.sft_options();
+  options.demonstrations = {path};
+  options.valid_fraction = 0;
+  options.epochs = 1;
+  must(write_demonstrations(path, std::vector<Demonstration>{{"long", dialogue}}));
+  const StageReport longer = must(run_sft(world.context("long-dialogue"), options));
+  must(write_demonstrations(path, std::vector<Demonstration>{{"short", last}}));
+  const StageReport shorter = must(run_sft(world.context("short-dialogue"), options));
+  EXPECT_EQ(longer.tokens, shorter.tokens);  // what is left is the last exchange, and so trains the same weights
+  EXPECT_EQ(world.bytes_of(world.path("long-dialogue/model")), world.bytes_of(world.path("short-dialogue/model")));
 }
 
 TEST(Sft, LearnsResumesAndKeepsCandidates) {
