@@ -1,19 +1,10 @@
 // Reading and writing the fields of options (options.h).
 #include "train/options.h"
 
-#include <fmt/ranges.h>
-
-#include <algorithm>
-
 namespace loquat {
 
 void FieldReader::operator()(const char* key, std::string& value, std::initializer_list<const char*> choices) {
-  const std::string read = settings_.text(key, value);
-  if (std::find(choices.begin(), choices.end(), read) == choices.end()) {
-    if (status_.ok()) status_ = Err("{} = \"{}\": expected one of {}", key, read, fmt::join(choices, ", "));
-    return;
-  }
-  value = read;
+  value = settings_.choice(key, value, {choices.begin(), choices.end()});
 }
 
 void FieldWriter::operator()(const char* key, double& value, double, double) {

@@ -3,9 +3,11 @@
 // checked, and written in canonical form for the stage's hash. Also the options that all stages of training share.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -15,7 +17,8 @@
 
 namespace loquat {
 
-// Reads each field from the settings, keeping its present value where the key is absent.
+// Reads each field from the settings, keeping its present value where the key is absent. What is wrong is kept for
+// Settings::finish(), which names file and line.
 class FieldReader {
  public:
   explicit FieldReader(Settings& settings) : settings_(settings) {}
@@ -29,11 +32,9 @@ class FieldReader {
   void operator()(const char* key, std::string& value) { value = settings_.text(key, value); }
   void operator()(const char* key, std::string& value, std::initializer_list<const char*> choices);
   void operator()(const char* key, std::vector<std::string>& value) { value = settings_.list(key, value); }
-  const Status& status() const { return status_; }
 
  private:
   Settings& settings_;
-  Status status_;
 };
 
 // key = value lines.
@@ -51,17 +52,23 @@ class FieldWriter {
   std::string text_;
 };
 
-// preset = "instructgpt" is the only preset, and the default of every field; the key is accepted so that a recipe can
-// say it.
+// preset = NAME chooses the values of the keys that are absent; the first preset is the default.
 template <typename Options>
-Result<Options> read_options(Settings& settings, Options options) {
+Result<Options> read_options(Settings& settings, const std::vector<std::pair<std::string, Options>>& presets) {
+  std::vector<std::string> names;
+  for (const auto& [name, options] : presets) names.push_back(name);
+  const std::string chosen = settings.choice("preset", names[0], names);
+  Options options =
+      std::find_if(presets.begin(), presets.end(), [&](const auto& p) { return p.first == chosen; })->second;
   FieldReader reader(settings);
-  std::string preset = "instructgpt";
-  reader("preset", preset, {"instructgpt"});
   options.visit_paths(reader);
   options.visit(reader);
-  if (!reader.status().ok()) return Error{reader.status().error()};
   return options;
+}
+// Of a stage whose defaults are the only preset.
+template <typename Options>
+Result<Options> read_options(Settings& settings, const Options& options) {
+  return read_options<Options>(settings, {{"instructgpt", options}});
 }
 
 // Without the paths: what the files hold counts, not where they lie.

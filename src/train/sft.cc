@@ -228,7 +228,8 @@ SftOptions SftOptions::instructgpt_reference() {
 }
 
 Result<SftOptions> SftOptions::read(Settings& settings) {
-  return read_options(settings, SftOptions{});
+  return read_options<SftOptions>(settings,
+                                  {{"instructgpt", instructgpt()}, {"instructgpt_reference", instructgpt_reference()}});
 }
 
 std::string candidate_folder(const std::string& work, int64_t epoch) {

@@ -28,8 +28,9 @@ struct SftOptions {
 
   static TrainingOptions defaults();
   static SftOptions instructgpt();            // 16 epochs, dropout 0.2, LR 9.65e-6 with cosine to 10 %, batch 32
-  static SftOptions instructgpt_reference();  // the KL reference: 2 epochs, 10 % pretraining data
-  static Result<SftOptions> read(Settings& settings);
+  static SftOptions instructgpt_reference();  // the KL reference: 2 epochs, 10 % pretraining text
+  static Result<SftOptions> read(
+      Settings& settings);  // preset = "instructgpt" (the default) or "instructgpt_reference"
 
   template <typename V>
   void visit_paths(V& v) {

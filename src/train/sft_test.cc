@@ -233,10 +233,36 @@ TEST(Sft, OptionsAreReadByName) {
   EXPECT_EQ(options.select, "valid");
   EXPECT_EQ(options.dropout, 0.2);
   EXPECT_TRUE(settings.finish().ok());
-  settings.set("schedule", {std::string("stairs"), "x:5"});
-  const auto wrong = SftOptions::read(settings);
+  settings.set("schedule", {std::string("stairs"), "stages.toml:5"});
+  must(SftOptions::read(settings));
+  const Status wrong = settings.finish();
   ASSERT_FALSE(wrong.ok());
-  EXPECT_NE(wrong.error().find("constant, cosine, linear"), std::string::npos) << wrong.error();
+  for (const char* part : {"stages.toml:5", "schedule", "stairs", "constant", "cosine", "linear"}) {
+    EXPECT_NE(wrong.error().find(part), std::string::npos) << wrong.error();
+  }
+}
+
+TEST(Sft, ThePresetGivesWhatTheFileLeavesOut) {
+  Settings settings;
+  settings.set("preset", {std::string("instructgpt_reference"), "x:1"});
+  settings.set("batch", {int64_t{8}, "x:2"});
+  const SftOptions reference = must(SftOptions::read(settings));
+  EXPECT_TRUE(settings.finish().ok());
+  EXPECT_EQ(reference.epochs, 2);
+  EXPECT_EQ(reference.pretrain_fraction, 0.1);
+  EXPECT_EQ(reference.batch, 8);
+  settings.set("epochs", {int64_t{3}, "x:3"});
+  EXPECT_EQ(must(SftOptions::read(settings)).epochs, 3);
+  settings.set("preset", {std::string("instruct"), "x:4"});
+  must(SftOptions::read(settings));
+  const Status wrong = settings.finish();
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_NE(wrong.error().find("x:4"), std::string::npos) << wrong.error();
+  EXPECT_NE(wrong.error().find("instructgpt_reference"), std::string::npos) << wrong.error();
+  Settings ppo;  // a stage with one preset
+  ppo.set("preset", {std::string("instructgpt_reference"), "x:5"});
+  must(PpoOptions::read(ppo));
+  EXPECT_FALSE(ppo.finish().ok());
 }
 
 TEST(Attacker, DrawsWhatWorkedBest) {
