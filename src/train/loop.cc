@@ -19,11 +19,15 @@ json guard_json(const GuardEvent& e) {
           {"limit", e.limit}, {"action", e.action}, {"message", e.message}};
 }
 
+// Without the seconds: what a resumed run and an undisturbed one have in common.
 json report_json(const StageReport& report) {
   json guards = json::array();
   for (const GuardEvent& e : report.guards) guards.push_back(guard_json(e));
-  return {{"stage", report.stage},     {"steps", report.steps},     {"tokens", report.tokens},
-          {"seconds", report.seconds}, {"figures", report.figures}, {"guards", guards}};
+  return {{"stage", report.stage},
+          {"steps", report.steps},
+          {"tokens", report.tokens},
+          {"figures", report.figures},
+          {"guards", guards}};
 }
 
 double number_or_nan(const json& value) {
@@ -44,14 +48,28 @@ StageReport report_from(const json& j) {
   report.stage = j.at("stage");
   report.steps = j.at("steps");
   report.tokens = j.at("tokens");
-  report.seconds = j.at("seconds");
   for (const auto& [name, value] : j.at("figures").items()) report.figures[name] = number_or_nan(value);
   report.guards = guards_from(j.at("guards"));
   return report;
 }
 
+// The seconds lie outside the model's folder, whose bytes are the same however long it took.
+std::string time_file(const StageContext& context) {
+  return context.work + "/time.json";
+}
+
+// 0 where they are not known.
+double stored_seconds(const StageContext& context, const std::string& hash) {
+  const auto text = read_file(time_file(context));
+  if (!text.ok()) return 0;
+  const json j = json::parse(*text, nullptr, false);
+  const bool known = j.is_object() && j.value("hash", json()) == hash && j.value("seconds", json()).is_number();
+  return known ? j["seconds"].get<double>() : 0;
+}
+
 // The report of a folder that was finished with this hash; nothing where the folder is not finished.
-Result<std::optional<StageReport>> finished_report(const std::string& out, const std::string& hash) {
+Result<std::optional<StageReport>> finished_report(const StageContext& context, const std::string& hash) {
+  const std::string& out = context.out;
   const std::string path = out + "/stage.json";
   if (!file_exists(path)) return std::optional<StageReport>();
   TRY(const std::string text, read_file(path));
@@ -61,7 +79,9 @@ Result<std::optional<StageReport>> finished_report(const std::string& out, const
       return Err("{} holds a model that was made with other settings or data: remove it, or choose another folder",
                  out);
     }
-    return std::optional<StageReport>(report_from(j.at("report")));
+    StageReport report = report_from(j.at("report"));
+    report.seconds = stored_seconds(context, hash);
+    return std::optional<StageReport>(std::move(report));
   } catch (const json::exception& e) {
     return Err("{}: {}: expected what a finished stage writes; remove the file to make the model again", path,
                e.what());
@@ -289,6 +309,8 @@ class Runner {
     report.guards = guards_;
     TRY_STATUS(stage_.finish(context_.out, report));
     report.seconds = seconds();
+    const json time = {{"hash", identity_.hash}, {"seconds", report.seconds}};
+    TRY_STATUS(write_file(time_file(context_), time.dump() + "\n"));
     const json j = {{"stage", identity_.name}, {"hash", identity_.hash}, {"report", report_json(report)}};
     TRY_STATUS(write_file(context_.out + "/stage.json", j.dump(2) + "\n"));
     checkpoints_.remove();
@@ -326,7 +348,9 @@ void note_too_long(const StageContext& context, const std::string& path, int64_t
 }
 
 std::string to_json(const StageReport& report) {
-  return report_json(report).dump(2);
+  json j = report_json(report);
+  j["seconds"] = report.seconds;
+  return j.dump(2);
 }
 
 StageHash::StageHash(const std::string& stage, const StageContext& context) {
@@ -339,9 +363,8 @@ void StageHash::add(const std::string& name, const std::string& text) {
 }
 
 Status StageHash::add_file(const std::string& path) {
-  TRY(const MappedFile file, MappedFile::open(path));
-  const auto bytes = file.bytes();
-  text_ += "file " + sha256_hex({reinterpret_cast<const char*>(bytes.data()), bytes.size()}) + "\n";
+  TRY(const std::string hash, sha256_of_file(path));
+  text_ += "file " + hash + "\n";
   return {};
 }
 
@@ -372,7 +395,7 @@ Result<StageReport> run_stage(const StageContext& context, const StageIdentity& 
   CHECK(context.kernels != nullptr && !context.out.empty() && !context.work.empty(),
         "the stage's context is not filled");
   CHECK(context.checkpoint_every >= 1, "checkpoint_every is {}", context.checkpoint_every);
-  TRY(const std::optional<StageReport> stored, finished_report(context.out, identity.hash));
+  TRY(const std::optional<StageReport> stored, finished_report(context, identity.hash));
   if (stored) {
     CheckpointFolder(context.work + "/checkpoint").remove();
     return *stored;

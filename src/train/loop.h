@@ -41,7 +41,7 @@ struct RolloutSample {
 
 struct StageContext {
   std::string out;   // the model folder that is written at the end
-  std::string work;  // checkpoint/, metrics.jsonl
+  std::string work;  // checkpoint/, metrics.jsonl, time.json
   const Kernels* kernels = nullptr;
   DType compute = DType::kBF16;
   uint64_t seed = 0;
@@ -70,7 +70,7 @@ void note(const StageContext& context, const std::string& line);
 // Says how many prompts of a file were left out, if any, since their last turn fills the context.
 void note_too_long(const StageContext& context, const std::string& path, int64_t prompts, int64_t positions);
 
-// JSON of a report, as in stage.json and report.json.
+// JSON of a report: what stage.json holds, and the seconds.
 std::string to_json(const StageReport& report);
 
 // What a stage is made from, hashed: the same hash in a finished folder means that there is nothing to do.

@@ -68,7 +68,9 @@ TEST(Loop, AFinishedFolderIsLeftAsItIs) {
   const int64_t before = CountingStage::steps_run;
   const StageReport second = toy::must(run_counting(c));
   EXPECT_EQ(CountingStage::steps_run, before);
+  EXPECT_GT(first.seconds, 0);
   EXPECT_EQ(to_json(first), to_json(second));
+  EXPECT_EQ(toy::must(read_file(c.out + "/stage.json")).find("seconds"), std::string::npos);
   const auto other = run_counting(c, "another");
   ASSERT_FALSE(other.ok());
   EXPECT_NE(other.error().find("other settings"), std::string::npos);
