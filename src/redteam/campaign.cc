@@ -105,16 +105,6 @@ std::string_view name_of(Outcome outcome) {
   return "error";
 }
 
-Result<std::vector<const AttackFamily*>> families_named(const std::vector<std::string>& names) {
-  std::vector<const AttackFamily*> families;
-  for (const std::string& name : names) {
-    const AttackFamily* family = find_family(name);
-    if (family == nullptr) return Err("'{}' is no attack family", name);
-    families.push_back(family);
-  }
-  return families;
-}
-
 std::vector<const AttackFamily*> families_without(const std::vector<std::string>& names) {
   std::vector<const AttackFamily*> families;
   for (const AttackFamily& family : attack_families())

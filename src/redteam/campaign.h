@@ -34,8 +34,6 @@ struct TargetReply {
 };
 using Target = std::function<std::vector<TargetReply>(std::span<const Messages>)>;
 
-// Families by name; an unknown name is an error.
-Result<std::vector<const AttackFamily*>> families_named(const std::vector<std::string>& names);
 // All families but these.
 std::vector<const AttackFamily*> families_without(const std::vector<std::string>& names);
 
