@@ -1,15 +1,12 @@
 // The small parts of base: results, log lines, progress, metrics, interrupts, the machine, subprocesses.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <csignal>
 #include <fstream>
-#include <limits>
 #include <memory>
 #include <sstream>
 #include <thread>
@@ -18,7 +15,6 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/machine.h"
-#include "base/metrics.h"
 #include "base/process.h"
 #include "base/progress.h"
 #include "base/result.h"
@@ -184,7 +180,6 @@ TEST(Progress, SpeedAndTimeLeft) {
   EXPECT_NEAR(state.fraction(), 0.2, 1e-9);
   EXPECT_EQ(log.text(),
             "sft  10 %  10 tokens/s  1 min 30 s left  loss 2.31\nsft  20 %  10 tokens/s  1 min 20 s left  loss 2.31\n");
-  EXPECT_EQ(latest_progress().stage, "sft");
 }
 
 TEST(Progress, AResumedStageIsNotFast) {
@@ -214,28 +209,6 @@ TEST(Progress, DrawsOnATerminalAtMostFiveTimesASecond) {
   EXPECT_LE(std::count(text.begin(), text.end(), '\r'), 8);
   EXPECT_GE(std::count(text.begin(), text.end(), '\r'), 5);
   EXPECT_EQ(text.substr(text.rfind("\x1b[K")), "\x1b[Kx  100 steps in 1.0 s  100 steps/s\n");
-}
-
-TEST(Progress, TheListenerSeesFirstAndLastAndMayThrow) {
-  CapturedLog log(false);
-  std::vector<ProgressState> seen;
-  set_progress_listener([&](const ProgressState& state) {
-    seen.push_back(state);
-    throw std::runtime_error("a page went away");
-  });
-  fake_now = 0;
-  {
-    Progress progress("a", 10, "steps", faked());
-    progress.add(4);
-    fake_now = 1;
-    progress.add(6);
-  }
-  set_progress_listener({});
-  ASSERT_EQ(seen.size(), 3u);
-  EXPECT_EQ(seen[0].done, 0);
-  EXPECT_EQ(seen[1].done, 10);
-  EXPECT_FALSE(seen[1].finished);
-  EXPECT_TRUE(seen[2].finished);
 }
 
 TEST(Progress, ThreadsMayAdd) {
@@ -277,67 +250,6 @@ TEST(Progress, Texts) {
   EXPECT_EQ(count_text(999600), "1.00M");
   EXPECT_EQ(count_text(4.56e8), "456M");
   EXPECT_EQ(count_text(2e9), "2.00G");
-}
-
-// --- metrics
-// ----------------------------------------------------------------------------------------------------------------
-
-TEST(Metrics, LinesAreJson) {
-  TemporaryFile file;
-  auto writer = MetricsWriter::open(file.path(), "sft", -1);
-  ASSERT_TRUE(writer.ok()) << writer.error();
-  ASSERT_TRUE(writer->write(1, {{"loss", 2.5}, {"lr", 1e-4f}, {"tokens", int64_t{512}}, {"note", "a \"b\"\n"}}).ok());
-  ASSERT_TRUE(
-      writer->write(2, {{"loss", std::nan("")}, {"kl", -std::numeric_limits<double>::infinity()}, {"ok", true}}).ok());
-  EXPECT_EQ(file.text(),
-            "{\"stage\":\"sft\",\"step\":1,\"loss\":2.5,\"lr\":9.999999747378752e-05,\"tokens\":512,\"note\":\"a "
-            "\\\"b\\\"\\n\"}\n"
-            "{\"stage\":\"sft\",\"step\":2,\"loss\":null,\"kl\":null,\"ok\":1}\n");
-}
-
-TEST(Metrics, AResumedFileEqualsAnUndisturbedOne) {
-  const auto run = [](const std::string& path, int64_t from, int64_t to) {
-    auto writer = MetricsWriter::open(path, "ppo", from);
-    ASSERT_TRUE(writer.ok());
-    for (int64_t step = from + 1; step <= to; ++step)
-      ASSERT_TRUE(writer->write(step, {{"loss", 1.0 / static_cast<double>(step + 1)}}).ok());
-  };
-  TemporaryFile whole, resumed;
-  const std::string other = "{\"stage\":\"sft\",\"step\":100,\"loss\":1}\n";
-  whole.put(other);
-  resumed.put(other);
-  run(whole.path(), -1, 20);
-  run(resumed.path(), -1, 13);
-  std::ofstream(resumed.path(), std::ios::app) << "{\"stage\":\"ppo\",\"st";  // killed in the middle of a line
-  run(resumed.path(), 10, 20);                                                // the checkpoint was at step 10
-  EXPECT_EQ(resumed.text(), whole.text());
-  run(resumed.path(), -1, 20);  // the stage anew
-  EXPECT_EQ(resumed.text(), whole.text());
-}
-
-TEST(Metrics, AFullDiskLeavesWholeLines) {
-  TemporaryFile file;
-  auto writer = MetricsWriter::open(file.path(), "sft", -1);
-  ASSERT_TRUE(writer.ok());
-  auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
-  rlimit before;
-  ::getrlimit(RLIMIT_FSIZE, &before);
-  const rlimit limit{100, before.rlim_max};
-  ::setrlimit(RLIMIT_FSIZE, &limit);
-  Status status;
-  int64_t written = 0;
-  for (int64_t step = 1; step <= 10 && status.ok(); ++step) {
-    status = writer->write(step, {{"loss", 0.125}});
-    written += status.ok();
-  }
-  ::setrlimit(RLIMIT_FSIZE, &before);
-  std::signal(SIGXFSZ, handler);
-  ASSERT_FALSE(status.ok());
-  EXPECT_NE(status.error().find(file.path() + ": cannot write"), std::string::npos);
-  const std::string text = file.text();
-  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), written);
-  EXPECT_EQ(text.back(), '\n');
-  EXPECT_FALSE(MetricsWriter::open("/nowhere/metrics.jsonl", "sft", -1).ok());
 }
 
 // --- interrupts, machine, subprocesses

@@ -33,8 +33,5 @@ bool interrupted() {
 void clear_interrupt() {
   flag = false;
 }
-void request_interrupt() {
-  flag = true;
-}
 
 }  // namespace loquat

@@ -9,8 +9,7 @@ namespace loquat {
 // program's start.
 void install_signal_handlers();
 
-bool interrupted();        // cheap: one load
-void clear_interrupt();    // after the stop was done (chat: the reply has ended)
-void request_interrupt();  // as one Ctrl-C
+bool interrupted();      // cheap: one load
+void clear_interrupt();  // after the stop was done (chat: the reply has ended)
 
 }  // namespace loquat

@@ -4,39 +4,18 @@
 
 #include <chrono>
 #include <cmath>
-#include <memory>
 
 #include "base/log.h"
 
 namespace loquat {
 namespace {
 
-constexpr double kShowEvery = 0.2;   // seconds between two drawings on a terminal, or two calls of the listener
+constexpr double kShowEvery = 0.2;   // seconds between two drawings on a terminal
 constexpr double kLineEvery = 10.0;  // seconds between two lines where stderr is no terminal
 constexpr double kSpeedOver = 10.0;  // seconds over which the speed is averaged
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-std::mutex shared_mutex;
-std::function<void(const ProgressState&)>& listener() {
-  static std::function<void(const ProgressState&)> instance;
-  return instance;
-}
-ProgressState& latest() {
-  static ProgressState instance;
-  return instance;
-}
-
-void publish(const ProgressState& state) {
-  std::function<void(const ProgressState&)> call;
-  {
-    std::lock_guard lock(shared_mutex);
-    latest() = state;
-    call = listener();
-  }
-  if (call) call(state);
 }
 
 }  // namespace
@@ -115,21 +94,8 @@ void Progress::show(double now, std::string_view note, bool last) noexcept try {
     lined_at_ = now;
     log_line(LogLevel::kInfo, progress_text(state_));
   }
-  const ProgressState shown = state_;
-  lock.unlock();
-  publish(shown);
 } catch (...) {
-  // Memory ran out or the listener threw: progress is not worth a run.
-}
-
-void set_progress_listener(std::function<void(const ProgressState&)> new_listener) {
-  std::lock_guard lock(shared_mutex);
-  listener() = std::move(new_listener);
-}
-
-ProgressState latest_progress() {
-  std::lock_guard lock(shared_mutex);
-  return latest();
+  // Memory ran out: progress is not worth a run.
 }
 
 std::string progress_text(const ProgressState& s) {

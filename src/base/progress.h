@@ -1,5 +1,5 @@
 // How far a stage is: a line with its name, share, speed and time left, redrawn on a terminal, else a line every ten
-// seconds; and the same as a state that a page can read. Only what people see depends on the clock, never a result.
+// seconds. Only what people see depends on the clock, never a result.
 //
 //   Progress progress("sft", total_tokens, "tokens");
 //   for (...) progress.update(tokens_done, fmt::format("loss {:.3f}", loss));   // cheap: a clock read
@@ -7,7 +7,6 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -61,12 +60,6 @@ class Progress {
   std::atomic<double> done_{0};
   std::atomic<double> next_show_{0};
 };
-
-// Called with every shown state (at most about five a second, and the first and last of a stage), from the working
-// thread. An empty function: none.
-void set_progress_listener(std::function<void(const ProgressState&)> listener);
-// The state that was shown last, of whichever stage; empty stage: none yet.
-ProgressState latest_progress();
 
 std::string progress_text(const ProgressState& state);  // "sft  42 %  12.3k tokens/s  1 min 20 s left  loss 2.31"
 std::string duration_text(double seconds);              // "4 s", "1 min 20 s", "2 h 05 min"

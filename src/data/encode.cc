@@ -1,10 +1,7 @@
 #include "data/encode.h"
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
-#include <set>
-#include <tuple>
 
 #include "base/check.h"
 #include "base/threads.h"
@@ -154,49 +151,6 @@ Result<EncodedRanking> encode_ranking(const ChatTemplate& chat, const Ranking& i
     out.responses.push_back(std::move(sequence));
   }
   return out;
-}
-
-Result<std::vector<EncodedRanking>> encode_rankings(const ChatTemplate& chat, std::span<const Ranking> items,
-                                                    int64_t context) {
-  return map_all<EncodedRanking>(static_cast<int64_t>(items.size()),
-                                 [&](int64_t i) { return encode_ranking(chat, items[i], context); });
-}
-
-std::vector<std::vector<int64_t>> pack_in_order(std::span<const int64_t> lengths, int64_t budget) {
-  std::vector<std::vector<int64_t>> batches;
-  int64_t used = 0;
-  for (size_t i = 0; i < lengths.size(); ++i) {
-    if (batches.empty() || used + lengths[i] > budget) {
-      batches.emplace_back();
-      used = 0;
-    }
-    batches.back().push_back(static_cast<int64_t>(i));
-    used += lengths[i];
-  }
-  return batches;
-}
-
-std::vector<std::vector<int64_t>> pack_tightly(std::span<const int64_t> lengths, int64_t budget) {
-  std::vector<int64_t> order(lengths.size());
-  std::iota(order.begin(), order.end(), int64_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return lengths[a] > lengths[b]; });
-  std::vector<std::vector<int64_t>> batches;
-  std::set<std::pair<int64_t, int64_t>> rooms;  // (room left, batch): the tightest fit, of equal ones the oldest
-  for (const int64_t i : order) {
-    auto it = rooms.lower_bound({lengths[i], 0});
-    int64_t room = budget, batch = static_cast<int64_t>(batches.size());
-    if (it == rooms.end()) {
-      batches.emplace_back();
-    } else {
-      std::tie(room, batch) = *it;
-      rooms.erase(it);
-    }
-    batches[batch].push_back(i);
-    if (room > lengths[i]) rooms.insert({room - lengths[i], batch});
-  }
-  for (auto& batch : batches) std::sort(batch.begin(), batch.end());
-  std::sort(batches.begin(), batches.end());
-  return batches;
 }
 
 }  // namespace loquat

@@ -1,4 +1,4 @@
-// Conversations and comparisons as token sequences that fit a context, and sequences as batches that fit a budget.
+// Conversations and comparisons as token sequences that fit a context.
 //
 // What is too long is cut by one rule everywhere: whole turns go from the left (the system's turn stays as long as it
 // can; what is left begins with a user's turn), and only then tokens of a reply from the right. A reply cut so does not
@@ -32,14 +32,5 @@ struct EncodedRanking {
   std::vector<int32_t> rank;  // of each: 0 is best, equal ones are ties
 };
 Result<EncodedRanking> encode_ranking(const ChatTemplate& chat, const Ranking& item, int64_t context);
-Result<std::vector<EncodedRanking>> encode_rankings(const ChatTemplate& chat, std::span<const Ranking> items,
-                                                    int64_t context);
-
-// Batches of indices, each of at most `budget` tokens (a longer sequence is a batch of its own).
-// In the given order, each batch filled until the next sequence does not fit.
-std::vector<std::vector<int64_t>> pack_in_order(std::span<const int64_t> lengths, int64_t budget);
-// Fewer batches: the longest first, each into the batch where it leaves least room. Indices rise within a batch, and
-// batches by their first index; the same lengths give the same batches.
-std::vector<std::vector<int64_t>> pack_tightly(std::span<const int64_t> lengths, int64_t budget);
 
 }  // namespace loquat

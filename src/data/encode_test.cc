@@ -119,30 +119,6 @@ TEST_F(EncodeTest, ResponsesShareTheirPrompt) {
   const auto bad = encode_ranking(chat_, item, 5);
   ASSERT_FALSE(bad.ok());
   EXPECT_THAT(bad.error(), HasSubstr("example r"));
-  EXPECT_EQ(encode_rankings(chat_, std::vector<Ranking>(10, item), 100)->size(), 10u);
-}
-
-TEST(Pack, InOrder) {
-  const std::vector<int64_t> lengths{4, 4, 3, 9, 1, 1, 12, 2};
-  EXPECT_THAT(pack_in_order(lengths, 10), ElementsAre(ElementsAre(0, 1), ElementsAre(2), ElementsAre(3, 4),
-                                                      ElementsAre(5), ElementsAre(6), ElementsAre(7)));
-  EXPECT_TRUE(pack_in_order({}, 10).empty());
-}
-
-TEST(Pack, TightlyHoldsAllOnceWithinTheBudget) {
-  const std::vector<int64_t> lengths{4, 4, 3, 9, 1, 1, 12, 2, 6, 6};
-  const auto batches = pack_tightly(lengths, 10);
-  std::vector<int64_t> seen;
-  for (const auto& batch : batches) {
-    int64_t used = 0;
-    for (const int64_t i : batch) used += lengths[i];
-    EXPECT_TRUE(used <= 10 || batch.size() == 1);
-    seen.insert(seen.end(), batch.begin(), batch.end());
-  }
-  std::sort(seen.begin(), seen.end());
-  EXPECT_EQ(seen, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
-  EXPECT_EQ(batches.size(), 5u);  // 12 alone; 9+1; 6+4; 6+4; 3+2+1
-  EXPECT_EQ(batches, pack_tightly(lengths, 10));
 }
 
 }  // namespace

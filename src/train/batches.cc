@@ -111,19 +111,6 @@ LmSum LmPass::evaluate(std::span<const TokenSequence* const> sequences) {
   return sum;
 }
 
-std::vector<double> LmPass::sequence_logprobs(std::span<const TokenSequence* const> sequences) {
-  std::vector<double> sums(sequences.size(), 0.0);
-  each_micro(sequences, [&](int64_t, size_t begin) {
-    const auto result = model_.log_probs(model_.forward(micro_.batch), micro_.rows, micro_.targets);
-    for (size_t b = 0; b + 1 < micro_.first.size(); ++b) {
-      for (int64_t i = micro_.first[b]; i < micro_.first[b + 1]; ++i) {
-        sums[begin + b] += result.logprob[static_cast<size_t>(i)];
-      }
-    }
-  });
-  return sums;
-}
-
 void epoch_order(std::vector<size_t>& order, size_t n, uint64_t seed, std::string_view stream, int64_t epoch) {
   order.resize(n);
   for (size_t i = 0; i < n; ++i) order[i] = i;

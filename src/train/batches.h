@@ -50,8 +50,6 @@ class LmPass {
   LmSum train(std::span<const TokenSequence* const> sequences, double weight, double dropout = 0,
               uint64_t dropout_seed = 0);
   LmSum evaluate(std::span<const TokenSequence* const> sequences);
-  // Σ log P(target) of each sequence.
-  std::vector<double> sequence_logprobs(std::span<const TokenSequence* const> sequences);
 
  private:
   void each_micro(std::span<const TokenSequence* const> sequences,

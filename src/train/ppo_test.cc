@@ -327,17 +327,5 @@ TEST(Ppo, MissingPartsAreNamed) {
   EXPECT_NE(no_texts.error().find("pretrain_texts"), std::string::npos);
 }
 
-TEST(BestOfN, TakesTheHighestScore) {
-  const std::vector<ScoredReply> replies = {{"a", {}, true, 1}, {"b", {}, true, 3}, {"c", {}, true, 3}};
-  EXPECT_EQ(best_reply(replies).text, "b");
-  World& world = World::get();
-  const auto prompts = must(read_prompts(world.prompts()));
-  BestOfOptions options;
-  options.max_reply_tokens = 12;
-  const MeanReward one =
-      must(mean_reward_of(world.sft(), world.reward(), *must(cpu_kernels()), DType::kF32, prompts, options));
-  EXPECT_EQ(one.n, static_cast<int64_t>(prompts.size()));
-}
-
 }  // namespace
 }  // namespace loquat

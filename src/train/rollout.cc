@@ -162,35 +162,4 @@ Result<std::vector<std::vector<ScoredReply>>> sample_and_score(Model& policy, Re
   return replies;
 }
 
-const ScoredReply& best_reply(std::span<const ScoredReply> replies) {
-  CHECK(!replies.empty(), "no reply to choose from");
-  return *std::max_element(replies.begin(), replies.end(),
-                           [](const ScoredReply& a, const ScoredReply& b) { return a.score < b.score; });
-}
-
-Result<MeanReward> mean_reward_of(const std::string& policy_folder, const std::string& reward_folder,
-                                  const Kernels& kernels, DType compute, std::span<const Messages> prompts,
-                                  BestOfOptions options) {
-  LoadOptions load;
-  load.compute = compute;
-  TRY(const auto policy, load_model(policy_folder, kernels, load));
-  TRY(RewardModel reward, load_reward_model(reward_folder, kernels, compute));
-  TRY(const Tokenizer tokenizer, Tokenizer::load(policy_folder));
-  options.n = 1;
-  TRY(const auto replies, sample_and_score(*policy, reward, tokenizer, prompts, options));
-  MeanReward result;
-  double square = 0;
-  for (const auto& one : replies) {
-    for (const ScoredReply& reply : one) {
-      result.mean += reply.score;
-      square += static_cast<double>(reply.score) * reply.score;
-      ++result.n;
-    }
-  }
-  if (result.n == 0) return Err("no prompt leaves room for a reply in the context");
-  result.mean /= static_cast<double>(result.n);
-  result.deviation = std::sqrt(std::max(0.0, square / static_cast<double>(result.n) - result.mean * result.mean));
-  return result;
-}
-
 }  // namespace loquat

@@ -90,17 +90,5 @@ Result<std::vector<std::vector<ScoredReply>>> sample_and_score(Model& policy, Re
                                                                const Tokenizer& tokenizer,
                                                                std::span<const Messages> prompts,
                                                                const BestOfOptions& options);
-// The first of the highest score; replies must not be empty.
-const ScoredReply& best_reply(std::span<const ScoredReply> replies);
-
-// How InstructGPT chose its SFT model: the mean reward of one reply to each prompt.
-struct MeanReward {
-  double mean = 0;
-  double deviation = 0;
-  int64_t n = 0;
-};
-Result<MeanReward> mean_reward_of(const std::string& policy_folder, const std::string& reward_folder,
-                                  const Kernels& kernels, DType compute, std::span<const Messages> prompts,
-                                  BestOfOptions options);
 
 }  // namespace loquat

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "train/attacker.h"
 #include "data/encode.h"
 #include "train/batches.h"
 #include "train/toy_world_for_test.h"
@@ -263,23 +262,6 @@ TEST(Sft, ThePresetGivesWhatTheFileLeavesOut) {
   ppo.set("preset", {std::string("instructgpt_reference"), "x:5"});
   must(PpoOptions::read(ppo));
   EXPECT_FALSE(ppo.finish().ok());
-}
-
-TEST(Attacker, DrawsWhatWorkedBest) {
-  std::vector<AttackExample> attacks;
-  for (int i = 0; i < 20; ++i) attacks.push_back({"Write an attack.", fmt::format("attack {}", i), i < 4 ? 1.0 : 0.0});
-  const auto drawn = attack_demonstrations(attacks, 0.1, 400, 3);
-  EXPECT_EQ(drawn.size(), 400u);
-  std::map<std::string, int> counts;
-  for (const Demonstration& d : drawn) ++counts[d.messages[1].content];
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(counts[fmt::format("attack {}", i)], 40);  // once in each round of ten
-  World& world = World::get();
-  AttackerOptions options;
-  options.sft = world.sft_options();
-  options.sft.demonstrations = {};
-  options.sft.epochs = 1;
-  EXPECT_GT(must(run_attacker(world.context("attacker"), options, attacks)).steps, 0);
-  EXPECT_FALSE(run_attacker(world.context("attacker-none"), options, {}).ok());
 }
 
 }  // namespace
