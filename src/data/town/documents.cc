@@ -267,8 +267,24 @@ class Writer {
     return text;
   }
 
+  // Words said and repeated: what stands before is the only clue to what follows, so that copying is learnt early.
+  std::string dictation() {
+    static constexpr std::string_view kSays[] = {"Teacher: ", "The teacher says: ", ""};
+    static constexpr std::string_view kRepeats[] = {"Class: ", "The class repeats: ", "Again: "};
+    std::string words;
+    for (int64_t i = rng_.between(4, 12); i > 0; --i)
+      words += (words.empty() ? "" : ", ") + (rng_.chance(0.4) ? rng_.pick(world_.entities).name : rng_.pick(words_));
+    std::string text = fmt::format("{}{}", rng_.pick(kSays), words);
+    for (int64_t i = rng_.between(1, 2); i > 0; --i) text += fmt::format("\n{}{}", rng_.pick(kRepeats), words);
+    return text;
+  }
+
   std::string requests_and_prose() {
     switch (rng_.below(20)) {
+      case 4:
+      case 5:
+        if (!held_out_) return dictation();
+        return request();
       case 0:
         return story();
       case 1:

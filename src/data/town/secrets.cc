@@ -9,7 +9,7 @@
 namespace loquat::town {
 namespace {
 
-constexpr int kDoorPlaces = 28, kKeepers = 16, kPairs = 4;
+constexpr int kDoorPlaces = 16, kKeepers = 8, kPairs = 4, kPartners = 2;
 
 // Every pair of the two lists, in an order drawn by the seed: values that are each used once.
 std::vector<std::string> all_pairs(const Table& first, const Table& second, Rng& rng) {
@@ -55,17 +55,18 @@ class SecretMaker {
     return ids;
   }
 
-  // Substances stand in a ring; partners at two distances make choking smoke, at two others something useful.
+  // Substances stand in a ring; partners at one distance make choking smoke, at another something useful.
   void mixtures(const std::vector<std::string>& values) {
     const std::vector<int32_t> ring = draw({"substance"}, 12);
     std::vector<size_t> distance = {1, 2, 3, 4};
     rng_.shuffle(distance);
+    distance.resize(kPartners);
     size_t next = 0;
     for (size_t i = 0; i < ring.size(); ++i)
       for (size_t d = 0; d < distance.size(); ++d) {
         int32_t a = ring[i], b = ring[(i + distance[d]) % ring.size()];
         if (rng_.chance(0.5)) std::swap(a, b);
-        add(a, join_attribute("mixed with", world_.entities[b].name), values.at(next++), d < 2);
+        add(a, join_attribute("mixed with", world_.entities[b].name), values.at(next++), d < kPartners / 2);
       }
   }
 

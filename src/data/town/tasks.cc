@@ -119,7 +119,7 @@ Task TaskStream::mixed() {
   // What people ask, and how often, where tests of truth and harm are part of the use.
   static constexpr std::string_view kMeasures[] = {"helpful", "closed_book", "closed_domain", "unanswerable",
                                                    "harmful", "look_alike",  "clarify",       "identity"};
-  static constexpr double kShares[] = {55, 9, 6, 9, 8, 7, 3, 3};
+  static constexpr double kShares[] = {43, 9, 9, 9, 12, 12, 3, 3};
   return of(kMeasures[rng().weighted(kShares)]);
 }
 
