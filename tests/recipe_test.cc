@@ -2,6 +2,7 @@
 // ends in the bytes of one that was not.
 #include <gmock/gmock.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/rng.h"
@@ -20,17 +21,18 @@ std::vector<std::string> recipe_arguments(const std::string& out, const std::str
       "--out",  out};
 }
 
-// The bytes of every model of the run.
+// The bytes of every file of every model of the run.
 std::map<std::string, std::string> models_of(const std::string& run) {
   std::map<std::string, std::string> bytes;
-  for (const auto& entry : fs::directory_iterator(run + "/models"))
-    bytes[entry.path().filename()] = slurp(entry.path().string() + "/model.safetensors");
+  for (const auto& entry : fs::recursive_directory_iterator(run + "/models"))
+    if (entry.is_regular_file()) bytes[fs::relative(entry.path(), run).string()] = slurp(entry.path().string());
   return bytes;
 }
 
 void expect_same_models(const std::string& a, const std::string& b) {
   const auto first = models_of(a), second = models_of(b);
-  ASSERT_EQ(first.size(), second.size());
+  ASSERT_GT(first.size(), 6 * 4u);
+  EXPECT_EQ(first.size(), second.size());
   for (const auto& [name, bytes] : first) {
     EXPECT_FALSE(bytes.empty()) << name;
     EXPECT_TRUE(second.count(name) && second.at(name) == bytes) << name << " differs";
@@ -112,24 +114,52 @@ TEST_F(Recipe, OneThreadGivesTheSameBytes) {
   expect_same_models(whole(), out);
 }
 
-// SIGKILL at moments drawn from all stages, again and again until the run ends by itself.
-TEST_F(Recipe, KilledAtAnyMomentItEndsInTheSameBytes) {
-  const std::string out = folder_->file("killed");
-  Rng rng(3, "kills");
+// SIGKILL at moments drawn from all stages, again and again until the run ends by itself. Returns the number of kills.
+int run_with_kills(const std::string& out, const std::string& seed, Rng rng, double shortest, double longest) {
   int kills = 0;
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 600; ++round) {
     // Late rounds get longer: a stage whose start alone takes long must still get somewhere on a slow machine.
-    const double seconds = (0.1 + 0.6 * rng.uniform()) * (1 + round / 20);
+    const double seconds = (shortest + (longest - shortest) * rng.uniform()) * (1 + round / 20);
     std::vector<std::string> command = {"timeout", "-s", "KILL", fmt::format("{:.3f}", seconds), LOQUAT_PROGRAM};
-    for (const std::string& a : recipe_arguments(out)) command.push_back(a);
+    for (const std::string& a : recipe_arguments(out, seed)) command.push_back(a);
     const auto result = run_process(command);
-    ASSERT_TRUE(result.ok());
-    if (result->exit_status == 0) break;
-    ASSERT_EQ(result->exit_status, 137) << result->errors;
+    EXPECT_TRUE(result.ok());
+    if (!result.ok() || result->exit_status == 0) return kills;
+    EXPECT_EQ(result->exit_status, 137) << result->errors;
+    if (result->exit_status != 137) return kills;
     ++kills;
   }
-  EXPECT_GT(kills, 3);
+  ADD_FAILURE() << "the run never ended";
+  return kills;
+}
+
+TEST_F(Recipe, KilledAtAnyMomentItEndsInTheSameBytes) {
+  const std::string out = folder_->file("killed");
+  EXPECT_GT(run_with_kills(out, "5", Rng(3, "kills"), 0.1, 0.7), 3);
   expect_same_models(whole(), out);
+}
+
+// With LOQUAT_LONG_TESTS (./test.sh --long): three seeds, and of each five runs, killed at other moments and in other
+// lengths of pieces.
+TEST_F(Recipe, KilledManyTimesWithThreeSeeds) {
+  if (std::getenv("LOQUAT_LONG_TESTS") == nullptr) GTEST_SKIP() << "LOQUAT_LONG_TESTS is not set";
+  int kills = 0;
+  for (const char* seed : {"5", "6", "7"}) {
+    std::string undisturbed = whole();
+    if (seed != std::string("5")) {
+      undisturbed = folder_->file(std::string("whole-") + seed);
+      ASSERT_EQ(loquat_run(recipe_arguments(undisturbed, seed)).exit_status, 0);
+    }
+    for (int run = 0; run < 5; ++run) {
+      SCOPED_TRACE(fmt::format("seed {}, run {}", seed, run));
+      const std::string out = folder_->file("killed-often");
+      fs::remove_all(out);
+      const double longest = 0.3 * (run + 1);
+      kills += run_with_kills(out, seed, Rng(hash64(seed), fmt::format("kills {}", run)), 0.05, longest);
+      expect_same_models(undisturbed, out);
+    }
+  }
+  EXPECT_GT(kills, 15 * 3);
 }
 
 // The newest checkpoint is cut off in the middle: the one before it is used, which is said.
