@@ -58,8 +58,12 @@ TEST_F(BadInput, Data) {
 
 TEST_F(BadInput, ModelFolders) {
   expect_refused({"eval", folder.file("no-model")}, {"no-model"});
-  std::filesystem::create_directories(folder.file("model"));
-  spit(folder.file("model/config.json"), "{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": \"wide\"}");
+  spit(folder.file("words.txt"), "When does the mill open? The mill opens at eight. The mill is by the river.\n");
+  ASSERT_EQ(
+      loquat_run({"tokenizer", "train", folder.file("words.txt"), "--out", folder.file("model"), "--vocab-size", "270"})
+          .exit_status,
+      0);
+  spit(folder.file("model/config.json"), "{\"architectures\": [\"LlamaForCausalLM\"], \"vocab_size\": 270, \"hidden_size\": \"wide\"}");
   expect_refused({"eval", folder.file("model")}, {"config.json", "hidden_size"});
   spit(folder.file("model/config.json"), "{");
   expect_refused({"eval", folder.file("model")}, {"config.json"});

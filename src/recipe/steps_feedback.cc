@@ -98,6 +98,11 @@ Status rank_comparisons(Run& run, StageRecord& record) {
   TRY_STATUS(
       sample_from_candidates(run, tests, options.test_replies, options.test_replies, "comparisons test", tested));
 
+  if (sampled.empty() || tested.empty())
+    return Err(
+        "no prompt got two different replies that ended: the SFT candidates are too weak to compare; give base or sft "
+        "more training, or comparisons.max_tokens more room (it is {})",
+        options.max_tokens);
   const std::vector<town::Labeler> training = town::make_labelers(run.world(), false);
   const std::vector<town::Labeler> heldout = town::make_labelers(run.world(), true);
   TRY_STATUS(write_rankings(run.folder.data("rankings.jsonl"), rank_all(run, sampled, training, "labelers")));
