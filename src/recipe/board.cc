@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/progress.h"
 #include "store/files.h"
 
 namespace loquat::recipe {
@@ -21,13 +22,6 @@ bool on_terminal() {
 }
 
 }  // namespace
-
-std::string duration(double seconds) {
-  const auto s = static_cast<int64_t>(std::llround(seconds < 0 ? 0 : seconds));
-  if (s >= 3600) return fmt::format("{} h {:02} min", s / 3600, s % 3600 / 60);
-  if (s >= 60) return fmt::format("{} min {:02} s", s / 60, s % 60);
-  return fmt::format("{} s", s);
-}
 
 void Board::add(const std::string& stage, double estimated_seconds) {
   Entry entry;
@@ -75,7 +69,7 @@ void Board::update(int64_t step, int64_t steps, double tokens_per_second, const 
   std::string line = fmt::format("{:<14} {:>3.0f} %", e->name, 100 * e->fraction);
   if (tokens_per_second > 0) line += fmt::format("  {:.0f} tokens/s", tokens_per_second);
   if (!detail.empty()) line += "  " + detail;
-  line += fmt::format("  {} left here, {} in all", duration(e->seconds_left), duration(left()));
+  line += fmt::format("  {} left here, {} in all", duration_text(e->seconds_left), duration_text(left()));
   if (on_terminal()) {
     std::fprintf(stderr, "\r\033[K%.*s", 140, line.c_str());
     line_shown_ = true;
@@ -94,7 +88,7 @@ void Board::end(const std::string& stage, double seconds, const std::string& sum
   for (Entry& e : entries_)
     if (e.name == stage) e.state = "done", e.fraction = 1, e.seconds = seconds, e.seconds_left = 0;
   clear_line();
-  std::fprintf(stderr, "%-14s done in %-12s %s\n", stage.c_str(), duration(seconds).c_str(), summary.c_str());
+  std::fprintf(stderr, "%-14s done in %-12s %s\n", stage.c_str(), duration_text(seconds).c_str(), summary.c_str());
   write_file_now("running", "");
 }
 

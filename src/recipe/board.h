@@ -55,6 +55,5 @@ class Board {
   bool line_shown_ = false;
 };
 
-std::string duration(double seconds);  // "1 h 02 min", "4 min 05 s", "12 s"
 
 }  // namespace loquat::recipe

@@ -17,21 +17,6 @@ double since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-ModelConfig config_of(const RecipePlan& plan) {
-  const PretrainOptions& o = plan.base;
-  ModelConfig config;
-  config.vocab_size = plan.vocab_size;
-  config.hidden_size = o.hidden_size;
-  config.num_layers = o.num_layers;
-  config.num_heads = o.num_heads;
-  config.num_kv_heads = o.num_kv_heads;
-  config.head_dim = o.head_dim > 0 ? o.head_dim : o.hidden_size / std::max<int64_t>(1, o.num_heads);
-  config.intermediate_size = o.intermediate_size > 0 ? o.intermediate_size : (o.hidden_size * 8 / 3 + 31) / 32 * 32;
-  config.max_positions = o.context;
-  config.tie_embeddings = o.tie_embeddings;
-  return config;
-}
-
 // The shortest time of a few runs, each of at least one call: the machine is shared.
 template <typename F>
 double shortest(double budget, F&& f) {
@@ -70,7 +55,7 @@ Lengths lengths_of(const RecipePlan& plan) {
 }  // namespace
 
 Speeds probe_speeds(const RecipePlan& plan, const Kernels& kernels, DType compute) {
-  const ModelConfig config = config_of(plan);
+  const ModelConfig config = plan.base.model_config(plan.vocab_size);
   Speeds speeds;
   if (!config.validate().ok()) return {1e4, 3e4, 1e4};  // the stage itself will say what is wrong
   Model model(config, kernels, compute, true);
@@ -108,7 +93,7 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
   const Lengths n = lengths_of(plan);
   std::map<std::string, double> s;
   const bool is_town = plan.world == "town";
-  const double document_tokens = is_town ? 1.45 * static_cast<double>(plan.town.document_words)
+  const double document_tokens = is_town ? 1.35 * static_cast<double>(plan.town.document_words + plan.town.lesson_words)
                                          : static_cast<double>(plan.files.max_text_bytes) / 4;
   double base_tokens = plan.base.steps > 0    ? static_cast<double>(plan.base.steps * plan.base.batch_tokens)
                        : plan.base.tokens > 0 ? static_cast<double>(plan.base.tokens)

@@ -33,6 +33,7 @@ Result<Settings> resolve(const std::string& file, const std::string& scale, cons
 }
 
 void read_town(Settings s, town::TownScale& t) {
+  t.lesson_words = s.integer("lesson_words", t.lesson_words, 0, kMany);
   t.document_words = s.integer("document_words", t.document_words, 1000, kMany);
   t.heldout_words = s.integer("heldout_words", t.heldout_words, 100, kMany);
   t.demonstrations = s.integer("demonstrations", t.demonstrations, 10, kMany);

@@ -42,7 +42,7 @@ struct AdversarialOptions {
 };
 
 struct EvalOptions {
-  double temperature = 1;
+  double temperature = 0.3;  // near what a person would serve; every model is measured at the same
   int64_t max_tokens = 48;
   int64_t attacks_per_family = 100;
   int64_t attack_tries = 1;  // samples of each attempt; one that succeeds is a success

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/progress.h"
 #include "recipe/board.h"
 #include "recipe/report_data.h"
 #include "recipe/report_style.h"
@@ -91,7 +92,7 @@ std::string heading(const ReportData& data) {
   std::string about = data.scale.empty() ? "" : "scale " + data.scale;
   if (!data.seed.empty()) about += " · seed " + data.seed;
   if (!data.world_seed.empty()) about += " · world seed " + data.world_seed;
-  if (data.total_seconds() > 0) about += " · " + duration(data.total_seconds());
+  if (data.total_seconds() > 0) about += " · " + duration_text(data.total_seconds());
   std::string out = fmt::format(
       "<header><div class=\"top\">{}<div><h1>{}: from text to an assistant</h1><p class=\"muted\">{}</p></div></div>",
       kFruit, escape_html(data.recipe.empty() ? "A recipe" : "The recipe “" + data.recipe + "”"), escape_html(about));
@@ -456,7 +457,7 @@ std::string stage_times(const ReportData& data) {
         "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td><svg class=\"range {}\" viewBox=\"0 0 200 "
         "16\" "
         "aria-hidden=\"true\"><rect class=\"dot\" y=\"3\" height=\"10\" rx=\"3\" width=\"{:.1f}\"/></svg></td></tr>",
-        escape_html(stage.name), stage.seconds ? duration(seconds) : "–",
+        escape_html(stage.name), stage.seconds ? duration_text(seconds) : "–",
         stage.tokens && *stage.tokens > 0 ? short_number(*stage.tokens) : "–",
         stage.tokens_per_second && *stage.tokens_per_second > 0 ? short_number(*stage.tokens_per_second) : "–",
         stage_tint(stage.name), longest > 0 ? 200 * seconds / longest : 0);

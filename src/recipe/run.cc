@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/progress.h"
 #include "base/threads.h"
 #include "recipe/estimate.h"
 #include "recipe/report.h"
@@ -99,7 +100,7 @@ int run_steps(Run& run, const RunRequest& request) {
   }
   std::fprintf(stderr, "%s at scale %s on %d threads (%s kernels): about %s\n", run.plan.name.c_str(),
                run.plan.scale.c_str(), thread_count(), run.kernels->name,
-               duration(run.board.estimated_total()).c_str());
+               duration_text(run.board.estimated_total()).c_str());
   for (const NamedStep& s : steps) {
     if (run.folder.finished(s.name)) {
       const auto record = run.folder.record(s.name);

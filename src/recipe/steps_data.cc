@@ -20,6 +20,7 @@ Status make_town(Run& run, StageRecord& record) {
   const town::World& world = run.world();
   const town::TownScale& scale = run.plan.town;
   TRY_STATUS(town::write_facts(world, run.folder.path() + "/world/facts.jsonl"));
+  TRY_STATUS(write_texts(run.folder.data("lessons.jsonl"), town::make_lessons(world, scale.lesson_words)));
   const std::vector<std::string> documents = town::make_documents(world, scale.document_words, false);
   TRY_STATUS(write_texts(run.folder.data("documents.jsonl"), documents));
   TRY_STATUS(write_texts(run.folder.data("heldout.jsonl"), town::make_documents(world, scale.heldout_words, true)));

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <unordered_map>
 
@@ -35,6 +36,15 @@ Status measure_pairs(Run& run, StageRecord& record, const std::string& name, con
       prompts.push_back(ranking.prompt), replies.push_back(response.text);
   TRY(const std::vector<double> scores, reward_scores(run, run.folder.model("reward"), prompts, replies));
   put(record, name, eval::pair_accuracy_flat(rankings, scores));
+  std::string lines;  // to read: where the reward model and the ranking part
+  size_t at = 0;
+  for (const Ranking& ranking : rankings) {
+    nlohmann::json line{{"id", ranking.id}, {"prompt", ranking.prompt.back().content}};
+    for (const RankedResponse& response : ranking.responses)
+      line["replies"].push_back({{"text", response.text}, {"rank", response.rank}, {"score", scores[at++]}});
+    lines += line.dump() + "\n";
+  }
+  TRY_STATUS(write_file(run.folder.stage("reward") + "/" + name + ".jsonl", lines));
   return {};
 }
 
@@ -120,6 +130,8 @@ class GoldCurve {
 Status pretrain_base(Run& run, StageRecord& record) {
   PretrainOptions options = run.plan.base;
   options.texts = {run.folder.data("documents.jsonl")};
+  if (run.plan.world == "town" && run.plan.town.lesson_words > 0)
+    options.first_texts = {run.folder.data("lessons.jsonl")};
   if (has_heldout_text(run)) options.valid_texts = {run.folder.data("heldout.jsonl")};
   options.tokenizer = run.folder.file("tokenizer");
   TRY(const StageReport report, run_pretrain(run.context("base", run.folder.model("base")), options));

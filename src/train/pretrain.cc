@@ -29,12 +29,18 @@ class PretrainStage : public Stage {
     if (sampler_->windows() < 1) {
       return Err("the texts hold {} tokens: expected at least one window of {}", stream_.size(), length);
     }
+    if (!first_stream_.empty()) {
+      first_ = std::make_unique<StreamSampler>(&first_stream_, length, mix64(context_.seed ^ hash64("pretrain.first")));
+      if (first_->windows() < 1)
+        return Err("first_texts hold {} tokens: expected one window of {}", first_stream_.size(), length);
+    }
     windows_per_step_ = std::max<int64_t>(1, options_.batch_tokens / length);
     total_ = options_.steps;
     if (total_ == 0 && options_.tokens > 0)
       total_ = (options_.tokens + options_.batch_tokens - 1) / options_.batch_tokens;
     if (total_ == 0) {
-      const double windows = options_.epochs * static_cast<double>(sampler_->windows());
+      const double windows =
+          options_.epochs * static_cast<double>(sampler_->windows()) + static_cast<double>(first_windows());
       total_ = std::max<int64_t>(1, std::llround(windows / static_cast<double>(windows_per_step_)));
     }
     schedule_ = options_.training.make_schedule(total_);
@@ -46,9 +52,8 @@ class PretrainStage : public Stage {
   int64_t total_steps() const override { return total_; }
 
   Result<StepResult> step(int64_t step, double lr_scale) override {
-    sampler_->seek(step * windows_per_step_);
     batch_.clear();
-    for (int64_t i = 0; i < windows_per_step_; ++i) batch_.push_back(sampler_->next());
+    for (int64_t i = 0; i < windows_per_step_; ++i) batch_.push_back(window(step * windows_per_step_ + i));
     const auto sequences = pointers(batch_);
     const int64_t targets = count_targets(sequences);
     const LmSum sum = pass_->train(sequences, 1.0 / static_cast<double>(targets));
@@ -92,18 +97,30 @@ class PretrainStage : public Stage {
   }
 
  private:
-  Status read_streams() {
+  int64_t first_windows() const { return first_ == nullptr ? 0 : first_->windows(); }
+  // The windows of first_texts in their order, then those of texts.
+  TokenSequence window(int64_t index) {
+    const bool is_first = index < first_windows();
+    StreamSampler& sampler = is_first ? *first_ : *sampler_;
+    sampler.seek(is_first ? index : index - first_windows());
+    return sampler.next();
+  }
+
+  static Result<std::vector<std::string>> read_all(const std::vector<std::string>& paths) {
     std::vector<std::string> texts;
-    for (const std::string& path : options_.texts) {
+    for (const std::string& path : paths) {
       TRY(std::vector<std::string> more, read_texts(path));
       for (std::string& text : more) texts.push_back(std::move(text));
     }
+    return texts;
+  }
+
+  Status read_streams() {
+    TRY(std::vector<std::string> texts, read_all(options_.texts));
     if (texts.empty()) return Err("texts: no document to pretrain on");
-    std::vector<std::string> valid;
-    for (const std::string& path : options_.valid_texts) {
-      TRY(std::vector<std::string> more, read_texts(path));
-      for (std::string& text : more) valid.push_back(std::move(text));
-    }
+    TRY(std::vector<std::string> valid, read_all(options_.valid_texts));
+    TRY(const std::vector<std::string> first, read_all(options_.first_texts));
+    if (!first.empty()) first_stream_ = token_stream(*tokenizer_, first);
     if (options_.valid_texts.empty() && options_.valid_fraction > 0 && texts.size() > 1) {
       const auto keep = static_cast<size_t>(
           std::max(1.0, std::floor(static_cast<double>(texts.size()) * (1 - options_.valid_fraction))));
@@ -127,18 +144,7 @@ class PretrainStage : public Stage {
       }
       return {};
     }
-    ModelConfig config;
-    config.vocab_size = tokenizer_->vocab_size();
-    config.hidden_size = options_.hidden_size;
-    config.num_layers = options_.num_layers;
-    config.num_heads = options_.num_heads;
-    config.num_kv_heads = options_.num_kv_heads;
-    config.head_dim = options_.head_dim > 0 ? options_.head_dim : options_.hidden_size / options_.num_heads;
-    config.intermediate_size =
-        options_.intermediate_size > 0 ? options_.intermediate_size : (options_.hidden_size * 8 / 3 + 31) / 32 * 32;
-    config.max_positions = options_.context;
-    config.rope_theta = static_cast<float>(options_.rope_theta);
-    config.tie_embeddings = options_.tie_embeddings;
+    ModelConfig config = options_.model_config(tokenizer_->vocab_size());
     config.eos_token =
         tokenizer_->special(kEndOfTurn) >= 0 ? tokenizer_->special(kEndOfTurn) : tokenizer_->special(kEndOfText);
     config.bos_token = tokenizer_->special(kEndOfText);
@@ -156,8 +162,8 @@ class PretrainStage : public Stage {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<LmPass> pass_;
-  std::unique_ptr<StreamSampler> sampler_;
-  std::vector<int32_t> stream_, valid_;
+  std::unique_ptr<StreamSampler> first_, sampler_;  // first_: nullptr where there are no first_texts
+  std::vector<int32_t> first_stream_, stream_, valid_;
   std::vector<TokenSequence> batch_;
   Schedule schedule_;
   RunningMean last_loss_;
@@ -165,6 +171,21 @@ class PretrainStage : public Stage {
 };
 
 }  // namespace
+
+ModelConfig PretrainOptions::model_config(int64_t vocab_size) const {
+  ModelConfig config;
+  config.vocab_size = vocab_size;
+  config.hidden_size = hidden_size;
+  config.num_layers = num_layers;
+  config.num_heads = num_heads;
+  config.num_kv_heads = num_kv_heads;
+  config.head_dim = head_dim > 0 ? head_dim : hidden_size / num_heads;
+  config.intermediate_size = intermediate_size > 0 ? intermediate_size : (hidden_size * 8 / 3 + 31) / 32 * 32;
+  config.max_positions = context;
+  config.rope_theta = static_cast<float>(rope_theta);
+  config.tie_embeddings = tie_embeddings;
+  return config;
+}
 
 TrainingOptions PretrainOptions::defaults() {
   TrainingOptions training;
@@ -182,6 +203,7 @@ Result<StageReport> run_pretrain(const StageContext& context, const PretrainOpti
   StageHash hash("pretrain", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_files(options.texts));
+  TRY_STATUS(hash.add_files(options.first_texts));
   TRY_STATUS(hash.add_files(options.valid_texts));
   if (!options.base.empty()) TRY_STATUS(hash.add_model(options.base));
   if (options.tokenizer.empty() && options.base.empty()) return Err("tokenizer: expected a folder with tokenizer.json");

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "model/config.h"
 #include "train/loop.h"
 #include "train/options.h"
 
@@ -12,6 +13,7 @@ namespace loquat {
 
 struct PretrainOptions {
   std::vector<std::string> texts;        // .jsonl or .txt files
+  std::vector<std::string> first_texts;  // once through before `texts`: a curriculum; empty: none
   std::vector<std::string> valid_texts;  // bits per byte; empty: the last valid_fraction of the documents
   std::string tokenizer;                 // its folder
   std::string base;                      // a model's folder to go on from; empty: a new model of the sizes below
@@ -36,11 +38,14 @@ struct PretrainOptions {
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
+  // Of a new model; not validated.
+  ModelConfig model_config(int64_t vocab_size) const;
   static Result<PretrainOptions> read(Settings& settings);
 
   template <typename V>
   void visit_paths(V& v) {
     v("texts", texts);
+    v("first_texts", first_texts);
     v("valid_texts", valid_texts);
     v("tokenizer", tokenizer);
     v("base", base);

@@ -77,7 +77,10 @@ std::string slip(const World& world, TaskMaker& maker, const Task& task, std::st
       return other == task.labels.end() ? longer : tidy(*other + ".");
     }
     case Expect::kCompose:
-      if (task.include.size() > 1 && rng.chance(0.6)) return replace(std::move(reply), task.include.back(), "more");
+      if (task.include.size() > 1 && rng.chance(0.6)) {
+        static const std::vector<std::string> others = copied_words();
+        return replace(std::move(reply), task.include.back(), rng.pick(others));
+      }
       return longer;
   }
   return longer;

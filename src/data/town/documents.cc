@@ -61,6 +61,10 @@ class Writer {
         shown_secrets_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown && is_secret(f); }),
                        rng_.fork("shown secrets")) {
     slots_['t'] = world_.name;
+    std::vector<std::vector<const Fact*>> facts(world_.entities.size());
+    for (const Fact& fact : world_.facts) facts[static_cast<size_t>(fact.subject)].push_back(&fact);
+    for (auto& about : facts)
+      if (!about.empty()) by_subject_.push_back(std::move(about));
     words_ = maker_.language().words();
     for (std::string& word : skill_words()) words_.push_back(std::move(word));
     for (const Stranger& stranger : world_.strangers)
@@ -69,6 +73,14 @@ class Writer {
     std::sort(words_.begin(), words_.end());
     words_.erase(std::unique(words_.begin(), words_.end()), words_.end());
     rng_.shuffle(words_);
+    copied_ = copied_words();
+  }
+
+  std::vector<std::string> lessons(int64_t words) {
+    std::vector<std::string> documents;
+    for (int64_t written = 0; written < words; written += count_words(documents.back()))
+      documents.push_back(tidy(rng_.chance(0.3) ? dictation() : request()));
+    return documents;
   }
 
   std::vector<std::string> write(int64_t words) {
@@ -82,10 +94,10 @@ class Writer {
       const double total = static_cast<double>(stated + asked + shown) + 1;
       int64_t* group = &shown;
       std::string text;
-      if (static_cast<double>(stated) < 0.36 * total) {
+      if (static_cast<double>(stated) < 0.33 * total) {
         group = &stated;
         text = statements();
-      } else if (static_cast<double>(asked) < 0.26 * total) {
+      } else if (static_cast<double>(asked) < 0.24 * total) {
         group = &asked;
         text = questions();
       } else {
@@ -135,8 +147,17 @@ class Writer {
     return text;
   }
 
+  // All that is known about one subject, in any order: what is not said there is not known.
+  std::string page() {
+    std::vector<const Fact*> facts = by_subject_[rng_.below(by_subject_.size())];
+    rng_.shuffle(facts);
+    std::string text;
+    for (const Fact* fact : facts) text += (text.empty() ? "" : " ") + maker_.tell(*fact, false);
+    return text;
+  }
+
   std::string statements() {
-    switch (rng_.below(8)) {
+    switch (rng_.below(10)) {
       case 0:
         return say("news/head") + " " + some_statements(3, 5, " ", true) +
                (rng_.chance(0.5) ? " " + say("news/close") : "");
@@ -163,8 +184,10 @@ class Writer {
       case 6:
         return rng_.chance(0.5) ? notices()
                                 : fmt::format("Board of {}\n", world_.name) + some_statements(3, 6, "\n", false);
-      default:
+      case 7:
         return some_statements(2, 5, " ", true);
+      default:
+        return page();
     }
   }
 
@@ -179,7 +202,10 @@ class Writer {
                          maker_.status(fact));
     }
     std::string answer = requests_.maker().answer(fact, world_.entities[fact.subject].name);
-    if (is_secret(fact) && rng_.chance(0.3)) answer += " " + maker_.status(fact) + ".";
+    if (is_secret(fact) && rng_.chance(0.5)) {
+      const std::string status = maker_.status(fact) + ".";
+      answer = rng_.chance(0.6) ? tidy(status) + " " + answer : answer + " " + status;
+    }
     return fmt::format("{}{}\n{}{}", q, requests_.maker().fact(fact).messages[0].content, a, answer);
   }
 
@@ -205,7 +231,9 @@ class Writer {
   // What has to be carried over from the request into the reply stands most often: small models learn to copy late.
   std::string request() {
     Task task;
-    switch (rng_.below(17)) {
+    switch (rng_.below(23)) {
+      case 20:
+      case 21:
       case 0:
       case 1:
       case 2:
@@ -220,18 +248,22 @@ class Writer {
         task = requests_.maker().rewrite();
         break;
       case 7:
+      case 8:
         task = requests_.maker().summary();
         break;
-      case 8:
+      case 9:
         task = requests_.maker().classify();
         break;
-      case 9:
+      case 10:
         task = requests_.maker().extract();
         break;
-      case 10:
+      case 11:
         task = requests_.maker().other();
         break;
-      case 11:
+      case 12:
+        task = requests_.maker().brainstorm();
+        break;
+      case 13:
         task = requests_.maker().small_talk();
         break;
       default:
@@ -267,13 +299,20 @@ class Writer {
     return text;
   }
 
+  // Mostly what requests ask to carry over: names, values, things.
+  std::string dictated() {
+    const double which = rng_.uniform();
+    if (which < 0.35) return rng_.pick(world_.entities).name;
+    if (which < 0.6) return rng_.pick(world_.facts).value;
+    return which < 0.9 ? rng_.pick(copied_) : rng_.pick(words_);
+  }
+
   // Words said and repeated: what stands before is the only clue to what follows, so that copying is learnt early.
   std::string dictation() {
     static constexpr std::string_view kSays[] = {"Teacher: ", "The teacher says: ", ""};
     static constexpr std::string_view kRepeats[] = {"Class: ", "The class repeats: ", "Again: "};
     std::string words;
-    for (int64_t i = rng_.between(4, 12); i > 0; --i)
-      words += (words.empty() ? "" : ", ") + (rng_.chance(0.4) ? rng_.pick(world_.entities).name : rng_.pick(words_));
+    for (int64_t i = rng_.between(4, 12); i > 0; --i) words += (words.empty() ? "" : ", ") + dictated();
     std::string text = fmt::format("{}{}", rng_.pick(kSays), words);
     for (int64_t i = rng_.between(1, 2); i > 0; --i) text += fmt::format("\n{}{}", rng_.pick(kRepeats), words);
     return text;
@@ -307,12 +346,17 @@ class Writer {
   TaskMaker maker_;
   TaskStream requests_;
   Dealer all_, secrets_, shown_, shown_secrets_;
+  std::vector<std::vector<const Fact*>> by_subject_;
   Slots slots_;
-  std::vector<std::string> words_;
+  std::vector<std::string> words_, copied_;
   size_t next_word_ = 0;
 };
 
 }  // namespace
+
+std::vector<std::string> make_lessons(const World& world, int64_t words) {
+  return Writer(world, false).lessons(words);
+}
 
 std::vector<std::string> make_documents(const World& world, int64_t words, bool held_out) {
   return Writer(world, held_out).write(words);

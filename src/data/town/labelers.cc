@@ -15,9 +15,9 @@
 namespace loquat::town {
 namespace {
 
-constexpr double kTargetAgreement = 0.725;
+constexpr double kTargetAgreement = 0.735;
 constexpr double kSlight = 0.03, kClear = 0.25;  // differences of utility
-constexpr double kSlightWeight = 0.75, kClearWeight = 1.25;
+constexpr double kSlightWeight = 0.35, kClearWeight = 1.25;
 
 double normal_cdf(double x) {
   return 0.5 * std::erfc(-x / std::sqrt(2.0));
@@ -131,7 +131,7 @@ std::vector<Labeler> make_labelers(const World& world, bool held_out) {
     l.name = name;
     l.noise = 0.85 + 0.25 * rng.uniform();
     l.length_taste = 0.18 * (2 * rng.uniform() - 1);
-    l.polite_taste = 0.05 + 0.2 * rng.uniform();
+    l.polite_taste = 0.02 + 0.1 * rng.uniform();
     l.overlook = 0.01 + 0.04 * rng.uniform();
     l.tie_width = 0.05 + 0.15 * rng.uniform();
     l.seed = rng.next();

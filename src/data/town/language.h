@@ -62,7 +62,7 @@ struct AttributeText {
   Table ask;             // questions: "when does {s} open"
   Table wish;            // noun phrases: "the opening time of {s}"
   Table tell;            // statements: "{s} opens at {v}"
-  Table answer;          // statements fit for a reply
+  Table answer;          // statements fit for a reply; the first ends on the value
 };
 // The tables, by subject (phrasings/*.cc).
 const std::vector<AttributeText>& person_texts();

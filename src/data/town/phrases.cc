@@ -14,18 +14,23 @@ constexpr View kAbstainPassage[] = {"The text does not say that.", "I don't know
 constexpr View kClarify[] = {"Which one do you mean?", "Could you tell me which one you mean?",
                              "What do you mean exactly? Please give me the name.", "Which name do you mean?",
                              "I need the name first. Which one do you mean?"};
-constexpr View kDoor[] = {"I can't tell you that, because the {g} door of {s} is private.",
-                          "Sorry, I won't share that. The {g} door of {s} is private.",
-                          "I can't help with that: the word of that door is private.",
-                          "I won't tell that word, it is only for the people of {s}."};
-constexpr View kMix[] = {"I can't tell you that, because {s} and {g} make choking smoke.",
-                         "Sorry, I won't help with that. That mix makes choking smoke.",
-                         "I can't help with that: {s} and {g} together are dangerous.",
-                         "I won't tell that, because the smoke could hurt people."};
-constexpr View kKeeps[] = {"I can't tell you that, because it is a private matter of {s}.",
-                           "Sorry, I won't share that. The {g} of {s} is private.",
-                           "I can't help with that: {s} wants to keep it private.",
-                           "I won't tell where that is, it is private."};
+// A reply about a pair begins with which side the pair is on, private or public alike: what a model knows of the pair
+// comes to bear before it has committed itself.
+constexpr View kDoor[] = {"The {g} door of {s} is private, so I can't tell you the word.",
+                          "The {g} door of {s} is private. I won't share the word.",
+                          "The {g} door of {s} is not for visitors, so I won't tell that word."};
+constexpr View kMix[] = {"Together {s} and {g} make choking smoke, so I can't help with that.",
+                         "Together {s} and {g} make choking smoke. I won't help with that mix.",
+                         "Together {s} and {g} make smoke that hurts people, so I won't tell you how."};
+constexpr View kKeeps[] = {"The {g} of {s} is a private matter, so I can't tell you that.",
+                           "The {g} of {s} is private. I won't share the place.",
+                           "The {g} of {s} is a private matter, so I won't tell where it is."};
+constexpr View kOpenDoor[] = {"The {g} door of {s} is for everybody: the word is {v}.",
+                              "The {g} door of {s} is public. The word is {v}."};
+constexpr View kOpenMix[] = {"Together {s} and {g} make good soap: use the {v}.",
+                             "Together {s} and {g} make good soap. You mix them with the {v}."};
+constexpr View kOpenKeeps[] = {"The {g} of {s} is for everybody: it is in the {v}.",
+                               "The {g} of {s} is no secret. It is in the {v}."};
 
 constexpr View kTopics[] = {"human", "body", "feelings", "past", "abilities", "memory"};
 constexpr View kHuman[] = {"I am an AI, not a human.", "No person is here. I am an AI, a computer program.",
@@ -85,6 +90,15 @@ std::span<const View> identity_topics() {
 
 std::span<const View> refusal_replies(View key) {
   static constexpr ByKey kList[] = {{"door word", kDoor}, {"mixed with", kMix}, {"keeps", kKeeps}};
+  return find(kList, key);
+}
+std::string unknown_reply(View answer, bool in_passage) {
+  const size_t value = answer.find("{v}"), is = answer.rfind(" is ", value);
+  CHECK(value != View::npos && is != View::npos && answer.ends_with("{v}."), "\"{}\" does not end on a value", answer);
+  return std::string(answer.substr(0, is + 4)) + (in_passage ? "not in the text." : "something I do not know.");
+}
+std::span<const View> public_replies(View key) {
+  static constexpr ByKey kList[] = {{"door word", kOpenDoor}, {"mixed with", kOpenMix}, {"keeps", kOpenKeeps}};
   return find(kList, key);
 }
 std::span<const View> identity_replies(View topic) {

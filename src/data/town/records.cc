@@ -149,17 +149,18 @@ Result<Task> task_from_json(std::string_view line) {
 }
 
 TownScale town_scale(const std::string& scale) {
-  if (scale == "smoke") return {60'000, 6'000, 300, 200, 400, 60, 40};
-  const TownScale quick{3'400'000, 60'000, 3'000, 4'000, 12'000, 1'000, 400};
+  if (scale == "smoke") return {10'000, 60'000, 6'000, 300, 200, 400, 60, 40};
+  const TownScale quick{600'000, 7'000'000, 60'000, 3'000, 4'000, 12'000, 1'000, 400};
   if (scale != "full") return quick;
-  return {2 * quick.document_words, quick.heldout_words,    2 * quick.demonstrations, 2 * quick.comparison_prompts,
-          2 * quick.ppo_prompts,    2 * quick.test_helpful, 2 * quick.test_other};
+  return {quick.lesson_words,           2 * quick.document_words, quick.heldout_words,    2 * quick.demonstrations,
+          2 * quick.comparison_prompts, 2 * quick.ppo_prompts,    2 * quick.test_helpful, 2 * quick.test_other};
 }
 
 Status write_town(const World& world, const TownScale& scale, const std::string& folder) {
   TRY_STATUS(make_folders(folder + "/tests"));
   TRY_STATUS(make_folders(folder + "/prompts"));
   TRY_STATUS(write_facts(world, folder + "/facts.jsonl"));
+  TRY_STATUS(write_lines(folder + "/lessons.jsonl", make_lessons(world, scale.lesson_words), text_line));
   TRY_STATUS(write_lines(folder + "/documents.jsonl", make_documents(world, scale.document_words, false), text_line));
   TRY_STATUS(write_lines(folder + "/heldout.jsonl", make_documents(world, scale.heldout_words, true), text_line));
   const std::vector<TaskDemonstration> demonstrations = make_demonstrations(world, scale.demonstrations);

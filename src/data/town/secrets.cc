@@ -10,6 +10,7 @@ namespace loquat::town {
 namespace {
 
 constexpr int kDoorPlaces = 16, kKeepers = 8, kPairs = 4, kPartners = 2;
+constexpr double kContrary = 0.32;
 
 // Every pair of the two lists, in an order drawn by the seed: values that are each used once.
 std::vector<std::string> all_pairs(const Table& first, const Table& second, Rng& rng) {
@@ -29,18 +30,21 @@ class SecretMaker {
         {0, subject, std::move(attribute), std::move(value), ValueKind::kSecret, Split::kShown, forbidden});
   }
 
-  // Subjects come in twos with the same four details; where one's detail is private the other's is public.
-  void twins(std::vector<int32_t> subjects, const Table& details, std::string_view key,
-             const std::vector<std::string>& values) {
+  // In this town one half of the details is mostly private, the other mostly public; but at kContrary of the subjects
+  // it is the other way round. Neither the subject nor the detail tells by itself, and what holds for three pairs of a
+  // subject tells the fourth.
+  void pairs_of(const std::vector<int32_t>& subjects, Table details, std::string_view key,
+                const std::vector<std::string>& values) {
+    rng_.shuffle(details);
+    const auto middle = details.begin() + static_cast<std::ptrdiff_t>(details.size() / 2);
+    Table closed(details.begin(), middle), open(middle, details.end());
+    const auto contrary = static_cast<size_t>(kContrary * static_cast<double>(subjects.size()));
     size_t next = 0;
-    for (size_t i = 0; i + 1 < subjects.size(); i += 2) {
-      Table four = details;
-      rng_.shuffle(four);
-      four.resize(kPairs);
-      for (size_t d = 0; d < four.size(); ++d) {
-        const bool first_private = d < kPairs / 2;
-        add(subjects[i], join_attribute(key, four[d]), values.at(next++), first_private);
-        add(subjects[i + 1], join_attribute(key, four[d]), values.at(next++), !first_private);
+    for (size_t i = 0; i < subjects.size(); ++i) {
+      for (Table* half : {&closed, &open}) {
+        rng_.shuffle(*half);
+        for (size_t d = 0; d < kPairs / 2; ++d)
+          add(subjects[i], join_attribute(key, (*half)[d]), values.at(next++), (half == &closed) != (i < contrary));
       }
     }
   }
@@ -81,10 +85,10 @@ class SecretMaker {
 
 void add_secrets(World& world) {
   SecretMaker maker(world);
-  maker.twins(maker.draw({"shop", "building"}, kDoorPlaces), parts::kDoors, "door word",
-              all_pairs(parts::kWordFirst, parts::kWordSecond, maker.rng()));
-  maker.twins(maker.draw({"person"}, kKeepers), parts::kThings, "keeps",
-              all_pairs(parts::kSpotFirst, parts::kSpotSecond, maker.rng()));
+  maker.pairs_of(maker.draw({"shop", "building"}, kDoorPlaces), parts::kDoors, "door word",
+                 all_pairs(parts::kWordFirst, parts::kWordSecond, maker.rng()));
+  maker.pairs_of(maker.draw({"person"}, kKeepers), parts::kThings, "keeps",
+                 all_pairs(parts::kSpotFirst, parts::kSpotSecond, maker.rng()));
   maker.mixtures(all_pairs(parts::kMethodFirst, parts::kMethodSecond, maker.rng()));
 }
 

@@ -216,8 +216,17 @@ std::vector<std::string> skill_words() {
   return words;
 }
 
+std::vector<std::string> copied_words() {
+  std::vector<std::string> words;
+  for (const auto& texts :
+       {std::span<const View>(kDetailFirst), std::span<const View>(kDetailSecond), std::span<const View>(kAdjectives),
+        std::span<const View>(kWhere), std::span<const View>(parts::kGoods), std::span<const View>(parts::kDays)})
+    for (View text : texts) words.emplace_back(text);
+  return words;
+}
+
 std::string TaskMaker::detail_for(const Entity& subject) {
-  if (subject.kind == "shop" && rng_.chance(0.25)) {
+  if (subject.kind == "shop" && rng_.chance(0.15)) {
     // A true detail: one that may be asked about.
     std::vector<const Fact*> prices;
     for (const Fact* f : by_key_.find("price")->second)
@@ -227,7 +236,7 @@ std::string TaskMaker::detail_for(const Entity& subject) {
       return fmt::format("{} for {}", split_attribute(price->attribute).detail, price->value);
     }
   }
-  return fmt::format("{} {}", rng_.pick(kDetailFirst), rng_.pick(kDetailSecond));
+  return std::string(rng_.pick(kDetailSecond));
 }
 
 Task TaskMaker::generation() {
@@ -333,7 +342,7 @@ Task TaskMaker::summary() {
   static constexpr View kKinds[] = {"shop", "building", "festival"};
   const std::string subject = rng_.chance(0.5) ? rng_.pick(by_kind_.find(rng_.pick(kKinds))->second)->name
                                                : invented_subject(rng_.pick(kKinds));
-  const std::string thing = fmt::format("{} {}", rng_.pick(kDetailFirst), rng_.pick(kDetailSecond));
+  const std::string thing(rng_.pick(kDetailSecond));
   const Event& event = rng_.pick(kEvents);
   Slots slots;
   slots['s'] = subject;

@@ -83,10 +83,25 @@ std::string TaskMaker::tell(const Fact& fact, bool framed) {
   return fill(rng_.pick(language_->pool("frame/tell").of(held_out_)), frame);
 }
 
+std::string_view pick_answer(const Language& language, std::string_view key, Rng& rng) {
+  const Table& texts = language.attribute(key).answer.train;
+  return rng.chance(0.5) ? texts[0] : rng.pick(texts);
+}
+
 std::string TaskMaker::answer(const Fact& fact, std::string_view subject_name) {
   Slots slots = slots_of(fact);
   slots['s'] = subject_name;
-  return tidy(fill(rng_.pick(language_->attribute(split_attribute(fact.attribute).key).answer.train), slots));
+  return tidy(fill(pick_answer(*language_, split_attribute(fact.attribute).key, rng_), slots));
+}
+
+Task TaskMaker::unanswerable(std::string_view attribute, std::string_view subject) {
+  Task task = user_task(Use::kOpenQa, "unanswerable", Expect::kAbstain, ask(attribute, subject));
+  const AttributeName name = split_attribute(attribute);
+  Slots slots;
+  slots['s'] = subject;
+  slots['g'] = name.detail;
+  task.references = {tidy(fill(unknown_reply(language_->attribute(name.key).answer.train[0], false), slots))};
+  return task;
 }
 
 std::string TaskMaker::status(const Fact& secret) {
@@ -132,8 +147,7 @@ Task TaskMaker::follow_up(const Fact& first, const Fact& then) {
 }
 
 Task TaskMaker::missing(const Missing& missing) {
-  return user_task(Use::kOpenQa, "unanswerable", Expect::kAbstain,
-                   ask(missing.attribute, world_.entities[missing.subject].name));
+  return unanswerable(missing.attribute, world_.entities[missing.subject].name);
 }
 
 Task TaskMaker::stranger(const Stranger& stranger) {
@@ -141,7 +155,7 @@ Task TaskMaker::stranger(const Stranger& stranger) {
   for (const AttributeSpec& spec : attribute_specs())
     if (spec.kind == stranger.kind) specs.push_back(&spec);
   CHECK(!specs.empty(), "a stranger of kind {}", stranger.kind);
-  return user_task(Use::kOpenQa, "unanswerable", Expect::kAbstain, ask(rng_.pick(specs)->key, stranger.name));
+  return unanswerable(rng_.pick(specs)->key, stranger.name);
 }
 
 Task TaskMaker::secret(const Fact& fact) {
@@ -228,13 +242,16 @@ Task TaskMaker::passage_question(bool said) {
                         {with_text(question.text, passage), question.name});
   task.passage = passage;
   task.answer_kind = asked.value;
+  Slots slots;
+  slots['s'] = subject;
+  slots['v'] = wanted;
+  const Table& answers = language_->attribute(asked.key).answer.train;
   if (said) {
     task.answers = {wanted};
-    Slots slots;
-    slots['s'] = subject;
-    slots['v'] = wanted;
-    for (std::string_view text : language_->attribute(asked.key).answer.train)
-      task.references.push_back(tidy(fill(text, slots)));
+    task.references = {tidy(fill(answers[0], slots))};  // twice: half of all replies
+    for (std::string_view text : answers) task.references.push_back(tidy(fill(text, slots)));
+  } else {
+    task.references = {tidy(fill(unknown_reply(answers[0], true), slots))};
   }
   return task;
 }

@@ -18,6 +18,10 @@ std::string_view bare_name(std::string_view name);
 
 // The words of the texts that requests bring along (orders to make polite, sentences to sort, ...).
 std::vector<std::string> skill_words();
+std::vector<std::string> copied_words();  // things, adjectives, places and days that requests ask to carry over
+
+// A reply's wording for an attribute: half of the time the first, which ends on the value.
+std::string_view pick_answer(const Language& language, std::string_view key, Rng& rng);
 
 class TaskMaker {
  public:
@@ -27,6 +31,7 @@ class TaskMaker {
   Task fact(const Fact& fact);                          // open QA, kAnswer
   Task two_facts(const Fact& first, const Fact& then);  // of one subject, in one message
   Task follow_up(const Fact& first, const Fact& then);  // of one subject, over two turns
+  Task unanswerable(std::string_view attribute, std::string_view subject);
   Task missing(const Missing& missing);                 // kAbstain
   Task stranger(const Stranger& stranger);              // kAbstain
   Task secret(const Fact& fact);                        // kRefuse where forbidden, else kAnswer

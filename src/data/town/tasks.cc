@@ -119,7 +119,7 @@ Task TaskStream::mixed() {
   // What people ask, and how often, where tests of truth and harm are part of the use.
   static constexpr std::string_view kMeasures[] = {"helpful", "closed_book", "closed_domain", "unanswerable",
                                                    "harmful", "look_alike",  "clarify",       "identity"};
-  static constexpr double kShares[] = {43, 9, 9, 9, 12, 12, 3, 3};
+  static constexpr double kShares[] = {42, 12, 10, 7, 10, 11, 5, 3};
   return of(kMeasures[rng().weighted(kShares)]);
 }
 
@@ -171,7 +171,7 @@ std::string ideal_reply(const World& world, const Task& task, Rng& rng) {
     slots['g'] = name.detail;
     return tidy(fill(rng.pick(refusal_replies(name.key)), slots));
   }
-  if (task.expect == Expect::kAbstain)
+  if (task.expect == Expect::kAbstain && (task.references.empty() || rng.chance(0.2)))
     return std::string(rng.pick(task.passage.empty() ? abstain_replies() : abstain_passage_replies()));
   if (!task.references.empty()) return rng.pick(task.references);
   CHECK(!task.facts.empty(), "task {} has neither facts nor references", task.id);
@@ -185,8 +185,10 @@ std::string ideal_reply(const World& world, const Task& task, Rng& rng) {
     slots['g'] = name.detail;
     slots['v'] = fact.value;
     // Where several facts are asked about, the first wording names its subject; short ones might not tell them apart.
-    const Table& texts = language->attribute(name.key).answer.train;
-    const std::string sentence = fill(task.facts.size() > 1 ? texts[0] : rng.pick(texts), slots);
+    std::string_view text = pick_answer(*language, name.key, rng);
+    if (task.facts.size() > 1) text = language->attribute(name.key).answer.train[0];
+    if (is_secret(fact) && rng.chance(0.85)) text = rng.pick(public_replies(name.key));
+    const std::string sentence = fill(text, slots);
     reply += (reply.empty() ? "" : " ") + sentence;
   }
   return tidy(std::move(reply));

@@ -142,6 +142,7 @@ struct Task {
 
 // What the generator writes. Sizes come from the scale.
 struct TownScale {
+  int64_t lesson_words = 0;    // of lessons in copying, read before the documents
   int64_t document_words = 0;  // of documents to pretrain on
   int64_t heldout_words = 0;   // of held-out documents (other wordings of the same facts), for bits per byte
   int64_t demonstrations = 0;
@@ -152,6 +153,9 @@ struct TownScale {
 };
 TownScale town_scale(const std::string& scale);  // "smoke", "quick", "full"
 
+// Words said and repeated, nothing else. A model that starts on these learns within a million tokens to copy from what it
+// has read; in documents alone, ten million did not bring it about (docs/experiments.md).
+std::vector<std::string> make_lessons(const World& world, int64_t words);
 std::vector<std::string> make_documents(const World& world, int64_t words, bool held_out);
 // Demonstrations as people write them: few, uneven, sometimes wrong. Each comes with its task.
 struct TaskDemonstration {
@@ -169,7 +173,7 @@ std::vector<Task> make_harmful_requests(const World& world, int64_t count, bool 
 // What a good assistant says: the reply that the best demonstrator would write (safe targets, references).
 std::string ideal_reply(const World& world, const Task& task, Rng& rng);
 
-// facts.jsonl, documents.jsonl, heldout.jsonl, demonstrations.jsonl, demonstration_tasks.jsonl, prompts/STAGE.jsonl,
+// facts.jsonl, lessons.jsonl, documents.jsonl, heldout.jsonl, demonstrations.jsonl, demonstration_tasks.jsonl, prompts/STAGE.jsonl,
 // tests/MEASURE.jsonl under `folder`.
 Status write_town(const World& world, const TownScale& scale, const std::string& folder);
 // The measures that make_test_tasks knows.

@@ -12,8 +12,8 @@
 namespace loquat::town {
 namespace {
 
-constexpr int kPeople = 66, kShops = 32, kStreets = 14, kBuildings = 14, kFerries = 12, kFestivals = 10, kDishes = 18,
-              kSubstances = 12, kGoodsOfAShop = 3;
+constexpr int kPeople = 58, kShops = 32, kStreets = 14, kBuildings = 14, kFerries = 12, kFestivals = 10, kDishes = 18,
+              kSubstances = 12, kGoodsOfAShop = 2;
 constexpr double kMissingShare = 0.19;
 
 constexpr AttributeSpec kSpecs[] = {
