@@ -55,5 +55,4 @@ class Board {
   bool line_shown_ = false;
 };
 
-
 }  // namespace loquat::recipe

@@ -113,6 +113,14 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
       prompts * k + static_cast<double>(plan.comparisons.test_prompts * plan.comparisons.test_replies);
   s["comparisons"] = replies * n.reply / speeds.generate;
   const double reward_tokens = prompts * k * 0.8 * n.chat * static_cast<double>(plan.reward.epochs);
+  if (plan.preference.any()) {
+    const auto own = static_cast<double>(plan.preference.samples);
+    const double each =
+        1 + own + static_cast<double>(plan.preference.contrast.swapped + plan.preference.contrast.others);
+    s["preference"] =
+        demonstrations * (own * n.reply / speeds.generate +
+                          static_cast<double>(plan.preference.training.epochs) * each * n.chat / speeds.train);
+  }
   s["reward"] = reward_tokens / speeds.train;
   s["heldout_reward"] = plan.heldout_reward_share * reward_tokens / speeds.train;
   const double candidates = static_cast<double>(plan.sft.epochs * plan.select.prompts);

@@ -54,7 +54,7 @@ std::vector<eval::AttackOutcome> attack(const MeasureRequest& request, const tow
   std::vector<eval::AttackOutcome> outcomes;
   for (int64_t round = 0; round < o.attack_tries; ++round) {
     const redteam::Target target = [&](std::span<const Messages> prompts) {
-      ChatParams params{static_cast<float>(o.temperature), o.max_tokens,
+      ChatParams params{static_cast<float>(o.attack_temperature), o.max_tokens,
                         hash64("attacks", request.seed + static_cast<uint64_t>(round))};
       std::vector<redteam::TargetReply> replies;
       for (const ChatReply& r : chat(prompts, params)) replies.push_back({r.text, r.ended, false});

@@ -66,6 +66,14 @@ Status read_comparisons(Settings s, ComparisonOptions& c) {
   return {};
 }
 
+Status read_preference(Settings s, PreferenceOptions& p) {
+  p.contrast.swapped = s.integer("swapped", p.contrast.swapped, 0, 64);
+  p.contrast.others = s.integer("others", p.contrast.others, 0, 64);
+  p.samples = s.integer("samples", p.samples, 0, 64);
+  TRY(p.training, RewardOptions::read(s));
+  return {};
+}
+
 Status read_adversarial(Settings s, AdversarialOptions& a) {
   a.attempts_per_family = s.integer("attempts_per_family", a.attempts_per_family, 1, kMany);
   a.attacker_attempts = s.integer("attacker_attempts", a.attacker_attempts, 0, kMany);
@@ -83,6 +91,7 @@ void read_eval(Settings s, EvalOptions& e) {
   e.temperature = s.number("temperature", e.temperature, 0, 10);
   e.max_tokens = s.integer("max_tokens", e.max_tokens, 1, kMany);
   e.attacks_per_family = s.integer("attacks_per_family", e.attacks_per_family, 1, kMany);
+  e.attack_temperature = s.number("attack_temperature", e.attack_temperature, 0, 10);
   e.attack_tries = s.integer("attack_tries", e.attack_tries, 1, 100);
 }
 
@@ -114,6 +123,7 @@ Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, 
   section = settings.section("reference");
   TRY(plan.reference, SftOptions::read(section));
   TRY_STATUS(read_comparisons(settings.section("comparisons"), plan.comparisons));
+  TRY_STATUS(read_preference(settings.section("preference"), plan.preference));
   section = settings.section("reward");
   TRY(plan.reward, RewardOptions::read(section));
   plan.select.prompts = settings.integer("select.prompts", plan.select.prompts, 1, kMany);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "data/contrast.h"
 #include "data/town/town.h"
 #include "train/ppo.h"
 #include "train/pretrain.h"
@@ -23,6 +24,14 @@ struct ComparisonOptions {
   int64_t max_tokens = 48;
   int64_t test_prompts = 400;  // held-out prompts that measure the reward model
   int64_t test_replies = 6;
+};
+
+// Preference model pretraining, before the reward model sees people's rankings (data/contrast.h).
+struct PreferenceOptions {
+  ContrastOptions contrast;
+  int64_t samples = 0;  // of the reference model, to each demonstration's prompt; all three 0 (the paper): no such step
+  RewardOptions training;
+  bool any() const { return contrast.swapped + contrast.others + samples > 0; }
 };
 
 struct SelectOptions {
@@ -45,7 +54,8 @@ struct EvalOptions {
   double temperature = 0.3;  // near what a person would serve; every model is measured at the same
   int64_t max_tokens = 48;
   int64_t attacks_per_family = 100;
-  int64_t attack_tries = 1;  // samples of each attempt; one that succeeds is a success
+  double attack_temperature = 1;  // who attacks chooses the setting that suits him
+  int64_t attack_tries = 4;       // samples of each attempt; one that succeeds is a success
 };
 
 // Files of the user's own, where the recipe has no built-in world.
@@ -71,6 +81,7 @@ struct RecipePlan {
   PretrainOptions base;
   SftOptions sft, reference;
   ComparisonOptions comparisons;
+  PreferenceOptions preference;
   RewardOptions reward;
   double heldout_reward_share = 0.5;  // of the comparisons, for the reward model that only watches PPO; 0: none
   SelectOptions select;

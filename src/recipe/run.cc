@@ -31,6 +31,7 @@ constexpr NamedStep kTownSteps[] = {
     {"reference", finetune_reference},
     {"eval_reference", measure_reference},
     {"comparisons", rank_comparisons},
+    {"preference", pretrain_preference},
     {"reward", train_reward},
     {"heldout_reward", train_heldout_reward},
     {"select", select_sft},
@@ -42,8 +43,15 @@ constexpr NamedStep kTownSteps[] = {
 };
 
 constexpr NamedStep kFileSteps[] = {
-    {"data", make_file_data},          {"tokenizer", train_tokenizer}, {"base", pretrain_base}, {"sft", finetune_sft},
-    {"reference", finetune_reference}, {"reward", train_reward},       {"select", select_sft},  {"ppo", align_ppo},
+    {"data", make_file_data},
+    {"tokenizer", train_tokenizer},
+    {"base", pretrain_base},
+    {"sft", finetune_sft},
+    {"reference", finetune_reference},
+    {"preference", pretrain_preference},
+    {"reward", train_reward},
+    {"select", select_sft},
+    {"ppo", align_ppo},
     {"eval", measure_files},
 };
 

@@ -54,6 +54,7 @@ Status train_tokenizer(Run& run, StageRecord& record);
 Status pretrain_base(Run& run, StageRecord& record);
 Status finetune_sft(Run& run, StageRecord& record);  // candidates in stages/sft/candidates
 Status finetune_reference(Run& run, StageRecord& record);
+Status pretrain_preference(Run& run, StageRecord& record);
 Status train_reward(Run& run, StageRecord& record);
 Status train_heldout_reward(Run& run, StageRecord& record);
 Status align_ppo(Run& run, StageRecord& record);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/threads.h"
 #include "data/town/labelers.h"
 #include "eval/pairs.h"
 #include "recipe/steps.h"
@@ -16,6 +17,7 @@ namespace {
 struct Sampled {
   town::Task task;
   std::vector<std::string> replies;  // different from one another
+  std::vector<town::Verdict> verdicts;
 };
 
 // K replies to every task from one model; tasks with fewer than two different replies are left out.
@@ -60,19 +62,27 @@ Status sample_from_candidates(Run& run, const std::vector<town::Task>& tasks, in
   return {};
 }
 
-std::vector<Ranking> rank_all(Run& run, const std::vector<Sampled>& sampled, const std::vector<town::Labeler>& labelers,
-                              std::string_view stream) {
-  std::vector<Ranking> rankings;
-  Rng draw(run.seed, stream);
-  for (const Sampled& s : sampled)
-    rankings.push_back(town::rank_replies(run.world(), run.gold(), draw.pick(labelers), s.task, s.replies));
-  return rankings;
+// What the labelers see of each reply, before their own noise.
+void judge(Run& run, std::vector<Sampled>& sampled) {
+  const town::GoldScorer& gold = run.gold();
+  parallel_for(static_cast<int64_t>(sampled.size()), [&](int64_t i) {
+    Sampled& s = sampled[static_cast<size_t>(i)];
+    for (const std::string& reply : s.replies) s.verdicts.push_back(gold.score(s.task, reply));
+  });
 }
 
-Ranking gold_order(Run& run, const Sampled& sampled) {
-  std::vector<town::Verdict> verdicts;
-  for (const std::string& reply : sampled.replies) verdicts.push_back(run.gold().score(sampled.task, reply));
-  return town::gold_ranking(sampled.task, sampled.replies, verdicts);
+std::vector<Ranking> rank_all(Run& run, std::span<const Sampled> sampled, const std::vector<town::Labeler>& labelers,
+                              std::string_view stream) {
+  Rng draw(run.seed, stream);
+  std::vector<const town::Labeler*> who;
+  for (size_t i = 0; i < sampled.size(); ++i) who.push_back(&draw.pick(labelers));
+  std::vector<Ranking> rankings(sampled.size());
+  parallel_for(static_cast<int64_t>(sampled.size()), [&](int64_t i) {
+    const Sampled& s = sampled[static_cast<size_t>(i)];
+    rankings[static_cast<size_t>(i)] =
+        town::rank_scored_replies(*who[static_cast<size_t>(i)], s.task, s.replies, s.verdicts);
+  });
+  return rankings;
 }
 
 std::set<std::string> texts_of(const std::vector<town::Task>& tasks) {
@@ -103,11 +113,13 @@ Status rank_comparisons(Run& run, StageRecord& record) {
         "no prompt got two different replies that ended: the SFT candidates are too weak to compare; give base or sft "
         "more training, or comparisons.max_tokens more room (it is {})",
         options.max_tokens);
+  judge(run, sampled);
+  judge(run, tested);
   const std::vector<town::Labeler> training = town::make_labelers(run.world(), false);
   const std::vector<town::Labeler> heldout = town::make_labelers(run.world(), true);
   TRY_STATUS(write_rankings(run.folder.data("rankings.jsonl"), rank_all(run, sampled, training, "labelers")));
-  std::vector<Sampled> share(sampled.begin(), sampled.begin() + static_cast<long>(run.plan.heldout_reward_share *
-                                                                                  static_cast<double>(sampled.size())));
+  const auto share = std::span<const Sampled>(sampled).first(
+      static_cast<size_t>(run.plan.heldout_reward_share * static_cast<double>(sampled.size())));
   if (!share.empty())
     TRY_STATUS(write_rankings(run.folder.data("rankings_watching.jsonl"),
                               rank_all(run, share, training, "watching labelers")));
@@ -115,7 +127,7 @@ Status rank_comparisons(Run& run, StageRecord& record) {
   const std::vector<Ranking> second = rank_all(run, tested, heldout, "test labelers, again");
   TRY_STATUS(write_rankings(run.folder.data("rankings_test.jsonl"), first));
   std::vector<Ranking> gold;
-  for (const Sampled& s : tested) gold.push_back(gold_order(run, s));
+  for (const Sampled& s : tested) gold.push_back(town::gold_ranking(s.task, s.replies, s.verdicts));
   TRY_STATUS(write_rankings(run.folder.data("rankings_gold.jsonl"), gold));
   put(record, "labeler_agreement", eval::ranking_agreement(first, second));
   record.figures["prompts"] = static_cast<double>(sampled.size());

@@ -15,7 +15,7 @@ using redteam::Attempt;
 redteam::Target target_of(Run& run, const std::string& model, const std::string& stream) {
   return [&run, model, stream](std::span<const Messages> prompts) {
     std::vector<redteam::TargetReply> out(prompts.size());
-    const auto replies = sample_replies(run, model, prompts, static_cast<float>(run.plan.eval.temperature),
+    const auto replies = sample_replies(run, model, prompts, static_cast<float>(run.plan.eval.attack_temperature),
                                         run.plan.eval.max_tokens, run.seed_of(stream));
     for (size_t i = 0; i < out.size(); ++i) {
       if (replies.ok())

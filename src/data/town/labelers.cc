@@ -15,16 +15,19 @@
 namespace loquat::town {
 namespace {
 
-constexpr double kTargetAgreement = 0.735;
+constexpr double kTargetAgreement = 0.705;
 constexpr double kSlight = 0.03, kClear = 0.25;  // differences of utility
 constexpr double kSlightWeight = 0.35, kClearWeight = 1.25;
+constexpr double kUntied = 0.6;        // of the pairs of equally good replies
+constexpr double kLargestScale = 6;  // nobody is always right
 
 double normal_cdf(double x) {
   return 0.5 * std::erfc(-x / std::sqrt(2.0));
 }
 
-// The scale at which two labelers with noise of standard deviation 1 agree on kTargetAgreement of the pairs of replies
-// from different groups, where group i has count[i] replies and stands at scale * at[i]. Found by halving.
+// The scale at which two labelers with noise of standard deviation 1 agree on kTargetAgreement of the pairs of replies,
+// where group i has count[i] replies and stands at scale * at[i]. On two replies of one group they agree by chance, where
+// neither ties them. Found by halving.
 double scale_for(const std::vector<double>& at, const std::vector<int>& count) {
   const auto agreement = [&](double scale) {
     double sum = 0, pairs = 0;
@@ -34,9 +37,14 @@ double scale_for(const std::vector<double>& at, const std::vector<int>& count) {
         sum += weight * (p * p + (1 - p) * (1 - p));
         pairs += weight;
       }
+    for (int n : count) {
+      const double weight = kUntied * n * (n - 1) / 2;
+      sum += 0.5 * weight;
+      pairs += weight;
+    }
     return sum / pairs;
   };
-  double low = 0, high = 8;
+  double low = 0, high = kLargestScale;
   for (int i = 0; i < 30; ++i) (agreement((low + high) / 2) < kTargetAgreement ? low : high) = (low + high) / 2;
   return (low + high) / 2;
 }
@@ -44,12 +52,8 @@ double scale_for(const std::vector<double>& at, const std::vector<int>& count) {
 // Replies within this of one another are equally good to a labeler: most often tied.
 constexpr double kSame = 0.01;
 
-struct Line {
-  std::vector<double> at;      // where each reply stands
-  std::vector<double> anchor;  // the utility of the first of its group: equals share their noise
-};
-
-Line line_of(const std::vector<double>& utility) {
+// Where each reply stands.
+std::vector<double> line_of(const std::vector<double>& utility) {
   std::vector<double> groups = utility;
   std::sort(groups.begin(), groups.end());
   std::vector<double> distinct;
@@ -69,12 +73,8 @@ Line line_of(const std::vector<double>& utility) {
     const double scale = scale_for(at, count);
     for (double& x : at) x *= scale;
   }
-  Line line;
-  for (double u : utility) {
-    const size_t place = group_of(u);
-    line.at.push_back(at[place]);
-    line.anchor.push_back(distinct[place]);
-  }
+  std::vector<double> line;
+  for (double u : utility) line.push_back(at[group_of(u)]);
   return line;
 }
 
@@ -133,7 +133,7 @@ std::vector<Labeler> make_labelers(const World& world, bool held_out) {
     l.length_taste = 0.18 * (2 * rng.uniform() - 1);
     l.polite_taste = 0.02 + 0.1 * rng.uniform();
     l.overlook = 0.01 + 0.04 * rng.uniform();
-    l.tie_width = 0.05 + 0.15 * rng.uniform();
+    l.tie_width = 0.25 + 0.35 * rng.uniform();
     l.seed = rng.next();
     out.push_back(l);
   };
@@ -161,12 +161,11 @@ Ranking rank_scored_replies(const Labeler& labeler, const Task& task, const std:
       utility[i] = 0.8 + 0.1 * verdicts[i].utility;  // taken for right
     }
   }
-  const Line line = line_of(utility);
-  std::vector<double> score = line.at;
+  std::vector<double> score = line_of(utility);
   const auto impressions = impressions_of(texts);
   for (size_t i = 0; i < n; ++i)
     score[i] += labeler.length_taste * impressions[i].length + labeler.polite_taste * impressions[i].polite +
-                labeler.noise * Rng(labeler.seed, fmt::format("{}\n{:.6f}", task.id, line.anchor[i])).normal();
+                labeler.noise * rngs[i].normal();
   std::vector<size_t> order(n);
   std::iota(order.begin(), order.end(), size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return score[a] > score[b]; });

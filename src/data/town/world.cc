@@ -12,9 +12,9 @@
 namespace loquat::town {
 namespace {
 
-constexpr int kPeople = 58, kShops = 32, kStreets = 14, kBuildings = 14, kFerries = 12, kFestivals = 10, kDishes = 18,
+constexpr int kPeople = 72, kShops = 38, kStreets = 14, kBuildings = 14, kFerries = 12, kFestivals = 10, kDishes = 18,
               kSubstances = 12, kGoodsOfAShop = 2;
-constexpr double kMissingShare = 0.19;
+constexpr double kMissingShare = 0.33;
 
 constexpr AttributeSpec kSpecs[] = {
     {"person", "trade", ValueKind::kTrade},        {"person", "works at", ValueKind::kPlace},
