@@ -90,7 +90,7 @@ ReplySwapper::ReplySwapper(std::span<const Demonstration> demonstrations) {
 
 std::string ReplySwapper::swap(std::string_view reply, Rng& rng) const {
   constexpr int kDonors = 12;
-  constexpr size_t kMostWords = 4, kLongest = 120;
+  constexpr size_t kMostWords = 12, kLongest = 120;
   const auto found = by_opening_.find(opening_of(reply));
   const std::vector<Word> words = words_in(reply);
   if (found == by_opening_.end() || words.size() > kLongest) return {};
