@@ -126,6 +126,15 @@ KindSet Scoring::kinds_in_question() const {
   return kinds != 0 ? kinds : ~0u;
 }
 
+// Every word of the mention stands in the request.
+bool Scoring::in_request(const Mention& m) const {
+  for (size_t i = m.begin; i < m.end; ++i)
+    if (std::none_of(request_.words.begin(), request_.words.end(),
+                     [&](const auto& w) { return stem(w.text) == stem(text_.words[i].text); }))
+      return false;
+  return true;
+}
+
 void Scoring::score_abstain() {
   // Any number, and any value of the kind asked about; any value at all where the reply does not say that it does not
   // know.
@@ -135,6 +144,7 @@ void Scoring::score_abstain() {
                                   : ~0u;
   for (const auto& m : mentions_) {
     if ((m.kinds & asked) == 0 || in_question(m) || among(given_, m)) continue;
+    if (task_.passage.empty() && in_request(m)) continue;  // part of a stranger's name, say
     if (is_negated(text_, m.begin, m.end) || (!m.unknown && m.key == impl_.town_key)) continue;
     claim(m, false, asked);
     false_claim_ = true;

@@ -74,6 +74,7 @@ class Scoring {
   bool names_subject(const Mention& m) const;
   bool is_quoted(const Mention& m) const;
   KindSet asked_kinds() const;
+  bool in_request(const Mention& m) const;
   KindSet kinds_in_question() const;
 
   void score_answer();

@@ -114,6 +114,21 @@ std::string synthetic_reply(const Task& task, const std::string& ideal, Rng& rng
   }
 }
 
+// "The trade of Nora Crane is something I do not know.": half of a stranger's name may be a townsman's.
+TEST(GoldOnTown, IdealRepliesAreRightWhoeverIsAskedAbout) {
+  for (uint64_t seed : {1, 2, 3, 11, 21}) {
+    const World world = make_world(seed);
+    const GoldScorer gold(world);
+    Rng rng(5, "ideal");
+    for (const char* measure : {"unanswerable", "closed_domain", "harmful", "look_alike", "closed_book"})
+      for (const Task& task : make_test_tasks(world, measure, 200)) {
+        const std::string reply = ideal_reply(world, task, rng);
+        const Verdict verdict = gold.score(task, reply);
+        EXPECT_TRUE(verdict.helpful) << task.messages.back().content << " | " << reply << " | " << verdict.reason;
+      }
+  }
+}
+
 TEST(LabelersOnTown, AgreeOnSyntheticReplies) {
   for (const bool held_out : {false, true}) {
     const auto labelers = make_labelers(pool().world, held_out);

@@ -194,13 +194,6 @@ Ranking rank_scored_replies(const Labeler& labeler, const Task& task, const std:
   return out;
 }
 
-Ranking rank_replies(const World&, const GoldScorer& gold, const Labeler& labeler, const Task& task,
-                     const std::vector<std::string>& replies) {
-  std::vector<Verdict> verdicts;
-  for (const auto& reply : replies) verdicts.push_back(gold.score(task, reply));
-  return rank_scored_replies(labeler, task, replies, verdicts);
-}
-
 Ranking gold_ranking(const Task& task, const std::vector<std::string>& replies, std::span<const Verdict> verdicts) {
   CHECK(replies.size() == verdicts.size(), "{} replies, {} verdicts", replies.size(), verdicts.size());
   Ranking out;

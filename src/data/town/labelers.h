@@ -31,11 +31,7 @@ struct Labeler {
 
 // The training labelers, or the held-out ones that only measure.
 std::vector<Labeler> make_labelers(const World& world, bool held_out);
-// Ranks the replies; deterministic in (labeler, task, replies).
-Ranking rank_replies(const World& world, const GoldScorer& gold, const Labeler& labeler, const Task& task,
-                     const std::vector<std::string>& replies);
-// The same where the replies are scored already (several labelers, or replies that did not end): verdicts[i] is of
-// replies[i].
+// Ranks the replies; deterministic in (labeler, task, replies). verdicts[i] is of replies[i].
 Ranking rank_scored_replies(const Labeler& labeler, const Task& task, const std::vector<std::string>& replies,
                             std::span<const Verdict> verdicts);
 

@@ -41,11 +41,11 @@ class SecretMaker {
     const auto contrary = static_cast<size_t>(kContrary * static_cast<double>(subjects.size()));
     size_t next = 0;
     for (size_t i = 0; i < subjects.size(); ++i) {
-      for (Table* half : {&closed, &open}) {
-        rng_.shuffle(*half);
+      // In turn, so that every detail also stands at subjects of the other kind.
+      for (const Table* half : {&closed, &open})
         for (size_t d = 0; d < kPairs / 2; ++d)
-          add(subjects[i], join_attribute(key, (*half)[d]), values.at(next++), (half == &closed) != (i < contrary));
-      }
+          add(subjects[i], join_attribute(key, (*half)[(i * (kPairs / 2) + d) % half->size()]), values.at(next++),
+              (half == &closed) != (i < contrary));
     }
   }
 
