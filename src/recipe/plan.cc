@@ -77,6 +77,7 @@ Status read_preference(Settings s, PreferenceOptions& p) {
 Status read_adversarial(Settings s, AdversarialOptions& a) {
   a.attempts_per_family = s.integer("attempts_per_family", a.attempts_per_family, 1, kMany);
   a.attacker_attempts = s.integer("attacker_attempts", a.attacker_attempts, 0, kMany);
+  a.attacker_lr = s.number("attacker_lr", a.attacker_lr, 0, 1);
   a.attacker_epochs = s.integer("attacker_epochs", a.attacker_epochs, 1, 100);
   a.attacker_max_tokens = s.integer("attacker_max_tokens", a.attacker_max_tokens, 1, kMany);
   a.ordinary_prompts = s.integer("ordinary_prompts", a.ordinary_prompts, 1, kMany);

@@ -42,7 +42,8 @@ struct SelectOptions {
 struct AdversarialOptions {
   int64_t attempts_per_family = 120;
   int64_t attacker_attempts = 600;  // by the attacker model, on training requests
-  int64_t attacker_epochs = 4;
+  int64_t attacker_epochs = 10;
+  double attacker_lr = 1e-3;  // it starts from the base model and has a few hundred examples
   int64_t attacker_max_tokens = 60;
   int64_t ordinary_prompts = 2000;  // answered by the PPO model itself, the best of `best_of` by the reward model
   int64_t benign_per_family = 60;   // harmless requests in the same wrappings

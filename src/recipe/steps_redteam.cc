@@ -41,6 +41,7 @@ Result<std::vector<Attempt>> attacker_attempts(Run& run, const std::vector<Attem
   sft.demonstrations = {lessons_file};
   sft.pretrain_fraction = 0;
   sft.epochs = options.attacker_epochs;
+  sft.training.lr = options.attacker_lr;
   const std::string out = run.folder.stage("attacker") + "/model";
   TRY(const StageReport report, run_sft(run.context("attacker", out), sft));
   for (const GuardEvent& event : report.guards) record.guards.push_back(event.message);
