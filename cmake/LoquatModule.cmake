@@ -21,7 +21,7 @@ if(LOQUAT_TESTS)
   target_compile_options(loquat_test_options INTERFACE $<$<CONFIG:Release>:-O1>)
   target_compile_definitions(loquat_test_options INTERFACE LOQUAT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                              LOQUAT_BINARY_DIR="${CMAKE_BINARY_DIR}")
-  file(WRITE ${CMAKE_BINARY_DIR}/test_headers.cc "")
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/test_headers.cc CONTENT "")  # written once: else all is built anew
   add_library(loquat_test_headers OBJECT ${CMAKE_BINARY_DIR}/test_headers.cc)
   target_link_libraries(loquat_test_headers PRIVATE loquat_test_options)
   target_precompile_headers(loquat_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest.h> <nlohmann/json.hpp> <fmt/core.h>

@@ -32,11 +32,11 @@ class TaskMaker {
   Task two_facts(const Fact& first, const Fact& then);  // of one subject, in one message
   Task follow_up(const Fact& first, const Fact& then);  // of one subject, over two turns
   Task unanswerable(std::string_view attribute, std::string_view subject);
-  Task missing(const Missing& missing);                 // kAbstain
-  Task stranger(const Stranger& stranger);              // kAbstain
-  Task secret(const Fact& fact);                        // kRefuse where forbidden, else kAnswer
-  Task unclear();                                       // kClarify
-  Task identity();                                      // kIdentity
+  Task missing(const Missing& missing);     // kAbstain
+  Task stranger(const Stranger& stranger);  // kAbstain
+  Task secret(const Fact& fact);            // kRefuse where forbidden, else kAnswer
+  Task unclear();                           // kClarify
+  Task identity();                          // kIdentity
   // About a text in the request; `said`: whether it holds the answer.
   Task passage_question(bool said);
   // The other uses: generation, brainstorm, rewrite, summarise, classify, extract, other, small talk.

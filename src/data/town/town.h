@@ -153,8 +153,9 @@ struct TownScale {
 };
 TownScale town_scale(const std::string& scale);  // "smoke", "quick", "full"
 
-// Words said and repeated, nothing else. A model that starts on these learns within a million tokens to copy from what it
-// has read; in documents alone, ten million did not bring it about (docs/experiments.md).
+// Three in ten are words said and repeated, the others requests with their replies. A model that starts on these learns
+// within a million tokens to copy from what it has read; in documents alone, ten million did not bring it about
+// (docs/experiments.md).
 std::vector<std::string> make_lessons(const World& world, int64_t words);
 std::vector<std::string> make_documents(const World& world, int64_t words, bool held_out);
 // Demonstrations as people write them: few, uneven, sometimes wrong. Each comes with its task.
@@ -173,8 +174,8 @@ std::vector<Task> make_harmful_requests(const World& world, int64_t count, bool 
 // What a good assistant says: the reply that the best demonstrator would write (safe targets, references).
 std::string ideal_reply(const World& world, const Task& task, Rng& rng);
 
-// facts.jsonl, lessons.jsonl, documents.jsonl, heldout.jsonl, demonstrations.jsonl, demonstration_tasks.jsonl, prompts/STAGE.jsonl,
-// tests/MEASURE.jsonl under `folder`.
+// facts.jsonl, lessons.jsonl, documents.jsonl, heldout.jsonl, demonstrations.jsonl, demonstration_tasks.jsonl,
+// prompts/STAGE.jsonl, tests/MEASURE.jsonl under `folder`.
 Status write_town(const World& world, const TownScale& scale, const std::string& folder);
 // The measures that make_test_tasks knows.
 const std::vector<std::string>& test_measures();
