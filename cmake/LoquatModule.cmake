@@ -1,5 +1,5 @@
 # loquat_module(NAME DEPS ...): src/NAME/**/*.cc becomes the static library loquat_NAME, its *_test.cc the test program
-# NAME_test. A file whose name ends in _avx2, _avx512 or _amx is compiled for that instruction set, and no other file is.
+# NAME_test. A file whose name ends in _avx2, _avx512, _avx512bf16 or _amx is compiled for that instruction set, and no other file is.
 # Extra libraries of one module go into src/NAME/libraries.cmake, which runs with ${target} set.
 
 add_library(loquat_options INTERFACE)
@@ -30,7 +30,8 @@ endif()
 
 set(LOQUAT_ISA_avx2 -mavx2 -mfma -mf16c -ffp-contract=fast)
 set(LOQUAT_ISA_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -ffp-contract=fast)
-set(LOQUAT_ISA_amx ${LOQUAT_ISA_avx512} -mavx512bf16 -mamx-tile -mamx-bf16)
+set(LOQUAT_ISA_avx512bf16 ${LOQUAT_ISA_avx512} -mavx512bf16)
+set(LOQUAT_ISA_amx ${LOQUAT_ISA_avx512bf16} -mamx-tile -mamx-bf16)
 
 function(loquat_module name)
   cmake_parse_arguments(arg "" "" "DEPS" ${ARGN})
@@ -40,7 +41,7 @@ function(loquat_module name)
   list(FILTER files EXCLUDE REGEX "/main\\.cc$")
   list(FILTER files EXCLUDE REGEX "src/kernels/cuda/")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
-  foreach(isa avx2 avx512 amx)
+  foreach(isa avx2 avx512 avx512bf16 amx)
     foreach(file ${files})
       if(file MATCHES "_${isa}\\.cc$")
         set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "${LOQUAT_ISA_${isa}}")

@@ -58,7 +58,7 @@ struct AdamWStep {
 };
 
 struct Kernels {
-  const char* name;  // "reference", "avx2", "avx512", "amx"
+  const char* name;  // "reference", "avx2", "avx512", "avx512bf16", "amx"
 
   // --- products -----------------------------------------------------------------------------------------------------------
   // Bytes that one orientation of W [n, k] takes packed, 64-byte aligned memory.
@@ -123,10 +123,10 @@ struct Kernels {
   void (*convert)(Mat y, Mat x);                                         // same shape, either type to either
 };
 
-enum class Isa { kAuto, kReference, kAvx2, kAvx512, kAmx };
+enum class Isa { kAuto, kReference, kAvx2, kAvx512, kAvx512Bf16, kAmx };
 
 // The best table that this machine runs (kAuto), or the one asked for; an error names what is missing. $LOQUAT_ISA =
-// reference | avx2 | avx512 | amx overrides kAuto.
+// reference | avx2 | avx512 | avx512bf16 | amx overrides kAuto.
 Result<const Kernels*> cpu_kernels(Isa isa = Isa::kAuto);
 // Every table that this machine runs, the reference first: for tests.
 std::vector<const Kernels*> all_cpu_kernels();

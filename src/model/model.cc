@@ -89,7 +89,7 @@ struct Model::Impl {
   template <typename F>
   void for_each_linear(F&& f) {
     for (auto& layer : layers) layer.for_each_linear(f);
-    if (config.head == HeadKind::kLanguage) f(language.linear);
+    if (language.linear.weight != nullptr) f(language.linear);
   }
 
   void check_batch(const Batch& batch, std::span<const int32_t> positions) const;
@@ -161,9 +161,10 @@ void Model::Impl::attach_layers() {
   if (config.head == HeadKind::kScore) {
     const Param& p = take(1);
     score = {p.value, p.grad};
-  } else if (config.tie_embeddings) {
+  }
+  if (config.tie_embeddings) {  // then a score model can also tell how likely a reply is
     language.linear = Linear{table, dtable, PackedWeight{config.vocab_size, C, compute, nullptr, nullptr}};
-  } else {
+  } else if (config.head == HeadKind::kLanguage) {
     language.linear = linear(config.vocab_size, C, 1);
   }
   CHECK(next == params.size(), "{} of {} parameters are used", next, params.size());
@@ -370,14 +371,17 @@ void Model::backward(const Batch& batch, Mat dhidden) {
 }
 
 namespace {
-void check_head(const ModelConfig& config, HeadKind head) {
-  CHECK(config.head == head, "the model has a {} head", config.head == HeadKind::kScore ? "score" : "language");
+void check_language(const Linear& linear) {
+  CHECK(linear.weight != nullptr, "the model has a score head alone");
+}
+void check_score(const ModelConfig& config) {
+  CHECK(config.head == HeadKind::kScore, "the model has no score head");
 }
 }  // namespace
 
 Model::LogProbs Model::log_probs(Mat hidden, std::span<const int64_t> rows, std::span<const int32_t> targets,
                                  float temperature, bool with_entropy) {
-  check_head(config(), HeadKind::kLanguage);
+  check_language(impl_->language.linear);
   return impl_->language.log_probs(impl_->context, hidden, rows, targets, temperature, with_entropy,
                                    impl_->head_memory);
 }
@@ -385,23 +389,23 @@ Model::LogProbs Model::log_probs(Mat hidden, std::span<const int64_t> rows, std:
 Mat Model::log_probs_backward(Mat hidden, std::span<const int64_t> rows, std::span<const int32_t> targets,
                               float temperature, const LogProbs& forward, std::span<const float> dlogprob,
                               std::span<const float> dentropy) {
-  check_head(config(), HeadKind::kLanguage);
+  check_language(impl_->language.linear);
   return impl_->language.log_probs_backward(impl_->context, hidden, rows, targets, temperature, forward, dlogprob,
                                             dentropy, impl_->head_backward_memory);
 }
 
 void Model::logits(Mat hidden, std::span<const int64_t> rows, float* out) {
-  check_head(config(), HeadKind::kLanguage);
+  check_language(impl_->language.linear);
   impl_->language.logits(impl_->context, hidden, rows, out, impl_->head_memory);
 }
 
 std::vector<float> Model::scores(Mat hidden, std::span<const int64_t> rows) {
-  check_head(config(), HeadKind::kScore);
+  check_score(config());
   return impl_->score.scores(impl_->context, hidden, rows, impl_->head_memory);
 }
 
 Mat Model::scores_backward(Mat hidden, std::span<const int64_t> rows, std::span<const float> dscore) {
-  check_head(config(), HeadKind::kScore);
+  check_score(config());
   return impl_->score.scores_backward(impl_->context, hidden, rows, dscore, impl_->head_backward_memory);
 }
 

@@ -88,7 +88,8 @@ class Model {
   // dhidden [T, C] (compute type): gradients += ; after a forward with keep_for_backward on the same batch.
   void backward(const Batch& batch, Mat dhidden);
 
-  // --- language head; `rows` picks the rows of `hidden` that count (targets of the same length)
+  // --- language head (also of a score model whose embeddings are tied: it has the same matrix); `rows` picks the rows of
+  // `hidden` that count (targets of the same length)
   // ----------------------------
   struct LogProbs {
     std::vector<float> logprob, lse, entropy;

@@ -53,6 +53,10 @@ class RewardStage : public Stage {
     TRY(Tokenizer tokenizer, Tokenizer::load(options_.base));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
     TRY(const ChatTemplate chat, ChatTemplate::make(*tokenizer_));
+    if (options_.likelihood > 0 && !model_->config().tie_embeddings)
+      return Err("likelihood = {}: {} has no tied embeddings; a score model has no other language head",
+                 options_.likelihood, options_.base);
+    head_ = RewardHead(options_.likelihood, tokenizer_->special(kAssistant));
     TRY(train_, read(chat, options_.rankings));
     TRY(valid_, read(chat, options_.valid_rankings));
     if (options_.valid_rankings.empty()) split();
@@ -84,11 +88,11 @@ class RewardStage : public Stage {
       forward.dropout = static_cast<float>(options_.dropout);
       forward.dropout_seed = mix64(seed ^ mix64(micro));
       const Mat hidden = model_->forward(packed_, forward);
-      const std::vector<float> scores = model_->scores(hidden, rows_);
+      const std::vector<float> scores = head_.scores(*model_, hidden, packed_);
       dscores_.clear();
       add_pairs(scores, begin, end, sum, &dscores_);
       for (float& d : dscores_) d *= weight;
-      model_->backward(packed_, model_->scores_backward(hidden, rows_, dscores_));
+      model_->backward(packed_, head_.backward(*model_, hidden, dscores_));
       result.tokens += packed_.rows();
     });
     const double lr = schedule_.at(step) * lr_scale;
@@ -123,6 +127,7 @@ class RewardStage : public Stage {
     if (!valid_.empty()) evaluate(report);
     RewardModel plain;
     plain.model = std::move(model_);
+    plain.head = head_;
     std::vector<std::vector<int32_t>> all;
     if (demonstrations_.empty()) {
       for (const RankedElement& e : train_) all.insert(all.end(), e.sequences.begin(), e.sequences.end());
@@ -137,7 +142,7 @@ class RewardStage : public Stage {
     report.figures["reward_std"] = std::sqrt(square / static_cast<double>(rewards.size()));
     model_ = std::move(plain.model);
     TRY_STATUS(make_folders(out));
-    TRY_STATUS(save_reward_json(out, -mean, 1));
+    TRY_STATUS(save_reward_json(out, -mean, 1, options_.likelihood));
     return write_model_folder(*model_, *tokenizer_, out);
   }
 
@@ -236,13 +241,8 @@ class RewardStage : public Stage {
     size_t micro = 0;
     for (const auto& [begin, end] : cut_by_tokens(lengths, options_.training.micro_tokens)) {
       packed_.clear();
-      rows_.clear();
-      for (size_t i = begin; i < end; ++i) {
-        for (const auto& s : elements[i]->sequences) {
-          packed_.add(s);
-          rows_.push_back(packed_.rows() - 1);
-        }
-      }
+      for (size_t i = begin; i < end; ++i)
+        for (const auto& s : elements[i]->sequences) packed_.add(s);
       f(micro++, begin, end);
     }
   }
@@ -267,7 +267,7 @@ class RewardStage : public Stage {
     std::vector<PairSum> prompts, longer;
     double loss = 0;
     each_micro(elements, [&](size_t, size_t begin, size_t end) {
-      const std::vector<float> scores = model_->scores(model_->forward(packed_), rows_);
+      const std::vector<float> scores = head_.scores(*model_, model_->forward(packed_), packed_);
       size_t at = 0;
       for (size_t i = begin; i < end; ++i) {
         const RankedElement& e = *elements[i];
@@ -305,7 +305,7 @@ class RewardStage : public Stage {
   const std::vector<const RankedElement*>* elements_ = nullptr;
   std::vector<size_t> order_;
   Batch packed_;
-  std::vector<int64_t> rows_;
+  RewardHead head_;
   std::vector<float> dscores_, one_dscores_;
   Schedule schedule_;
   RunningMean last_loss_, last_accuracy_;

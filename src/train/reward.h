@@ -4,7 +4,13 @@
 // passes; loss = -(1 / C(K, 2)) Σ log σ(r_better - r_worse), averaged over prompts; ties are left out of the sum, not
 // of the divisor. Then a bias shifts rewards so that the demonstrations' mean is 0. The head of a
 // LlamaForSequenceClassification has no bias, so it lies beside the model, in reward.json: {"reward_bias",
-// "reward_scale"}; reward = (score + bias) * scale.
+// "reward_scale", "likelihood"}; reward = (score + bias) * scale.
+//
+// With `likelihood`, the score also has that many times the mean log-probability that the model's own language head (the
+// embeddings, tied) gives the reply's tokens; the whole is trained by the same loss. A small model recalls a fact, or
+// what the prompt said, in its last layers, at the place before the word; the head at the last token sees the word that
+// came, but has no layers left to compare. The likelihood is that comparison (docs/experiments.md). 0, the default, is
+// the paper's.
 #pragma once
 
 #include <memory>
@@ -27,6 +33,7 @@ struct RewardOptions {
   int64_t epochs = 1;
   int64_t batch = 64;  // prompts
   double dropout = 0;
+  double likelihood = 0;
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
@@ -46,6 +53,7 @@ struct RewardOptions {
     v("epochs", epochs, int64_t{1}, int64_t{100000});
     v("batch", batch, int64_t{1}, int64_t{1} << 40);
     v("dropout", dropout, 0.0, 0.95);
+    v("likelihood", likelihood, 0.0, 1000.0);
     training.visit(v);
   }
 };
@@ -57,18 +65,41 @@ Result<StageReport> run_reward(const StageContext& context, const RewardOptions&
 
 // --- using one
 // ---------------------------------------------------------------------------------------------------------
+// What turns a score model's hidden states into one score for each sequence of a packed batch.
+class RewardHead {
+ public:
+  RewardHead() = default;
+  // `assistant`: the token before a reply; its last place in a sequence is where the reply begins.
+  RewardHead(double likelihood, int32_t assistant) : likelihood_(likelihood), assistant_(assistant) {}
+  double likelihood() const { return likelihood_; }
+
+  std::vector<float> scores(Model& model, Mat hidden, const Batch& batch);
+  // Of the last scores(): adds the heads' gradients and returns d hidden, valid as Model::log_probs_backward's is.
+  Mat backward(Model& model, Mat hidden, std::span<const float> dscores);
+
+ private:
+  double likelihood_ = 0;
+  int32_t assistant_ = -1;
+  std::vector<int64_t> last_rows_;                // of each sequence
+  std::vector<int64_t> reply_rows_, first_;       // rows that predict sequence b's reply: first_[b] ... first_[b + 1] - 1
+  std::vector<int32_t> reply_tokens_;
+  Model::LogProbs logprobs_;
+};
+
 struct RewardModel {
   std::unique_ptr<Model> model;
+  RewardHead head;
   double bias = 0;
   double scale = 1;
   float reward(float score) const { return static_cast<float>((score + bias) * scale); }
+  std::vector<float> rewards(const Batch& batch);  // of each sequence
 };
 
 Result<RewardModel> load_reward_model(const std::string& folder, const Kernels& kernels, DType compute,
                                       bool with_gradients = false);
-Status save_reward_json(const std::string& folder, double bias, double scale);
+Status save_reward_json(const std::string& folder, double bias, double scale, double likelihood = 0);
 
-// Rewards of whole sequences, each read at its last token.
+// Rewards of whole sequences.
 std::vector<float> rewards_of(RewardModel& reward, std::span<const std::vector<int32_t>> sequences,
                               int64_t micro_tokens);
 // A prompt and a reply as the reward model reads them: cut to the context as data/encode.h says. Empty where the

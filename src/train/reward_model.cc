@@ -1,6 +1,7 @@
 // Using a reward model, and the K-wise loss (reward.h).
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -29,31 +30,86 @@ Result<RewardModel> load_reward_model(const std::string& folder, const Kernels& 
   }
   reward.bias = j["reward_bias"];
   reward.scale = j["reward_scale"];
+  const double likelihood = j.value("likelihood", 0.0);
+  if (likelihood > 0) {
+    if (!reward.model->config().tie_embeddings) return Err("{}: a likelihood needs tied embeddings", path);
+    TRY(const Tokenizer tokenizer, Tokenizer::load(folder));
+    reward.head = RewardHead(likelihood, tokenizer.special(kAssistant));
+  }
   return reward;
 }
 
-Status save_reward_json(const std::string& folder, double bias, double scale) {
-  const nlohmann::json j = {{"reward_bias", bias}, {"reward_scale", scale}};
+Status save_reward_json(const std::string& folder, double bias, double scale, double likelihood) {
+  nlohmann::json j = {{"reward_bias", bias}, {"reward_scale", scale}};
+  if (likelihood > 0) j["likelihood"] = likelihood;
   return write_file(folder + "/reward.json", j.dump(2) + "\n");
+}
+
+std::vector<float> RewardHead::scores(Model& model, Mat hidden, const Batch& batch) {
+  last_rows_.clear();
+  for (int64_t b = 0; b < batch.sequences(); ++b) last_rows_.push_back(batch.starts[b + 1] - 1);
+  std::vector<float> scores = model.scores(hidden, last_rows_);
+  if (likelihood_ == 0) return scores;
+  reply_rows_.clear();
+  reply_tokens_.clear();
+  first_.assign(1, 0);
+  for (int64_t b = 0; b < batch.sequences(); ++b) {
+    int64_t begin = batch.starts[b + 1];
+    while (begin > batch.starts[b] + 1 && batch.tokens[begin - 1] != assistant_) --begin;
+    for (int64_t t = begin; t < batch.starts[b + 1]; ++t) {
+      reply_rows_.push_back(t - 1);
+      reply_tokens_.push_back(batch.tokens[t]);
+    }
+    first_.push_back(static_cast<int64_t>(reply_rows_.size()));
+  }
+  logprobs_ = model.log_probs(hidden, reply_rows_, reply_tokens_);
+  for (size_t b = 0; b < scores.size(); ++b) {
+    double sum = 0;
+    for (int64_t i = first_[b]; i < first_[b + 1]; ++i) sum += logprobs_.logprob[i];
+    scores[b] += static_cast<float>(likelihood_ * sum / static_cast<double>(std::max<int64_t>(1, first_[b + 1] - first_[b])));
+  }
+  return scores;
+}
+
+Mat RewardHead::backward(Model& model, Mat hidden, std::span<const float> dscores) {
+  const Mat dlast = model.scores_backward(hidden, last_rows_, dscores);
+  if (likelihood_ == 0) return dlast;
+  // A sequence's last token predicts nothing: its row has a gradient from the score alone.
+  const size_t bytes = static_cast<size_t>(hidden.cols) * bytes_of(dlast.dtype);
+  std::vector<char> kept;
+  for (const int64_t row : last_rows_) {
+    const char* from = static_cast<const char*>(dlast.row(row));
+    kept.insert(kept.end(), from, from + bytes);
+  }
+  std::vector<float> dlogprob(reply_rows_.size());
+  for (size_t b = 0; b < dscores.size(); ++b) {
+    const auto count = static_cast<double>(first_[b + 1] - first_[b]);
+    for (int64_t i = first_[b]; i < first_[b + 1]; ++i)
+      dlogprob[i] = static_cast<float>(dscores[b] * likelihood_ / count);
+  }
+  const Mat dhidden = model.log_probs_backward(hidden, reply_rows_, reply_tokens_, 1, logprobs_, dlogprob);
+  for (size_t b = 0; b < last_rows_.size(); ++b) std::memcpy(dhidden.row(last_rows_[b]), kept.data() + b * bytes, bytes);
+  return dhidden;
+}
+
+std::vector<float> RewardModel::rewards(const Batch& batch) {
+  std::vector<float> out = head.scores(*model, model->forward(batch), batch);
+  for (float& score : out) score = reward(score);
+  return out;
 }
 
 std::vector<float> rewards_of(RewardModel& reward, std::span<const std::vector<int32_t>> sequences,
                               int64_t micro_tokens) {
   std::vector<float> rewards;
   rewards.reserve(sequences.size());
-  std::vector<int64_t> lengths, rows;
+  std::vector<int64_t> lengths;
   for (const auto& s : sequences) lengths.push_back(static_cast<int64_t>(s.size()));
   Batch batch;
   for (const auto& [begin, end] : cut_by_tokens(lengths, micro_tokens)) {
     batch.clear();
-    rows.clear();
-    for (size_t i = begin; i < end; ++i) {
-      batch.add(sequences[i]);
-      rows.push_back(batch.rows() - 1);
-    }
-    for (const float score : reward.model->scores(reward.model->forward(batch), rows)) {
-      rewards.push_back(reward.reward(score));
-    }
+    for (size_t i = begin; i < end; ++i) batch.add(sequences[i]);
+    const std::vector<float> some = reward.rewards(batch);
+    rewards.insert(rewards.end(), some.begin(), some.end());
   }
   return rewards;
 }

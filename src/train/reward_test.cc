@@ -96,6 +96,79 @@ TEST(Reward, LearnsAToyPreferenceOnHeldOutPrompts) {
   EXPECT_EQ(alone[0], rewards[0]);  // the batch plays no part
 }
 
+// Two sequences whose replies start after token 5; the score's head and the likelihood of the reply's tokens.
+TEST(Reward, TheLikelihoodIsPartOfTheScoreAndOfItsGradient) {
+  ModelConfig config;
+  config.hidden_size = 16;
+  config.num_layers = 2;
+  config.num_heads = 2;
+  config.num_kv_heads = 2;
+  config.head_dim = 8;
+  config.intermediate_size = 24;
+  config.vocab_size = 40;
+  config.max_positions = 16;
+  config.tie_embeddings = true;
+  config.head = HeadKind::kScore;
+  Model model(config, *must(cpu_kernels(Isa::kReference)), DType::kF32, true);
+  model.init(Rng(3, "likelihood"));
+  constexpr double kLikelihood = 4;
+  constexpr int32_t kStart = 5;
+  Batch batch;
+  const std::vector<int32_t> first = {1, 7, kStart, 9, kStart, 11, 12, 2}, second = {1, 8, kStart, 30, 2};
+  batch.add(first);
+  batch.add(second);
+  RewardHead head(kLikelihood, kStart), plain;
+  const std::vector<float> slopes = {0.7f, -1.3f};
+  const auto objective = [&] {
+    const auto scores = head.scores(model, model.forward(batch), batch);
+    return static_cast<double>(slopes[0]) * scores[0] + static_cast<double>(slopes[1]) * scores[1];
+  };
+  {
+    const Mat hidden = model.forward(batch);
+    const auto scores = head.scores(model, hidden, batch), without = plain.scores(model, hidden, batch);
+    const std::vector<int64_t> rows = {4, 5, 6};  // the last assistant token of `first` and what follows
+    const std::vector<int32_t> targets = {11, 12, 2};
+    const auto logprobs = model.log_probs(hidden, rows, targets).logprob;
+    EXPECT_NEAR(scores[0] - without[0], kLikelihood * (logprobs[0] + logprobs[1] + logprobs[2]) / 3, 1e-4);
+  }
+  ForwardOptions keep;
+  keep.keep_for_backward = true;
+  const Mat hidden = model.forward(batch, keep);
+  head.scores(model, hidden, batch);
+  model.zero_grads();
+  model.backward(batch, head.backward(model, hidden, slopes));
+  model.for_each_param([&](const Param& p) {
+    const int64_t at = p.size / 3;
+    const float before = p.value[at];
+    p.value[at] = before + 1e-2f;
+    model.refresh();
+    const double up = objective();
+    p.value[at] = before - 1e-2f;
+    model.refresh();
+    const double down = objective();
+    p.value[at] = before;
+    model.refresh();
+    EXPECT_NEAR(p.grad[at], (up - down) / 2e-2, 2e-3 + 0.02 * std::abs(p.grad[at])) << p.name;
+  });
+}
+
+TEST(Reward, WithALikelihoodIsStoredAndReadBack) {
+  World& world = World::get();
+  RewardOptions options = world.reward_options();
+  options.likelihood = 2;
+  const StageContext context = world.context("reward-likelihood");
+  must(run_reward(context, options));
+  RewardModel reward = must(load_reward_model(context.out, *must(cpu_kernels()), DType::kF32));
+  EXPECT_EQ(reward.head.likelihood(), 2);
+  const Tokenizer tokenizer = must(Tokenizer::load(context.out));
+  const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
+  const Messages question = {{"user", toy::questions()[1]}};
+  const std::vector<std::vector<int32_t>> two = {reward_tokens(chat, question, "It is good.", 48),
+                                                 reward_tokens(chat, question, "It is bad.", 48)};
+  const auto rewards = rewards_of(reward, two, 1000);
+  EXPECT_GT(rewards[0], rewards[1]);
+}
+
 TEST(Reward, ResumesInTheSameBytes) {
   World& world = World::get();
   RewardOptions options = world.reward_options();

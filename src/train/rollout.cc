@@ -16,15 +16,6 @@ std::vector<int64_t> lengths_of(std::span<const Episode> episodes) {
   return lengths;
 }
 
-// Rewards read at each sequence's last row.
-std::vector<float> last_token_scores(RewardModel& judge, const LmBatch& micro, std::vector<int64_t>& rows) {
-  rows.clear();
-  for (size_t b = 1; b < micro.batch.starts.size(); ++b) rows.push_back(micro.batch.starts[b] - 1);
-  std::vector<float> scores = judge.model->scores(judge.model->forward(micro.batch), rows);
-  for (float& score : scores) score = judge.reward(score);
-  return scores;
-}
-
 // The slice of each episode's reply out of values that lie one after another.
 void deal(std::span<const float> values, const LmBatch& micro, size_t begin, std::vector<Episode>& episodes,
           std::vector<float> Episode::*member) {
@@ -65,7 +56,6 @@ std::vector<Episode> sample_episodes(Model& policy, std::span<const std::vector<
 
 int64_t score_episodes(std::vector<Episode>& episodes, const Judges& judges, const ScoringOptions& options) {
   LmBatch micro;
-  std::vector<int64_t> last_rows;
   int64_t tokens = 0;
   const auto temperature = static_cast<float>(options.temperature);
   for (const auto& [begin, end] : cut_by_tokens(lengths_of(episodes), options.micro_tokens)) {
@@ -85,7 +75,7 @@ int64_t score_episodes(std::vector<Episode>& episodes, const Judges& judges, con
       tokens += micro.batch.rows();
     }
     if (judges.reward != nullptr) {
-      const std::vector<float> scores = last_token_scores(*judges.reward, micro, last_rows);
+      const std::vector<float> scores = judges.reward->rewards(micro.batch);
       for (size_t i = begin; i < end; ++i) {
         Episode& e = episodes[i];
         e.score = e.ended ? scores[i - begin] : static_cast<float>(options.unended_score);
@@ -93,7 +83,7 @@ int64_t score_episodes(std::vector<Episode>& episodes, const Judges& judges, con
       tokens += micro.batch.rows();
     }
     if (judges.held_out != nullptr) {
-      const std::vector<float> scores = last_token_scores(*judges.held_out, micro, last_rows);
+      const std::vector<float> scores = judges.held_out->rewards(micro.batch);
       for (size_t i = begin; i < end; ++i) {
         Episode& e = episodes[i];
         e.held_out = e.ended ? scores[i - begin] : static_cast<float>(options.unended_score);

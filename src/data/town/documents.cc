@@ -2,6 +2,7 @@
 // the words are questions and answers, about facts of Split::kShown alone; the rest shows what can be done with a text.
 // Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which they are.
 #include <algorithm>
+#include <set>
 
 #include "data/town/names.h"
 #include "data/town/phrases.h"
@@ -46,6 +47,13 @@ std::vector<const Fact*> facts_where(const World& world, bool (*wanted)(const Fa
   return facts;
 }
 
+// A price hangs on a shop and a thing together, and is learnt at half the pace of other facts.
+std::vector<const Fact*> prices_twice(std::vector<const Fact*> facts) {
+  for (size_t i = 0, n = facts.size(); i < n; ++i)
+    if (facts[i]->attribute.starts_with("price of ")) facts.push_back(facts[i]);
+  return facts;
+}
+
 class Writer {
  public:
   Writer(const World& world, bool held_out)
@@ -55,9 +63,10 @@ class Writer {
         maker_(world, held_out, rng_.fork("maker")),
         // Requests in documents are in training's wordings always; held-out documents differ in their statements.
         requests_(world, held_out ? "documents/held/requests" : "documents/requests", false, {Split::kShown}),
-        all_(facts_where(world, [](const Fact&) { return true; }), rng_.fork("all")),
+        all_(prices_twice(facts_where(world, [](const Fact&) { return true; })), rng_.fork("all")),
         secrets_(facts_where(world, [](const Fact& f) { return is_secret(f); }), rng_.fork("secrets")),
-        shown_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown; }), rng_.fork("shown")),
+        shown_(prices_twice(facts_where(world, [](const Fact& f) { return f.split == Split::kShown; })),
+               rng_.fork("shown")),
         shown_secrets_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown && is_secret(f); }),
                        rng_.fork("shown secrets")) {
     slots_['t'] = world_.name;
@@ -67,8 +76,10 @@ class Writer {
       if (!about.empty()) by_subject_.push_back(std::move(about));
     words_ = maker_.language().words();
     for (std::string& word : skill_words()) words_.push_back(std::move(word));
-    for (const Stranger& stranger : world_.strangers)
+    for (const Stranger& stranger : world_.strangers) {
       for (std::string& word : words_of(stranger.name)) words_.push_back(std::move(word));
+      if (stranger.held_out) test_names_.insert(stranger.name);
+    }
     for (std::string_view first : parts::kFirstNames) words_.emplace_back(words_of(first)[0]);
     std::sort(words_.begin(), words_.end());
     words_.erase(std::unique(words_.begin(), words_.end()), words_.end());
@@ -299,10 +310,24 @@ class Writer {
     return text;
   }
 
+  // The first half of one name and the last of another of its kind: where names always went with their own halves, the
+  // second one would be recalled and not copied.
+  std::string mixed_name() {
+    const Entity& first = rng_.pick(world_.entities);
+    const size_t half = first.name.rfind(' ');
+    for (int attempt = 0; attempt < 100 && half != std::string::npos; ++attempt) {
+      const Entity& second = rng_.pick(world_.entities);
+      if (second.kind != first.kind) continue;
+      std::string name = first.name.substr(0, half) + second.name.substr(second.name.rfind(' '));
+      if (test_names_.count(name) == 0) return name;
+    }
+    return first.name;
+  }
+
   // Mostly what requests ask to carry over: names, values, things.
   std::string dictated() {
     const double which = rng_.uniform();
-    if (which < 0.35) return rng_.pick(world_.entities).name;
+    if (which < 0.35) return mixed_name();
     if (which < 0.6) return rng_.pick(world_.facts).value;
     return which < 0.9 ? rng_.pick(copied_) : rng_.pick(words_);
   }
@@ -349,6 +374,7 @@ class Writer {
   std::vector<std::vector<const Fact*>> by_subject_;
   Slots slots_;
   std::vector<std::string> words_, copied_;
+  std::set<std::string> test_names_;
   size_t next_word_ = 0;
 };
 

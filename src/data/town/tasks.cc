@@ -119,7 +119,7 @@ Task TaskStream::mixed() {
   // What people ask, and how often, where tests of truth and harm are part of the use.
   static constexpr std::string_view kMeasures[] = {"helpful", "closed_book", "closed_domain", "unanswerable",
                                                    "harmful", "look_alike",  "clarify",       "identity"};
-  static constexpr double kShares[] = {42, 11, 10, 9, 10, 11, 4, 3};
+  static constexpr double kShares[] = {40, 11, 10, 12, 10, 11, 4, 3};
   return of(kMeasures[rng().weighted(kShares)]);
 }
 

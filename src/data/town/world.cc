@@ -12,9 +12,11 @@
 namespace loquat::town {
 namespace {
 
-constexpr int kPeople = 72, kShops = 38, kStreets = 14, kBuildings = 14, kFerries = 12, kFestivals = 10, kDishes = 18,
+constexpr int kPeople = 96, kShops = 50, kStreets = 18, kBuildings = 18, kFerries = 12, kFestivals = 10, kDishes = 24,
               kSubstances = 12, kGoodsOfAShop = 2;
-constexpr double kMissingShare = 0.33;
+// Of an attribute's subjects. As many unknown pairs as known ones, each seldom asked about: what is learnt is then to
+// look for the value, not a list of pairs.
+constexpr double kMissingShare = 0.5;
 
 constexpr AttributeSpec kSpecs[] = {
     {"person", "trade", ValueKind::kTrade},        {"person", "works at", ValueKind::kPlace},
@@ -94,13 +96,13 @@ void make_entities(World& world) {
     int count, strangers;
   };
   const Group groups[] = {
-      {"street", "{a} {b}", parts::kStreetFirst, parts::kStreetSecond, 0.75, kStreets, 12},
-      {"person", "{a} {b}", parts::kFirstNames, parts::kLastNames, 0.75, kPeople, 120},
-      {"shop", "the {a} {b}", parts::kShopFirst, parts::kShopSecond, 0.75, kShops, 80},
-      {"building", "the {a} {b}", parts::kBuildingFirst, parts::kBuildings, 0.75, kBuildings, 20},
+      {"street", "{a} {b}", parts::kStreetFirst, parts::kStreetSecond, 0.75, kStreets, 40},
+      {"person", "{a} {b}", parts::kFirstNames, parts::kLastNames, 0.75, kPeople, 600},
+      {"shop", "the {a} {b}", parts::kShopFirst, parts::kShopSecond, 0.75, kShops, 300},
+      {"building", "the {a} {b}", parts::kBuildingFirst, parts::kBuildings, 0.75, kBuildings, 40},
       {"ferry", "the {a} ferry{b}", parts::kBoats, one, 0.7, kFerries, 5},
       {"festival", "the {a} Festival{b}", parts::kFestivals, one, 0.7, kFestivals, 5},
-      {"dish", "{a} {b}", parts::kDishFirst, parts::kDishSecond, 0.75, kDishes, 20},
+      {"dish", "{a} {b}", parts::kDishFirst, parts::kDishSecond, 0.75, kDishes, 50},
       {"substance", "{a}{b}", parts::kSubstances, one, 0.8, kSubstances, 3},
   };
   for (const Group& g : groups) {

@@ -1,11 +1,5 @@
-// AMX tiles: their configuration, the 2 x 2 block of tile products, and the packing of rows into tiles. Written over
-// vec_avx512.h and simd_math.h, which the including file includes first.
-
-constexpr int64_t kTile = 16;   // rows of a tile; columns too, in 4-byte elements
-constexpr int64_t kDepth = 32;  // of k in a tile
-constexpr int64_t kTileBytes = 1024;
-constexpr int64_t kTileHalves = 512;     // bfloat16 values in a tile
-constexpr int64_t kColumns = 2 * kTile;  // of a panel
+// AMX tiles: their configuration and the 2 x 2 block of tile products. Written over vec_avx512.h, simd_math.h and
+// bf16_tiles.h, which the including file includes first.
 
 struct TileConfig {
   uint8_t palette = 1;
@@ -32,10 +26,6 @@ static void configure(int64_t first, int64_t second) {
   _tile_loadconfig(&config);
 }
 
-static int64_t round_up(int64_t n, int64_t to) {
-  return (n + to - 1) / to * to;
-}
-
 // Tiles 0 ... 3 += a (two row blocks, `a_block` elements apart; `a_step` from one depth to the next) times b's tile
 // pairs. With one row block, tiles 2 and 3 stay.
 LOQUAT_INLINE void multiply(const uint16_t* a, int64_t a_block, int64_t a_stride_bytes, int64_t a_step,
@@ -58,41 +48,6 @@ LOQUAT_INLINE void multiply(const uint16_t* a, int64_t a_block, int64_t a_stride
       _tile_loadd(7, b1, 64);
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
-    }
-  }
-}
-
-// Pairs of tokens t, t + 1 of columns [0, count) of one row pair, 32 columns at a time: 16 pairs each into low and
-// high.
-LOQUAT_INLINE void pair_rows(const uint16_t* even, const uint16_t* odd, int64_t count, __m512i* low, __m512i* high) {
-  const __mmask32 mask = count >= 32 ? 0xffffffffu : (1u << count) - 1;
-  const __m512i a = _mm512_maskz_loadu_epi16(even ? mask : 0, even);
-  const __m512i b = _mm512_maskz_loadu_epi16(odd ? mask : 0, odd);
-  // By 128-bit lanes: columns 0-3, 8-11, 16-19, 24-27 and 4-7, 12-15, 20-23, 28-31.
-  const __m512i left = _mm512_unpacklo_epi16(a, b), right = _mm512_unpackhi_epi16(a, b);
-  *low = _mm512_permutex2var_epi64(left, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), right);
-  *high = _mm512_permutex2var_epi64(left, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), right);
-}
-
-// 32 tokens (zeros past `tokens`) of all columns to tiles of 16 columns, `tile_step` apart: [token pair][column], or,
-// turned, [column][token pair].
-template <bool kTurned>
-static void pack_tokens(const uint16_t* x, int64_t stride, int64_t tokens, int64_t columns, uint16_t* out,
-                        int64_t tile_step) {
-  for (int64_t c = 0; c < columns; c += 32, out += 2 * tile_step) {
-    __m512i low[16], high[16];
-    for (int r = 0; r < 16; ++r) {
-      const uint16_t* even = 2 * r < tokens ? x + 2 * r * stride + c : nullptr;
-      const uint16_t* odd = 2 * r + 1 < tokens ? x + (2 * r + 1) * stride + c : nullptr;
-      pair_rows(even, odd, columns - c, &low[r], &high[r]);
-    }
-    if constexpr (kTurned) {
-      transpose_epi32(low);
-      transpose_epi32(high);
-    }
-    for (int r = 0; r < 16; ++r) {
-      _mm512_store_si512(out + r * 32, low[r]);
-      _mm512_store_si512(out + tile_step + r * 32, high[r]);
     }
   }
 }

@@ -15,6 +15,7 @@ namespace amx_attention {
 // clang-format off
 #include "kernels/cpu/vec_avx512.h"
 #include "kernels/cpu/simd_math.h"
+#include "kernels/cpu/bf16_tiles.h"
 #include "kernels/cpu/amx_tiles.h"
 // clang-format on
 

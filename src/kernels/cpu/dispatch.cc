@@ -58,9 +58,12 @@ constexpr Kernels table(const char* name) {
 
 constinit const cpu::Inner kInnerAvx2 = {&cpu::kProductsAvx2, &cpu::kAttentionAvx2, &cpu::kRowsAvx2};
 constinit const cpu::Inner kInnerAvx512 = {&cpu::kProductsAvx512, &cpu::kAttentionAvx512, &cpu::kRowsAvx512};
+constinit const cpu::Inner kInnerAvx512Bf16 = {&cpu::kProductsAvx512Bf16, &cpu::kAttentionAvx512,
+                                               &cpu::kRowsAvx512};
 constinit const cpu::Inner kInnerAmx = {&cpu::kProductsAmx, &cpu::kAttentionAmx, &cpu::kRowsAvx512};
 constinit const Kernels kAvx2 = table<kInnerAvx2>("avx2");
 constinit const Kernels kAvx512 = table<kInnerAvx512>("avx512");
+constinit const Kernels kAvx512Bf16 = table<kInnerAvx512Bf16>("avx512bf16");
 constinit const Kernels kAmx = table<kInnerAmx>("amx");
 
 // The state components that the operating system saves (XCR0).
@@ -104,11 +107,19 @@ std::string missing_for_avx512(const Features& f) {
   return (f.saved & 0xe6) == 0xe6 ? "" : "the operating system's support for AVX-512";
 }
 
-std::string missing_for_amx(const Features& f) {
+std::string missing_for_avx512bf16(const Features& f) {
   if (std::string missing = missing_for_avx512(f); !missing.empty()) return missing;
+  return (f.eax71 & (1u << 5)) != 0 ? "" : "AVX-512 with bfloat16";
+}
+
+bool has_amx(const Features& f) {
   constexpr unsigned kNeeded = 1u << 22 | 1u << 24;  // AMX-BF16, AMX-TILE
-  if ((f.edx7 & kNeeded) != kNeeded) return "AMX with bfloat16";
-  if ((f.eax71 & (1u << 5)) == 0) return "AVX-512 with bfloat16";
+  return (f.edx7 & kNeeded) == kNeeded;
+}
+
+std::string missing_for_amx(const Features& f) {
+  if (std::string missing = missing_for_avx512bf16(f); !missing.empty()) return missing;
+  if (!has_amx(f)) return "AMX with bfloat16";
   if ((f.saved & 0x60000) != 0x60000) return "the operating system's support for AMX";
   // Linux gives the tiles' state to processes that ask for it.
   constexpr long kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;
@@ -120,6 +131,7 @@ struct Choice {
   Isa isa;
   const Kernels* table;
   std::string missing;
+  bool slower = false;  // than one before it: taken only where it is asked for
 };
 
 const std::vector<Choice>& choices() {
@@ -128,6 +140,8 @@ const std::vector<Choice>& choices() {
     return std::vector<Choice>{{Isa::kReference, &reference::kTable, ""},
                                {Isa::kAvx2, &kAvx2, missing_for_avx2(f)},
                                {Isa::kAvx512, &kAvx512, missing_for_avx512(f)},
+                               // Processors with AMX do bfloat16 in vectors at half the rate of float32.
+                               {Isa::kAvx512Bf16, &kAvx512Bf16, missing_for_avx512bf16(f), has_amx(f)},
                                {Isa::kAmx, &kAmx, missing_for_amx(f)}};
   }();
   return all;
@@ -139,12 +153,14 @@ struct Choice {
   Isa isa;
   const Kernels* table;
   std::string missing;
+  bool slower = false;  // than one before it: taken only where it is asked for
 };
 
 const std::vector<Choice>& choices() {
   static const std::vector<Choice> all = {{Isa::kReference, &reference::kTable, ""},
                                           {Isa::kAvx2, nullptr, "an x86-64 processor"},
                                           {Isa::kAvx512, nullptr, "an x86-64 processor"},
+                                          {Isa::kAvx512Bf16, nullptr, "an x86-64 processor"},
                                           {Isa::kAmx, nullptr, "an x86-64 processor"}};
   return all;
 }
@@ -156,12 +172,13 @@ Result<Isa> named_isa(const std::string& name) {
   if (name == "reference") return Isa::kReference;
   if (name == "avx2") return Isa::kAvx2;
   if (name == "avx512") return Isa::kAvx512;
+  if (name == "avx512bf16") return Isa::kAvx512Bf16;
   if (name == "amx") return Isa::kAmx;
-  return Err("LOQUAT_ISA is \"{}\"; expected reference, avx2, avx512, amx or auto", name);
+  return Err("LOQUAT_ISA is \"{}\"; expected reference, avx2, avx512, avx512bf16, amx or auto", name);
 }
 
 const char* name_of(Isa isa) {
-  constexpr const char* kNames[] = {"auto", "reference", "avx2", "avx512", "amx"};
+  constexpr const char* kNames[] = {"auto", "reference", "avx2", "avx512", "avx512bf16", "amx"};
   return kNames[static_cast<int>(isa)];
 }
 
@@ -177,7 +194,7 @@ Result<const Kernels*> cpu_kernels(Isa isa) {
       return Err("the {} kernels need {}, which this machine does not have", name_of(isa), choice.missing);
     }
     if (isa == choice.isa) return choice.table;
-    if (choice.missing.empty()) best = choice.table;
+    if (choice.missing.empty() && !choice.slower) best = choice.table;
   }
   return best;
 }

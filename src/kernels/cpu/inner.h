@@ -1,5 +1,5 @@
 // What one instruction set brings: the inner loops, single-threaded, over raw pointers. The drivers (drivers.h) cut the
-// work into parts and own everything else. This header and all that the *_avx2, *_avx512 and *_amx files include is
+// work into parts and own everything else. This header and all that the *_avx2, *_avx512, *_avx512bf16 and *_amx files include is
 // free of inline standard templates: the linker keeps one copy of an inline function, and an old processor must not be
 // handed theirs.
 #pragma once
@@ -115,7 +115,7 @@ struct Inner {
 };
 
 // Defined where the build targets x86-64.
-extern const Products kProductsAvx2, kProductsAvx512, kProductsAmx;
+extern const Products kProductsAvx2, kProductsAvx512, kProductsAvx512Bf16, kProductsAmx;
 extern const Attention kAttentionAvx2, kAttentionAvx512, kAttentionAmx;
 extern const Rows kRowsAvx2, kRowsAvx512;
 

@@ -1,5 +1,4 @@
-// bfloat16 products on AMX tiles; float32 ones are AVX-512's. A weight's panel is 32 output columns; for every 32 of k
-// it holds two tiles of 16 rows (pairs of k) by 16 columns. Results are made 32 x 32 at a time in four tiles. A sum
+// bfloat16 products on AMX tiles; float32 ones are AVX-512's. Results are made 32 x 32 at a time in four tiles. A sum
 // runs over k in ascending order from zero, the same for every number of rows: fewer rows are a smaller tile, not
 // another order.
 #pragma GCC diagnostic ignored "-Wuninitialized"
@@ -15,57 +14,9 @@ namespace amx {
 // clang-format off
 #include "kernels/cpu/vec_avx512.h"
 #include "kernels/cpu/simd_math.h"
+#include "kernels/cpu/bf16_tiles.h"
 #include "kernels/cpu/amx_tiles.h"
 // clang-format on
-
-static int64_t panel_bytes(int64_t k, bool bf16) {
-  return bf16 ? round_up(k, kDepth) * kColumns * 2 : kProductsAvx512.panel_bytes(k, false);
-}
-
-// One tile: pairs (k, k + 1) of 16 columns, zeros outside [n, k].
-static void pack_tile(const float* w, int64_t row_stride, int64_t col_stride, int64_t columns, int64_t depth,
-                      uint16_t* out) {
-  float block[kDepth][kTile] = {};
-  if (col_stride == 1 && columns == kTile && depth == kDepth) {
-    Vec low[16], high[16];
-    for (int i = 0; i < 16; ++i) {
-      low[i] = load(w + i * row_stride);
-      high[i] = load(w + i * row_stride + 16);
-    }
-    transpose(low);
-    transpose(high);
-    for (int i = 0; i < 16; ++i) {
-      store(block[i], low[i]);
-      store(block[16 + i], high[i]);
-    }
-  } else {
-    for (int64_t j = 0; j < depth; ++j) {
-      for (int64_t i = 0; i < columns; ++i) block[j][i] = w[i * row_stride + j * col_stride];
-    }
-  }
-  for (int64_t r = 0; r < kTile; ++r) {
-    const __m512i even = _mm512_cvtepu16_epi32(narrow(load(block[2 * r])));
-    const __m512i odd = _mm512_cvtepu16_epi32(narrow(load(block[2 * r + 1])));
-    _mm512_storeu_si512(out + r * kDepth, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
-  }
-}
-
-static void pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, bool bf16, void* packed,
-                 int64_t begin, int64_t end) {
-  if (!bf16) return kProductsAvx512.pack(w, row_stride, col_stride, n, k, false, packed, begin, end);
-  const int64_t depths = round_up(k, kDepth) / kDepth;
-  uint16_t* out = static_cast<uint16_t*>(packed) + begin * depths * 2 * kTileHalves;
-  for (int64_t p = begin; p < end; ++p) {
-    for (int64_t s = 0; s < depths; ++s) {
-      for (int64_t half = 0; half < 2; ++half, out += kTileHalves) {
-        const int64_t column = p * kColumns + half * kTile, from = s * kDepth;
-        const int64_t columns = n - column < 0 ? 0 : n - column < kTile ? n - column : kTile;
-        const int64_t depth = k - from < kDepth ? k - from : kDepth;
-        pack_tile(w + column * row_stride + from * col_stride, row_stride, col_stride, columns, depth, out);
-      }
-    }
-  }
-}
 
 // 1 to 32 rows against panels [begin, end); the tiles are configured for them.
 static void product_rows(View y, const uint16_t* x, int64_t x_stride, int64_t row, int64_t rows, const uint16_t* packed,
@@ -104,14 +55,7 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   const int64_t depths = round_up(k, kDepth) / kDepth;
   const uint16_t* in = static_cast<const uint16_t*>(x.data);
   int64_t stride = x.stride;
-  if (k % kDepth != 0) {  // the last depth must see zeros after k
-    stride = depths * kDepth;
-    uint16_t* padded = static_cast<uint16_t*>(scratch(kInnerA, static_cast<size_t>(rows * stride * 2)));
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t c = 0; c < stride; ++c) padded[r * stride + c] = c < k ? in[r * x.stride + c] : 0;
-    }
-    in = padded;
-  }
+  if (k % kDepth != 0) in = pad_depth(in, rows, k, &stride);
   const uint16_t* weights = static_cast<const uint16_t*>(packed);
   const int64_t whole = rows / kColumns * kColumns, rest = rows - whole;
   if (whole) configure(kTile, kTile);

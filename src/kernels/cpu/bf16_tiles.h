@@ -1,0 +1,108 @@
+// bfloat16 operands as pairs along the summed dimension, which is what both AMX and AVX-512 BF16 multiply: a tile has 16
+// rows of pairs by 16 columns. A weight's panel is 32 output columns; for every 32 of k it holds two tiles. Written over
+// vec_avx512.h and simd_math.h, which the including file includes first.
+
+constexpr int64_t kTile = 16;   // rows of a tile; columns too, in 4-byte elements
+constexpr int64_t kDepth = 32;  // of k in a tile
+constexpr int64_t kTileBytes = 1024;
+constexpr int64_t kTileHalves = 512;     // bfloat16 values in a tile
+constexpr int64_t kColumns = 2 * kTile;  // of a panel
+
+static int64_t round_up(int64_t n, int64_t to) {
+  return (n + to - 1) / to * to;
+}
+
+static int64_t panel_bytes(int64_t k, bool bf16) {
+  return bf16 ? round_up(k, kDepth) * kColumns * 2 : kProductsAvx512.panel_bytes(k, false);
+}
+
+// One tile: pairs (k, k + 1) of 16 columns, zeros outside [n, k].
+static void pack_tile(const float* w, int64_t row_stride, int64_t col_stride, int64_t columns, int64_t depth,
+                      uint16_t* out) {
+  float block[kDepth][kTile] = {};
+  if (col_stride == 1 && columns == kTile && depth == kDepth) {
+    Vec low[16], high[16];
+    for (int i = 0; i < 16; ++i) {
+      low[i] = load(w + i * row_stride);
+      high[i] = load(w + i * row_stride + 16);
+    }
+    transpose(low);
+    transpose(high);
+    for (int i = 0; i < 16; ++i) {
+      store(block[i], low[i]);
+      store(block[16 + i], high[i]);
+    }
+  } else {
+    for (int64_t j = 0; j < depth; ++j) {
+      for (int64_t i = 0; i < columns; ++i) block[j][i] = w[i * row_stride + j * col_stride];
+    }
+  }
+  for (int64_t r = 0; r < kTile; ++r) {
+    const __m512i even = _mm512_cvtepu16_epi32(narrow(load(block[2 * r])));
+    const __m512i odd = _mm512_cvtepu16_epi32(narrow(load(block[2 * r + 1])));
+    _mm512_storeu_si512(out + r * kDepth, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
+  }
+}
+
+static void pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, bool bf16, void* packed,
+                 int64_t begin, int64_t end) {
+  if (!bf16) return kProductsAvx512.pack(w, row_stride, col_stride, n, k, false, packed, begin, end);
+  const int64_t depths = round_up(k, kDepth) / kDepth;
+  uint16_t* out = static_cast<uint16_t*>(packed) + begin * depths * 2 * kTileHalves;
+  for (int64_t p = begin; p < end; ++p) {
+    for (int64_t s = 0; s < depths; ++s) {
+      for (int64_t half = 0; half < 2; ++half, out += kTileHalves) {
+        const int64_t column = p * kColumns + half * kTile, from = s * kDepth;
+        const int64_t columns = n - column < 0 ? 0 : n - column < kTile ? n - column : kTile;
+        const int64_t depth = k - from < kDepth ? k - from : kDepth;
+        pack_tile(w + column * row_stride + from * col_stride, row_stride, col_stride, columns, depth, out);
+      }
+    }
+  }
+}
+
+// Rows [rows, k] with zeros after k, up to whole depths: the last depth must see no other row's values.
+static const uint16_t* pad_depth(const uint16_t* x, int64_t rows, int64_t k, int64_t* stride) {
+  const int64_t padded_k = round_up(k, kDepth);
+  uint16_t* padded = static_cast<uint16_t*>(scratch(kInnerA, static_cast<size_t>(rows * padded_k * 2)));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < padded_k; ++c) padded[r * padded_k + c] = c < k ? x[r * *stride + c] : 0;
+  }
+  *stride = padded_k;
+  return padded;
+}
+
+// Pairs of tokens t, t + 1 of columns [0, count) of one row pair, 32 columns at a time: 16 pairs each into low and
+// high.
+LOQUAT_INLINE void pair_rows(const uint16_t* even, const uint16_t* odd, int64_t count, __m512i* low, __m512i* high) {
+  const __mmask32 mask = count >= 32 ? 0xffffffffu : (1u << count) - 1;
+  const __m512i a = _mm512_maskz_loadu_epi16(even ? mask : 0, even);
+  const __m512i b = _mm512_maskz_loadu_epi16(odd ? mask : 0, odd);
+  // By 128-bit lanes: columns 0-3, 8-11, 16-19, 24-27 and 4-7, 12-15, 20-23, 28-31.
+  const __m512i left = _mm512_unpacklo_epi16(a, b), right = _mm512_unpackhi_epi16(a, b);
+  *low = _mm512_permutex2var_epi64(left, _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), right);
+  *high = _mm512_permutex2var_epi64(left, _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), right);
+}
+
+// 32 tokens (zeros past `tokens`) of all columns to tiles of 16 columns, `tile_step` apart: [token pair][column], or,
+// turned, [column][token pair].
+template <bool kTurned>
+static void pack_tokens(const uint16_t* x, int64_t stride, int64_t tokens, int64_t columns, uint16_t* out,
+                        int64_t tile_step) {
+  for (int64_t c = 0; c < columns; c += 32, out += 2 * tile_step) {
+    __m512i low[16], high[16];
+    for (int r = 0; r < 16; ++r) {
+      const uint16_t* even = 2 * r < tokens ? x + 2 * r * stride + c : nullptr;
+      const uint16_t* odd = 2 * r + 1 < tokens ? x + (2 * r + 1) * stride + c : nullptr;
+      pair_rows(even, odd, columns - c, &low[r], &high[r]);
+    }
+    if constexpr (kTurned) {
+      transpose_epi32(low);
+      transpose_epi32(high);
+    }
+    for (int r = 0; r < 16; ++r) {
+      _mm512_store_si512(out + r * 32, low[r]);
+      _mm512_store_si512(out + tile_step + r * 32, high[r]);
+    }
+  }
+}
