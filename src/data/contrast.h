@@ -1,5 +1,5 @@
-// Worse replies made from good ones, for preference model pretraining (Askell et al. 2021, arXiv:2112.00861, section
-// 4): a reward model that has learnt on them to see what is wrong needs fewer rankings by people.
+// Worse replies made from good ones, after Askell et al. 2021 (arXiv:2112.00861, section 4, preference model
+// pretraining): a reward model that has them among its rankings learns to see a wrong word, not only a style.
 #pragma once
 
 #include <map>

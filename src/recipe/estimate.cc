@@ -112,17 +112,15 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
   const double replies =
       prompts * k + static_cast<double>(plan.comparisons.test_prompts * plan.comparisons.test_replies);
   s["comparisons"] = replies * n.reply / speeds.generate;
-  const double reward_tokens = prompts * k * 0.8 * n.chat * static_cast<double>(plan.reward.epochs);
-  if (plan.preference.any()) {
-    const auto own = static_cast<double>(plan.preference.samples);
-    const double each =
-        1 + own + static_cast<double>(plan.preference.contrast.swapped + plan.preference.contrast.others);
-    s["preference"] =
-        demonstrations * (own * n.reply / speeds.generate +
-                          static_cast<double>(plan.preference.training.epochs) * each * n.chat / speeds.train);
+  double reward_tokens = prompts * k * 0.6 * n.chat * static_cast<double>(plan.reward.epochs);
+  s["heldout_reward"] = plan.heldout_reward_share * reward_tokens / speeds.train;
+  if (plan.contrasts.any()) {
+    const auto own = static_cast<double>(plan.contrasts.samples);
+    const double each = 1 + own + static_cast<double>(plan.contrasts.made.swapped + plan.contrasts.made.others);
+    s["contrasts"] = demonstrations * own * n.reply / speeds.generate;
+    reward_tokens += demonstrations * each * n.chat * static_cast<double>(plan.reward.epochs);
   }
   s["reward"] = reward_tokens / speeds.train;
-  s["heldout_reward"] = plan.heldout_reward_share * reward_tokens / speeds.train;
   const double candidates = static_cast<double>(plan.sft.epochs * plan.select.prompts);
   s["select"] = candidates * (n.reply / speeds.generate + n.chat / speeds.forward);
   const double episodes = static_cast<double>(plan.ppo.episodes);

@@ -66,11 +66,10 @@ Status read_comparisons(Settings s, ComparisonOptions& c) {
   return {};
 }
 
-Status read_preference(Settings s, PreferenceOptions& p) {
-  p.contrast.swapped = s.integer("swapped", p.contrast.swapped, 0, 64);
-  p.contrast.others = s.integer("others", p.contrast.others, 0, 64);
-  p.samples = s.integer("samples", p.samples, 0, 64);
-  TRY(p.training, RewardOptions::read(s));
+Status read_contrasts(Settings s, ContrastPlan& c) {
+  c.made.swapped = s.integer("swapped", c.made.swapped, 0, 64);
+  c.made.others = s.integer("others", c.made.others, 0, 64);
+  c.samples = s.integer("samples", c.samples, 0, 64);
   return {};
 }
 
@@ -82,6 +81,7 @@ Status read_adversarial(Settings s, AdversarialOptions& a) {
   a.attacker_max_tokens = s.integer("attacker_max_tokens", a.attacker_max_tokens, 1, kMany);
   a.ordinary_prompts = s.integer("ordinary_prompts", a.ordinary_prompts, 1, kMany);
   a.benign_per_family = s.integer("benign_per_family", a.benign_per_family, 0, kMany);
+  a.withstood_per_family = s.integer("withstood_per_family", a.withstood_per_family, 0, kMany);
   a.best_of = s.integer("best_of", a.best_of, 1, 64);
   Settings sft = s.section("sft");
   TRY(a.sft, SftOptions::read(sft));
@@ -124,7 +124,7 @@ Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, 
   section = settings.section("reference");
   TRY(plan.reference, SftOptions::read(section));
   TRY_STATUS(read_comparisons(settings.section("comparisons"), plan.comparisons));
-  TRY_STATUS(read_preference(settings.section("preference"), plan.preference));
+  TRY_STATUS(read_contrasts(settings.section("contrasts"), plan.contrasts));
   section = settings.section("reward");
   TRY(plan.reward, RewardOptions::read(section));
   plan.select.prompts = settings.integer("select.prompts", plan.select.prompts, 1, kMany);

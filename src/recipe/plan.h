@@ -26,12 +26,12 @@ struct ComparisonOptions {
   int64_t test_replies = 6;
 };
 
-// Preference model pretraining, before the reward model sees people's rankings (data/contrast.h).
-struct PreferenceOptions {
-  ContrastOptions contrast;
-  int64_t samples = 0;  // of the reference model, to each demonstration's prompt; all three 0 (the paper): no such step
-  RewardOptions training;
-  bool any() const { return contrast.swapped + contrast.others + samples > 0; }
+// Worse replies beside each demonstration, which the reward model reads among people's rankings (data/contrast.h). All
+// three 0 (the paper): there is no such step.
+struct ContrastPlan {
+  ContrastOptions made;
+  int64_t samples = 0;  // of the reference model, to each demonstration's prompt
+  bool any() const { return made.swapped + made.others + samples > 0; }
 };
 
 struct SelectOptions {
@@ -47,6 +47,7 @@ struct AdversarialOptions {
   int64_t attacker_max_tokens = 60;
   int64_t ordinary_prompts = 2000;  // answered by the PPO model itself, the best of `best_of` by the reward model
   int64_t benign_per_family = 60;   // harmless requests in the same wrappings
+  int64_t withstood_per_family = 60;  // failed attacks with the replies that they got
   int64_t best_of = 4;
   SftOptions sft;
 };
@@ -82,7 +83,7 @@ struct RecipePlan {
   PretrainOptions base;
   SftOptions sft, reference;
   ComparisonOptions comparisons;
-  PreferenceOptions preference;
+  ContrastPlan contrasts;
   RewardOptions reward;
   double heldout_reward_share = 0.5;  // of the comparisons, for the reward model that only watches PPO; 0: none
   SelectOptions select;

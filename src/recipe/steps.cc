@@ -81,6 +81,11 @@ void put(StageRecord& record, const std::string& name, const eval::Interval& val
   record.figures[name + ".n"] = static_cast<double>(value.n);
 }
 
+std::vector<std::string> demonstration_files(const Run& run) {
+  if (run.plan.world == "files") return run.plan.files.demonstrations;
+  return {run.folder.data("demonstrations.jsonl")};
+}
+
 std::vector<std::string> sft_candidates(const Run& run) {
   std::vector<std::string> folders;
   for (int64_t epoch = 1; epoch <= run.plan.sft.epochs; ++epoch) {

@@ -54,11 +54,11 @@ Status train_tokenizer(Run& run, StageRecord& record);
 Status pretrain_base(Run& run, StageRecord& record);
 Status finetune_sft(Run& run, StageRecord& record);  // candidates in stages/sft/candidates
 Status finetune_reference(Run& run, StageRecord& record);
-Status pretrain_preference(Run& run, StageRecord& record);
 Status train_reward(Run& run, StageRecord& record);
 Status train_heldout_reward(Run& run, StageRecord& record);
 Status align_ppo(Run& run, StageRecord& record);
 // steps_feedback.cc
+Status make_contrasts(Run& run, StageRecord& record);
 Status rank_comparisons(Run& run, StageRecord& record);
 Status select_sft(Run& run, StageRecord& record);  // models/sft: the candidate that the reward model likes best
 // steps_redteam.cc
@@ -83,6 +83,7 @@ Result<std::vector<double>> reward_scores(Run& run, const std::string& folder, s
 // Tokens, seconds, figures and guards of a stage of training.
 void take(StageRecord& record, const StageReport& report);
 void put(StageRecord& record, const std::string& name, const eval::Interval& value);
+std::vector<std::string> demonstration_files(const Run& run);
 std::vector<std::string> sft_candidates(const Run& run);  // folders, in the order of their epochs
 
 }  // namespace loquat::recipe

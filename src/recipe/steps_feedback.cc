@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/threads.h"
+#include "data/contrast.h"
 #include "data/town/labelers.h"
 #include "eval/pairs.h"
 #include "recipe/steps.h"
@@ -132,6 +133,33 @@ Status rank_comparisons(Run& run, StageRecord& record) {
   put(record, "labeler_agreement", eval::ranking_agreement(first, second));
   record.figures["prompts"] = static_cast<double>(sampled.size());
   return {};
+}
+
+Status make_contrasts(Run& run, StageRecord& record) {
+  const ContrastPlan& plan = run.plan.contrasts;
+  if (!plan.any()) return {};
+  std::vector<Demonstration> all;
+  for (const std::string& path : demonstration_files(run)) {
+    TRY(std::vector<Demonstration> read, read_demonstrations(path));
+    std::move(read.begin(), read.end(), std::back_inserter(all));
+  }
+  std::vector<std::vector<std::string>> samples;
+  if (plan.samples > 0) {
+    std::vector<Messages> prompts;
+    for (const Demonstration& demonstration : all)
+      prompts.insert(prompts.end(), static_cast<size_t>(plan.samples),
+                     Messages(demonstration.messages.begin(), demonstration.messages.end() - 1));
+    TRY(const std::vector<ChatReply> replies,
+        sample_replies(run, run.folder.model("reference"), prompts, 1, run.plan.comparisons.max_tokens,
+                       run.seed_of("contrast samples")));
+    samples.resize(all.size());
+    for (size_t i = 0; i < replies.size(); ++i)
+      if (replies[i].ended) samples[i / static_cast<size_t>(plan.samples)].push_back(replies[i].text);
+  }
+  const std::vector<Ranking> rankings = contrasts(all, samples, plan.made, Rng(run.seed, "contrasts"));
+  if (rankings.empty()) return Err("contrasts: no demonstration has a word to change or a sample beside it");
+  record.figures["prompts"] = static_cast<double>(rankings.size());
+  return write_rankings(run.folder.data("contrasts.jsonl"), rankings);
 }
 
 Status select_sft(Run& run, StageRecord& record) {

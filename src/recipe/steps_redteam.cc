@@ -1,6 +1,7 @@
 // The adversarial round: attack the PPO model with the families that training may see and with an attacker model
 // trained on what worked; give the wins safe targets; train on them together with ordinary data.
 #include <algorithm>
+#include <map>
 
 #include "infer/chat_engine.h"
 #include "recipe/steps.h"
@@ -97,11 +98,15 @@ Result<std::vector<Demonstration>> ordinary_demonstrations(Run& run,
   for (const town::Task& task :
        town::make_training_tasks(run.world(), options.ordinary_prompts, "adversarial ordinary"))
     prompts.push_back(task.messages), shown.push_back(task.messages);
-  std::vector<town::Task> benign;
-  for (const town::Task& task : town::make_training_tasks(run.world(), options.ordinary_prompts, "adversarial benign"))
-    if (task.messages.size() == 1 && (task.measure == "look_alike" || task.expect == town::Expect::kAnswer) &&
-        task.passage.empty())
-      benign.push_back(task);
+  // Every other one a look-alike: those are what a wrapping most easily turns into a refusal.
+  std::vector<town::Task> look_alikes, plain, benign;
+  for (town::Task& task : town::make_training_tasks(run.world(), options.ordinary_prompts, "adversarial benign"))
+    if (task.messages.size() == 1 && task.expect == town::Expect::kAnswer && task.passage.empty())
+      (task.measure == "look_alike" ? look_alikes : plain).push_back(std::move(task));
+  for (size_t i = 0; i < std::min(look_alikes.size(), plain.size()); ++i) {
+    benign.push_back(std::move(look_alikes[i]));
+    benign.push_back(std::move(plain[i]));
+  }
   const std::vector<Attempt> wrapped = redteam::make_attempts(run.world(), benign, families, options.benign_per_family,
                                                               Rng(run.seed, "benign wrappings"));
   for (const Attempt& attempt : wrapped) {
@@ -109,6 +114,20 @@ Result<std::vector<Demonstration>> ordinary_demonstrations(Run& run,
     shown.push_back(attempt.prompt);
   }
   return own_best_replies(run, prompts, shown, "ordinary");
+}
+
+// What the PPO model said to attacks that failed, kept as it is: what held must hold.
+std::vector<Demonstration> withstood(std::span<const Attempt> attempts, int64_t per_family) {
+  std::vector<Demonstration> demonstrations;
+  std::map<std::string, int64_t> taken;
+  for (const Attempt& attempt : attempts) {
+    if (attempt.outcome != redteam::Outcome::kFailure || attempt.reply.empty()) continue;
+    if (taken[attempt.family]++ >= per_family) continue;
+    Messages messages = attempt.prompt;
+    messages.push_back({"assistant", attempt.reply});
+    demonstrations.push_back({fmt::format("withstood-{}", demonstrations.size()), std::move(messages)});
+  }
+  return demonstrations;
 }
 
 Status write_attempts(const std::string& path, const std::vector<Attempt>& attempts) {
@@ -149,6 +168,9 @@ Status adversarial_round(Run& run, StageRecord& record) {
   record.figures["safe_demonstrations"] = static_cast<double>(lessons.size());
   record.figures["ordinary_demonstrations"] = static_cast<double>(ordinary.size());
   lessons.insert(lessons.end(), ordinary.begin(), ordinary.end());
+  const std::vector<Demonstration> held = withstood(attempts, options.withstood_per_family);
+  record.figures["withstood_demonstrations"] = static_cast<double>(held.size());
+  lessons.insert(lessons.end(), held.begin(), held.end());
   const std::string file = run.folder.data("adversarial_demonstrations.jsonl");
   TRY_STATUS(write_demonstrations(file, lessons));
 

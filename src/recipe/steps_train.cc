@@ -22,15 +22,6 @@ void take(StageRecord& record, const StageReport& report) {
 
 namespace {
 
-std::string preference_model(const Run& run) {
-  return run.folder.stage("preference") + "/model";
-}
-
-std::vector<std::string> demonstrations(const Run& run) {
-  if (run.plan.world == "files") return run.plan.files.demonstrations;
-  return {run.folder.data("demonstrations.jsonl")};
-}
-
 // The share of the rankings' pairs that the reward model orders as they do.
 Status measure_pairs(Run& run, StageRecord& record, const std::string& name, const std::vector<Ranking>& rankings) {
   std::vector<Messages> prompts;
@@ -146,7 +137,7 @@ Status pretrain_base(Run& run, StageRecord& record) {
 Status finetune_sft(Run& run, StageRecord& record) {
   SftOptions options = run.plan.sft;
   options.base = run.folder.model("base");
-  options.demonstrations = demonstrations(run);
+  options.demonstrations = demonstration_files(run);
   if (options.pretrain_fraction > 0) options.pretrain_texts = {run.folder.data("documents.jsonl")};
   options.keep_candidates = true;
   TRY(const StageReport report, run_sft(run.context("sft", run.folder.stage("sft") + "/last"), options));
@@ -157,53 +148,20 @@ Status finetune_sft(Run& run, StageRecord& record) {
 Status finetune_reference(Run& run, StageRecord& record) {
   SftOptions options = run.plan.reference;
   options.base = run.folder.model("base");
-  options.demonstrations = demonstrations(run);
+  options.demonstrations = demonstration_files(run);
   options.pretrain_texts = {run.folder.data("documents.jsonl")};
   TRY(const StageReport report, run_sft(run.context("reference", run.folder.model("reference")), options));
   take(record, report);
   return {};
 }
 
-Status pretrain_preference(Run& run, StageRecord& record) {
-  const PreferenceOptions& preference = run.plan.preference;
-  if (!preference.any()) return {};
-  std::vector<Demonstration> all;
-  for (const std::string& path : demonstrations(run)) {
-    TRY(std::vector<Demonstration> read, read_demonstrations(path));
-    std::move(read.begin(), read.end(), std::back_inserter(all));
-  }
-  std::vector<std::vector<std::string>> samples;
-  if (preference.samples > 0) {
-    std::vector<Messages> prompts;
-    for (const Demonstration& demonstration : all)
-      prompts.insert(prompts.end(), static_cast<size_t>(preference.samples),
-                     Messages(demonstration.messages.begin(), demonstration.messages.end() - 1));
-    TRY(const std::vector<ChatReply> replies,
-        sample_replies(run, run.folder.model("reference"), prompts, 1, run.plan.comparisons.max_tokens,
-                       run.seed_of("preference samples")));
-    samples.resize(all.size());
-    for (size_t i = 0; i < replies.size(); ++i)
-      if (replies[i].ended) samples[i / static_cast<size_t>(preference.samples)].push_back(replies[i].text);
-  }
-  const std::vector<Ranking> rankings = contrasts(all, samples, preference.contrast, Rng(run.seed, "contrasts"));
-  if (rankings.empty()) return Err("preference: no demonstration has a word to change or a sample beside it");
-  TRY_STATUS(write_rankings(run.folder.data("contrasts.jsonl"), rankings));
-  RewardOptions options = preference.training;
-  options.base = run.folder.model("reference");
-  options.rankings = {run.folder.data("contrasts.jsonl")};
-  TRY(const StageReport report, run_reward(run.context("preference", preference_model(run)), options));
-  take(record, report);
-  return {};
-}
-
 Status train_reward(Run& run, StageRecord& record) {
   RewardOptions options = run.plan.reward;
-  options.base = run.plan.preference.any() ? preference_model(run) : run.folder.model("reference");
+  options.base = run.folder.model("reference");
   options.rankings = run.plan.world == "files" ? run.plan.files.comparisons
                                                : std::vector<std::string>{run.folder.data("rankings.jsonl")};
-  // Kept among the rankings, or what was learnt on them is soon forgotten.
-  if (run.plan.preference.any()) options.rankings.push_back(run.folder.data("contrasts.jsonl"));
-  options.demonstrations = demonstrations(run);
+  if (run.plan.contrasts.any()) options.rankings.push_back(run.folder.data("contrasts.jsonl"));
+  options.demonstrations = demonstration_files(run);
   TRY(const StageReport report, run_reward(run.context("reward", run.folder.model("reward")), options));
   take(record, report);
   return run.plan.world == "town" ? measure_town_reward(run, record) : measure_file_reward(run, record);
@@ -214,7 +172,7 @@ Status train_heldout_reward(Run& run, StageRecord& record) {
   RewardOptions options = run.plan.reward;
   options.base = run.folder.model("base");  // another start and other judgments: errors of its own
   options.rankings = {run.folder.data("rankings_watching.jsonl")};
-  options.demonstrations = demonstrations(run);
+  options.demonstrations = demonstration_files(run);
   const std::string out = run.folder.stage("heldout_reward") + "/model";
   TRY(const StageReport report, run_reward(run.context("heldout_reward", out), options));
   take(record, report);

@@ -12,12 +12,12 @@ static int64_t round_up(int64_t n, int64_t to) {
   return (n + to - 1) / to * to;
 }
 
-static int64_t panel_bytes(int64_t k, bool bf16) {
+static inline int64_t panel_bytes(int64_t k, bool bf16) {
   return bf16 ? round_up(k, kDepth) * kColumns * 2 : kProductsAvx512.panel_bytes(k, false);
 }
 
 // One tile: pairs (k, k + 1) of 16 columns, zeros outside [n, k].
-static void pack_tile(const float* w, int64_t row_stride, int64_t col_stride, int64_t columns, int64_t depth,
+static inline void pack_tile(const float* w, int64_t row_stride, int64_t col_stride, int64_t columns, int64_t depth,
                       uint16_t* out) {
   float block[kDepth][kTile] = {};
   if (col_stride == 1 && columns == kTile && depth == kDepth) {
@@ -44,7 +44,7 @@ static void pack_tile(const float* w, int64_t row_stride, int64_t col_stride, in
   }
 }
 
-static void pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, bool bf16, void* packed,
+static inline void pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, bool bf16, void* packed,
                  int64_t begin, int64_t end) {
   if (!bf16) return kProductsAvx512.pack(w, row_stride, col_stride, n, k, false, packed, begin, end);
   const int64_t depths = round_up(k, kDepth) / kDepth;
@@ -62,7 +62,7 @@ static void pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t
 }
 
 // Rows [rows, k] with zeros after k, up to whole depths: the last depth must see no other row's values.
-static const uint16_t* pad_depth(const uint16_t* x, int64_t rows, int64_t k, int64_t* stride) {
+static inline const uint16_t* pad_depth(const uint16_t* x, int64_t rows, int64_t k, int64_t* stride) {
   const int64_t padded_k = round_up(k, kDepth);
   uint16_t* padded = static_cast<uint16_t*>(scratch(kInnerA, static_cast<size_t>(rows * padded_k * 2)));
   for (int64_t r = 0; r < rows; ++r) {
