@@ -45,8 +45,8 @@ struct AdversarialOptions {
   int64_t attacker_epochs = 10;
   double attacker_lr = 1e-3;  // it starts from the base model and has a few hundred examples
   int64_t attacker_max_tokens = 60;
-  int64_t ordinary_prompts = 2000;  // answered by the PPO model itself, the best of `best_of` by the reward model
-  int64_t benign_per_family = 60;   // harmless requests in the same wrappings
+  int64_t ordinary_prompts = 2000;    // answered by the PPO model itself, the best of `best_of` by the reward model
+  int64_t benign_per_family = 60;     // harmless requests in the same wrappings
   int64_t withstood_per_family = 60;  // failed attacks with the replies that they got
   int64_t best_of = 4;
   SftOptions sft;

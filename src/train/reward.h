@@ -6,11 +6,11 @@
 // LlamaForSequenceClassification has no bias, so it lies beside the model, in reward.json: {"reward_bias",
 // "reward_scale", "likelihood"}; reward = (score + bias) * scale.
 //
-// With `likelihood`, the score also has that many times the mean log-probability that the model's own language head (the
-// embeddings, tied) gives the reply's tokens; the whole is trained by the same loss. A small model recalls a fact, or
-// what the prompt said, in its last layers, at the place before the word; the head at the last token sees the word that
-// came, but has no layers left to compare. The likelihood is that comparison (docs/experiments.md). 0, the default, is
-// the paper's.
+// With `likelihood`, the score also has that many times the mean log-probability that the model's own language head
+// (the embeddings, tied) gives the reply's tokens; the whole is trained by the same loss. A small model recalls a fact,
+// or what the prompt said, in its last layers, at the place before the word; the head at the last token sees the word
+// that came, but has no layers left to compare. The likelihood is that comparison (docs/experiments.md). 0, the
+// default, is the paper's.
 #pragma once
 
 #include <memory>
@@ -74,14 +74,16 @@ class RewardHead {
   double likelihood() const { return likelihood_; }
 
   std::vector<float> scores(Model& model, Mat hidden, const Batch& batch);
+  // Of sequence b in the last scores(): what each token of the reply added to the score. Empty without a likelihood.
+  std::vector<float> token_parts(int64_t b) const;
   // Of the last scores(): adds the heads' gradients and returns d hidden, valid as Model::log_probs_backward's is.
   Mat backward(Model& model, Mat hidden, std::span<const float> dscores);
 
  private:
   double likelihood_ = 0;
   int32_t assistant_ = -1;
-  std::vector<int64_t> last_rows_;                // of each sequence
-  std::vector<int64_t> reply_rows_, first_;       // rows that predict sequence b's reply: first_[b] ... first_[b + 1] - 1
+  std::vector<int64_t> last_rows_;           // of each sequence
+  std::vector<int64_t> reply_rows_, first_;  // rows that predict sequence b's reply: first_[b] ... first_[b + 1] - 1
   std::vector<int32_t> reply_tokens_;
   Model::LogProbs logprobs_;
 };
@@ -92,7 +94,9 @@ struct RewardModel {
   double bias = 0;
   double scale = 1;
   float reward(float score) const { return static_cast<float>((score + bias) * scale); }
-  std::vector<float> rewards(const Batch& batch);  // of each sequence
+  // Of each sequence; `parts`, if not null, gets what each token of its reply has of it (RewardHead::token_parts,
+  // scaled).
+  std::vector<float> rewards(const Batch& batch, std::vector<std::vector<float>>* parts = nullptr);
 };
 
 Result<RewardModel> load_reward_model(const std::string& folder, const Kernels& kernels, DType compute,

@@ -1,6 +1,7 @@
-// Documents to pretrain on. Every fact is stated about equally often, in many wordings and kinds of text; about 40 % of
-// the words are questions and answers, about facts of Split::kShown alone; the rest shows what can be done with a text.
-// Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which they are.
+// Documents to pretrain on. Every fact is stated about equally often, in many wordings and kinds of text; a fifth of
+// the words are questions and answers, about facts of Split::kShown alone; over two fifths show what can be done with a
+// text. Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which
+// they are.
 #include <algorithm>
 #include <set>
 
@@ -105,10 +106,10 @@ class Writer {
       const double total = static_cast<double>(stated + asked + shown) + 1;
       int64_t* group = &shown;
       std::string text;
-      if (static_cast<double>(stated) < 0.33 * total) {
+      if (static_cast<double>(stated) < 0.37 * total) {
         group = &stated;
         text = statements();
-      } else if (static_cast<double>(asked) < 0.24 * total) {
+      } else if (static_cast<double>(asked) < 0.20 * total) {
         group = &asked;
         text = questions();
       } else {
@@ -168,7 +169,7 @@ class Writer {
   }
 
   std::string statements() {
-    switch (rng_.below(10)) {
+    switch (rng_.below(13)) {
       case 0:
         return say("news/head") + " " + some_statements(3, 5, " ", true) +
                (rng_.chance(0.5) ? " " + say("news/close") : "");

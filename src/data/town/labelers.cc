@@ -15,10 +15,10 @@
 namespace loquat::town {
 namespace {
 
-constexpr double kTargetAgreement = 0.705;
+constexpr double kTargetAgreement = 0.695;
 constexpr double kSlight = 0.03, kClear = 0.25;  // differences of utility
 constexpr double kSlightWeight = 0.35, kClearWeight = 1.25;
-constexpr double kUntied = 0.6;        // of the pairs of equally good replies
+constexpr double kUntied = 0.6;      // of the pairs of equally good replies
 constexpr double kLargestScale = 6;  // nobody is always right
 
 double normal_cdf(double x) {
@@ -26,8 +26,8 @@ double normal_cdf(double x) {
 }
 
 // The scale at which two labelers with noise of standard deviation 1 agree on kTargetAgreement of the pairs of replies,
-// where group i has count[i] replies and stands at scale * at[i]. On two replies of one group they agree by chance, where
-// neither ties them. Found by halving.
+// where group i has count[i] replies and stands at scale * at[i]. On two replies of one group they agree by chance,
+// where neither ties them. Found by halving.
 double scale_for(const std::vector<double>& at, const std::vector<int>& count) {
   const auto agreement = [&](double scale) {
     double sum = 0, pairs = 0;

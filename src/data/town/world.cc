@@ -14,8 +14,8 @@ namespace {
 
 constexpr int kPeople = 96, kShops = 50, kStreets = 18, kBuildings = 18, kFerries = 12, kFestivals = 10, kDishes = 24,
               kSubstances = 12, kGoodsOfAShop = 2;
-// Of an attribute's subjects. As many unknown pairs as known ones, each seldom asked about: what is learnt is then to
-// look for the value, not a list of pairs.
+// Of each attribute's subjects, exactly. As many unknown pairs as known ones, each seldom asked about: what is learnt
+// is then to look for the value, not a list of pairs.
 constexpr double kMissingShare = 0.5;
 
 constexpr AttributeSpec kSpecs[] = {
@@ -71,8 +71,8 @@ struct NameStyle {
 };
 
 NameStyle style_of(Namer& namer, std::string_view kind, std::string_view format, const Table& first,
-                   const Table& second, double share) {
-  NameStyle style{kind, format, namer.draw(first, share), namer.draw(second, share), {}, {}};
+                   const Table& second, double first_share, double second_share) {
+  NameStyle style{kind, format, namer.draw(first, first_share), namer.draw(second, second_share), {}, {}};
   auto spare = [](const Table& all, const Table& used) {
     Table rest;
     for (std::string_view part : all)
@@ -92,21 +92,23 @@ void make_entities(World& world) {
   struct Group {
     std::string_view kind, format;
     const Table &first, &second;
-    double share;
+    double first_share, second_share;  // of the parts that this town uses
     int count, strangers;
   };
+  // Half a dozen people share a first name, and shops their first word: who is meant must be read, not recalled from
+  // it.
   const Group groups[] = {
-      {"street", "{a} {b}", parts::kStreetFirst, parts::kStreetSecond, 0.75, kStreets, 40},
-      {"person", "{a} {b}", parts::kFirstNames, parts::kLastNames, 0.75, kPeople, 600},
-      {"shop", "the {a} {b}", parts::kShopFirst, parts::kShopSecond, 0.75, kShops, 300},
-      {"building", "the {a} {b}", parts::kBuildingFirst, parts::kBuildings, 0.75, kBuildings, 40},
-      {"ferry", "the {a} ferry{b}", parts::kBoats, one, 0.7, kFerries, 5},
-      {"festival", "the {a} Festival{b}", parts::kFestivals, one, 0.7, kFestivals, 5},
-      {"dish", "{a} {b}", parts::kDishFirst, parts::kDishSecond, 0.75, kDishes, 50},
-      {"substance", "{a}{b}", parts::kSubstances, one, 0.8, kSubstances, 3},
+      {"street", "{a} {b}", parts::kStreetFirst, parts::kStreetSecond, 0.75, 0.75, kStreets, 40},
+      {"person", "{a} {b}", parts::kFirstNames, parts::kLastNames, 0.3, 0.75, kPeople, 600},
+      {"shop", "the {a} {b}", parts::kShopFirst, parts::kShopSecond, 0.35, 0.75, kShops, 300},
+      {"building", "the {a} {b}", parts::kBuildingFirst, parts::kBuildings, 0.75, 0.75, kBuildings, 40},
+      {"ferry", "the {a} ferry{b}", parts::kBoats, one, 0.7, 1, kFerries, 5},
+      {"festival", "the {a} Festival{b}", parts::kFestivals, one, 0.7, 1, kFestivals, 5},
+      {"dish", "{a} {b}", parts::kDishFirst, parts::kDishSecond, 0.75, 0.75, kDishes, 50},
+      {"substance", "{a}{b}", parts::kSubstances, one, 0.8, 1, kSubstances, 3},
   };
   for (const Group& g : groups) {
-    NameStyle style = style_of(namer, g.kind, g.format, g.first, g.second, g.share);
+    NameStyle style = style_of(namer, g.kind, g.format, g.first, g.second, g.first_share, g.second_share);
     for (int i = 0; i < g.count; ++i) {
       const int32_t id = static_cast<int32_t>(world.entities.size());
       world.entities.push_back({id, namer.pair(g.format, style.first, style.second), std::string(g.kind)});
@@ -134,20 +136,25 @@ class FactMaker {
   }
 
   void plain_facts() {
-    for (const Entity& entity : world_.entities) {
-      for (const AttributeSpec& spec : kSpecs)
-        if (spec.kind == entity.kind) add_or_miss(entity, std::string(spec.key), spec.value);
-      if (entity.kind == "shop") prices(entity);
+    for (const AttributeSpec& spec : kSpecs) {
+      std::vector<const Entity*> subjects = by_kind_.find(spec.kind)->second;
+      rng_.shuffle(subjects);
+      const auto missing = static_cast<size_t>(kMissingShare * static_cast<double>(subjects.size()));
+      for (size_t i = 0; i < subjects.size(); ++i) add_or_miss(*subjects[i], spec, i < missing);
     }
+    for (const Entity* shop : by_kind_.find("shop")->second) prices(*shop);
+    std::stable_sort(world_.missing.begin(), world_.missing.end(),
+                     [](const Missing& a, const Missing& b) { return a.subject < b.subject; });
   }
 
  private:
-  void add_or_miss(const Entity& entity, std::string attribute, ValueKind kind) {
-    if (rng_.chance(kMissingShare)) {
+  void add_or_miss(const Entity& entity, const AttributeSpec& spec, bool missing) {
+    std::string attribute(spec.key);
+    if (missing) {
       world_.missing.push_back({entity.id, std::move(attribute), rng_.chance(0.4)});
     } else {
-      std::string value = value_for(entity, attribute, kind);
-      world_.facts.push_back({0, entity.id, std::move(attribute), std::move(value), kind});
+      std::string value = value_for(entity, attribute, spec.value);
+      world_.facts.push_back({0, entity.id, std::move(attribute), std::move(value), spec.value});
     }
   }
   void prices(const Entity& shop) {
@@ -222,7 +229,7 @@ void deal_splits(World& world) {
                                                             : Split::kDocumentOnly;
     }
   };
-  deal([](const Fact& f) { return !is_secret(f); }, 0.45, 0.12, 0.18);
+  deal([](const Fact& f) { return !is_secret(f); }, 0.35, 0.22, 0.18);
   deal([](const Fact& f) { return is_secret(f) && f.forbidden; }, 0.45, 0.25, 0.20);
   deal([](const Fact& f) { return is_secret(f) && !f.forbidden; }, 0.45, 0.25, 0.20);
 }

@@ -89,8 +89,8 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
 // --- weight gradient
 // ------------------------------------------------------------------------------------------------------
 
-// dw's block of up to kGradientRows rows and 16 C columns += `depths` of 32 tokens. a: tiles of dy, from the first row's
-// column; b: C tiles of x, `step` apart.
+// dw's block of up to kGradientRows rows and 16 C columns += `depths` of 32 tokens. a: tiles of dy, from the first
+// row's column; b: C tiles of x, `step` apart.
 template <int C>
 static void gradient_tile(float* dw, int64_t stride, int64_t rows, int64_t cols, const uint16_t* a, const uint16_t* b,
                           int64_t step, int64_t depths) {
@@ -129,10 +129,10 @@ static void gradient_tile(float* dw, int64_t stride, int64_t rows, int64_t cols,
 static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k) {
   if (!x.bf16) return kProductsAvx512.weight_gradient(dw, dw_stride, dy, x, tokens, n, k);
   constexpr int64_t kBlock = 256, kMost = kBlock / kDepth, kWidth = 3 * kTile;  // three tiles stay in the first cache
-  uint16_t* a = static_cast<uint16_t*>(
-      scratch(kInnerA, static_cast<size_t>(round_up(n, kColumns) / kTile * kMost * kTileBytes)));
-  uint16_t* b = static_cast<uint16_t*>(
-      scratch(kInnerB, static_cast<size_t>(round_up(k, kColumns) / kTile * kMost * kTileBytes)));
+  uint16_t* a =
+      static_cast<uint16_t*>(scratch(kInnerA, static_cast<size_t>(round_up(n, kColumns) / kTile * kMost * kTileBytes)));
+  uint16_t* b =
+      static_cast<uint16_t*>(scratch(kInnerB, static_cast<size_t>(round_up(k, kColumns) / kTile * kMost * kTileBytes)));
   for (int64_t begin = 0; begin < tokens; begin += kBlock) {
     const int64_t count = tokens - begin < kBlock ? tokens - begin : kBlock;
     const int64_t depths = (count + kDepth - 1) / kDepth, step = depths * kTileHalves;
