@@ -18,15 +18,6 @@ void token_rewards(std::span<const float> logprob, std::span<const float> refere
   if (!reward.empty()) reward.back() += score;
 }
 
-void move_to_tokens(std::span<const float> parts, std::span<float> reward) {
-  if (parts.empty()) return;
-  CHECK(parts.size() == reward.size(), "{} parts of the score for {} tokens", parts.size(), reward.size());
-  for (size_t t = 0; t < parts.size(); ++t) {
-    reward[t] += parts[t];
-    reward.back() -= parts[t];
-  }
-}
-
 void estimate_advantages(std::span<const float> reward, std::span<const float> value, double gamma, double lambda,
                          std::span<float> advantage, std::span<float> returns) {
   double next_advantage = 0, next_value = 0;

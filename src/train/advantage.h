@@ -11,9 +11,6 @@ namespace loquat {
 void token_rewards(std::span<const float> logprob, std::span<const float> reference, float score, double beta,
                    std::span<float> reward);
 
-// Takes the parts of the score (empty: none are known) from the last token and gives each to its own.
-void move_to_tokens(std::span<const float> parts, std::span<float> reward);
-
 // Schulman et al. 2016, for one reply whose end is terminal: delta[t] = reward[t] + gamma value[t + 1] - value[t],
 // advantage[t] = delta[t] + gamma lambda advantage[t + 1], returns[t] = advantage[t] + value[t].
 void estimate_advantages(std::span<const float> reward, std::span<const float> value, double gamma, double lambda,

@@ -272,7 +272,6 @@ class PpoStage : public Stage {
       e.advantage.resize(n);
       e.returns.resize(n);
       token_rewards(e.logprob, e.reference, e.score, beta_, e.reward);
-      if (options_.score_by_token && !options_.shuffle_rewards) move_to_tokens(e.score_parts, e.reward);
       rewards.push_back(e.reward);
       advantages.push_back(e.advantage);
     }

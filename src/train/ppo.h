@@ -37,9 +37,6 @@ struct PpoOptions {
   double kl_horizon = 10000;  // episodes
   double gamma = 1;
   double lambda = 0.95;  // not published
-  // A reward model that weighs its likelihood (reward.h) tells what each token adds to the score: each gets its part
-  // where it stands, the last one the rest. The sum is the same. false, the paper's: the last token gets all.
-  bool score_by_token = false;
   bool whiten_advantages = true;
   bool whiten_rewards = false;
   double clip_ratio = 0.2;
@@ -89,7 +86,6 @@ struct PpoOptions {
     v("kl_horizon", kl_horizon, 1.0, 1e12);
     v("gamma", gamma, 0.0, 1.0);
     v("lambda", lambda, 0.0, 1.0);
-    v("score_by_token", score_by_token);
     v("whiten_advantages", whiten_advantages);
     v("whiten_rewards", whiten_rewards);
     v("clip_ratio", clip_ratio, 1e-6, 1e6);

@@ -51,16 +51,6 @@ TEST(Ppo, PresetIsThePaper) {
   EXPECT_TRUE(o.guard.enabled);
   EXPECT_TRUE(o.whiten_advantages);
   EXPECT_FALSE(o.whiten_rewards);
-  EXPECT_FALSE(o.score_by_token);
-}
-
-TEST(Ppo, PartsOfTheScoreGoWhereTheyBelong) {
-  std::vector<float> reward = {0.5f, 0.0f, 3.0f};
-  const std::vector<float> parts = {-0.25f, -2.0f, -0.5f};
-  move_to_tokens({}, reward);
-  EXPECT_EQ(reward, (std::vector<float>{0.5f, 0.0f, 3.0f}));
-  move_to_tokens(parts, reward);
-  EXPECT_EQ(reward, (std::vector<float>{0.25f, -2.0f, 5.25f}));  // the sum stays 3.5
 }
 
 TEST(Ppo, KlIsPaidPerTokenAndTheScoreComesLast) {

@@ -74,8 +74,6 @@ class RewardHead {
   double likelihood() const { return likelihood_; }
 
   std::vector<float> scores(Model& model, Mat hidden, const Batch& batch);
-  // Of sequence b in the last scores(): what each token of the reply added to the score. Empty without a likelihood.
-  std::vector<float> token_parts(int64_t b) const;
   // Of the last scores(): adds the heads' gradients and returns d hidden, valid as Model::log_probs_backward's is.
   Mat backward(Model& model, Mat hidden, std::span<const float> dscores);
 
@@ -94,9 +92,7 @@ struct RewardModel {
   double bias = 0;
   double scale = 1;
   float reward(float score) const { return static_cast<float>((score + bias) * scale); }
-  // Of each sequence; `parts`, if not null, gets what each token of its reply has of it (RewardHead::token_parts,
-  // scaled).
-  std::vector<float> rewards(const Batch& batch, std::vector<std::vector<float>>* parts = nullptr);
+  std::vector<float> rewards(const Batch& batch);  // of each sequence
 };
 
 Result<RewardModel> load_reward_model(const std::string& folder, const Kernels& kernels, DType compute,

@@ -65,19 +65,11 @@ std::vector<float> RewardHead::scores(Model& model, Mat hidden, const Batch& bat
   logprobs_ = model.log_probs(hidden, reply_rows_, reply_tokens_);
   for (size_t b = 0; b < scores.size(); ++b) {
     double sum = 0;
-    for (const float part : token_parts(static_cast<int64_t>(b))) sum += part;
-    scores[b] += static_cast<float>(sum);
+    for (int64_t i = first_[b]; i < first_[b + 1]; ++i) sum += logprobs_.logprob[i];
+    scores[b] +=
+        static_cast<float>(likelihood_ * sum / static_cast<double>(std::max<int64_t>(1, first_[b + 1] - first_[b])));
   }
   return scores;
-}
-
-std::vector<float> RewardHead::token_parts(int64_t b) const {
-  if (likelihood_ == 0) return {};
-  const double weight = likelihood_ / static_cast<double>(first_[b + 1] - first_[b]);
-  std::vector<float> parts;
-  for (int64_t i = first_[b]; i < first_[b + 1]; ++i)
-    parts.push_back(static_cast<float>(weight * logprobs_.logprob[i]));
-  return parts;
 }
 
 Mat RewardHead::backward(Model& model, Mat hidden, std::span<const float> dscores) {
@@ -102,15 +94,9 @@ Mat RewardHead::backward(Model& model, Mat hidden, std::span<const float> dscore
   return dhidden;
 }
 
-std::vector<float> RewardModel::rewards(const Batch& batch, std::vector<std::vector<float>>* parts) {
+std::vector<float> RewardModel::rewards(const Batch& batch) {
   std::vector<float> out = head.scores(*model, model->forward(batch), batch);
   for (float& score : out) score = reward(score);
-  if (parts == nullptr) return out;
-  parts->clear();
-  for (int64_t b = 0; b < batch.sequences(); ++b) {
-    parts->push_back(head.token_parts(b));
-    for (float& part : parts->back()) part = static_cast<float>(part * scale);
-  }
   return out;
 }
 

@@ -75,13 +75,9 @@ int64_t score_episodes(std::vector<Episode>& episodes, const Judges& judges, con
       tokens += micro.batch.rows();
     }
     if (judges.reward != nullptr) {
-      std::vector<std::vector<float>> parts;
-      const std::vector<float> scores = judges.reward->rewards(micro.batch, &parts);
+      const std::vector<float> scores = judges.reward->rewards(micro.batch);
       for (size_t i = begin; i < end; ++i) {
         Episode& e = episodes[i];
-        // A reply that holds the token before a reply is read from there: then its parts are not its tokens'.
-        if (e.ended && static_cast<int64_t>(parts[i - begin].size()) == e.reply())
-          e.score_parts = std::move(parts[i - begin]);
         e.score = e.ended ? scores[i - begin] : static_cast<float>(options.unended_score);
       }
       tokens += micro.batch.rows();

@@ -19,7 +19,6 @@ struct Episode {
   int64_t prompt = 0;           // its length
   bool ended = false;
   float score = 0;                 // by the reward model, or the fixed score of a reply that never ended
-  std::vector<float> score_parts;  // of each token of the reply, where the reward model tells; part of `score`
   float held_out = 0;
   // Of each token of the reply:
   std::vector<float> logprob;  // recorded by the sampler: the "old" one
