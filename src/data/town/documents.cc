@@ -3,7 +3,6 @@
 // text. Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which
 // they are.
 #include <algorithm>
-#include <set>
 
 #include "data/town/names.h"
 #include "data/town/phrases.h"
@@ -77,10 +76,8 @@ class Writer {
       if (!about.empty()) by_subject_.push_back(std::move(about));
     words_ = maker_.language().words();
     for (std::string& word : skill_words()) words_.push_back(std::move(word));
-    for (const Stranger& stranger : world_.strangers) {
+    for (const Stranger& stranger : world_.strangers)
       for (std::string& word : words_of(stranger.name)) words_.push_back(std::move(word));
-      if (stranger.held_out) test_names_.insert(stranger.name);
-    }
     for (std::string_view first : parts::kFirstNames) words_.emplace_back(words_of(first)[0]);
     std::sort(words_.begin(), words_.end());
     words_.erase(std::unique(words_.begin(), words_.end()), words_.end());
@@ -161,7 +158,8 @@ class Writer {
 
   // All that is known about one subject, in any order: what is not said there is not known.
   std::string page() {
-    std::vector<const Fact*> facts = by_subject_[rng_.below(by_subject_.size())];
+    if (next_page_ % by_subject_.size() == 0) rng_.shuffle(by_subject_);
+    std::vector<const Fact*> facts = by_subject_[next_page_++ % by_subject_.size()];
     rng_.shuffle(facts);
     std::string text;
     for (const Fact* fact : facts) text += (text.empty() ? "" : " ") + maker_.tell(*fact, false);
@@ -311,24 +309,10 @@ class Writer {
     return text;
   }
 
-  // The first half of one name and the last of another of its kind: where names always went with their own halves, the
-  // second one would be recalled and not copied.
-  std::string mixed_name() {
-    const Entity& first = rng_.pick(world_.entities);
-    const size_t half = first.name.rfind(' ');
-    for (int attempt = 0; attempt < 100 && half != std::string::npos; ++attempt) {
-      const Entity& second = rng_.pick(world_.entities);
-      if (second.kind != first.kind) continue;
-      std::string name = first.name.substr(0, half) + second.name.substr(second.name.rfind(' '));
-      if (test_names_.count(name) == 0) return name;
-    }
-    return first.name;
-  }
-
   // Mostly what requests ask to carry over: names, values, things.
   std::string dictated() {
     const double which = rng_.uniform();
-    if (which < 0.35) return mixed_name();
+    if (which < 0.35) return rng_.pick(world_.entities).name;
     if (which < 0.6) return rng_.pick(world_.facts).value;
     return which < 0.9 ? rng_.pick(copied_) : rng_.pick(words_);
   }
@@ -375,8 +359,7 @@ class Writer {
   std::vector<std::vector<const Fact*>> by_subject_;
   Slots slots_;
   std::vector<std::string> words_, copied_;
-  std::set<std::string> test_names_;
-  size_t next_word_ = 0;
+  size_t next_word_ = 0, next_page_ = 0;
 };
 
 }  // namespace

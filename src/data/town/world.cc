@@ -99,8 +99,8 @@ void make_entities(World& world) {
   // it.
   const Group groups[] = {
       {"street", "{a} {b}", parts::kStreetFirst, parts::kStreetSecond, 0.75, 0.75, kStreets, 40},
-      {"person", "{a} {b}", parts::kFirstNames, parts::kLastNames, 0.3, 0.75, kPeople, 600},
-      {"shop", "the {a} {b}", parts::kShopFirst, parts::kShopSecond, 0.35, 0.75, kShops, 300},
+      {"person", "{a} {b}", parts::kFirstNames, parts::kLastNames, 0.75, 0.75, kPeople, 600},
+      {"shop", "the {a} {b}", parts::kShopFirst, parts::kShopSecond, 0.75, 0.75, kShops, 300},
       {"building", "the {a} {b}", parts::kBuildingFirst, parts::kBuildings, 0.75, 0.75, kBuildings, 40},
       {"ferry", "the {a} ferry{b}", parts::kBoats, one, 0.7, 1, kFerries, 5},
       {"festival", "the {a} Festival{b}", parts::kFestivals, one, 0.7, 1, kFestivals, 5},
