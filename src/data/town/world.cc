@@ -95,8 +95,6 @@ void make_entities(World& world) {
     double first_share, second_share;  // of the parts that this town uses
     int count, strangers;
   };
-  // Half a dozen people share a first name, and shops their first word: who is meant must be read, not recalled from
-  // it.
   const Group groups[] = {
       {"street", "{a} {b}", parts::kStreetFirst, parts::kStreetSecond, 0.75, 0.75, kStreets, 40},
       {"person", "{a} {b}", parts::kFirstNames, parts::kLastNames, 0.75, 0.75, kPeople, 600},
