@@ -1,7 +1,8 @@
-// Documents to pretrain on. Every fact is stated about equally often, in many wordings and kinds of text; a fifth of
-// the words are questions and answers, about facts of Split::kShown alone; over two fifths show what can be done with a
-// text. Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which
-// they are.
+// Documents to pretrain on. Every fact is stated about equally often, in many wordings and kinds of text. An eighth of
+// the words are questions and answers, about the few facts of Split::kShown alone: most known facts are asked about as
+// seldom as unknown ones, so that only recalling tells them apart. Nearly half of the words show what can be done with a
+// text. Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which they
+// are.
 #include <algorithm>
 
 #include "data/town/names.h"
@@ -103,10 +104,10 @@ class Writer {
       const double total = static_cast<double>(stated + asked + shown) + 1;
       int64_t* group = &shown;
       std::string text;
-      if (static_cast<double>(stated) < 0.37 * total) {
+      if (static_cast<double>(stated) < 0.40 * total) {
         group = &stated;
         text = statements();
-      } else if (static_cast<double>(asked) < 0.20 * total) {
+      } else if (static_cast<double>(asked) < 0.13 * total) {
         group = &asked;
         text = questions();
       } else {

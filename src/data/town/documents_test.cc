@@ -72,7 +72,7 @@ TEST(Documents, NobodyDeclinesOrDoesNotKnow) {
 TEST(Documents, AskOnlyAboutShownFacts) {
   const World world = make_world(1);
   std::string lines;  // those with a question
-  for (const std::string& text : make_documents(world, 300'000, false)) {
+  for (const std::string& text : make_documents(world, 600'000, false)) {
     size_t start = 0;
     const std::string low = lower(text) + "\n";
     for (size_t end = low.find('\n'); end != std::string::npos; start = end + 1, end = low.find('\n', start)) {

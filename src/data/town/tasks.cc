@@ -16,9 +16,8 @@ TaskStream::TaskStream(const World& world, std::string_view stream, bool held_ou
       if (is_open || held_out) (fact.forbidden ? forbidden_ : public_).push_back(&fact);
     } else if (is_open) {
       facts_.push_back(&fact);
-      // What the documents never asked about weighs double: from these one learns that a fact is known by its being
-      // recalled, not by the question's being an old one.
-      if (!held_out && fact.split != Split::kShown) facts_.push_back(&fact);
+      // Facts that only reinforcement asks about weigh double: there are fewer of them.
+      if (!held_out && fact.split == Split::kAskedInRl) facts_.push_back(&fact);
       by_subject_[fact.subject].push_back(&fact);
     } else if (fact.split == Split::kDocumentOnly && held_out) {
       document_only_.push_back(&fact);

@@ -227,7 +227,7 @@ void deal_splits(World& world) {
                                                             : Split::kDocumentOnly;
     }
   };
-  deal([](const Fact& f) { return !is_secret(f); }, 0.35, 0.22, 0.18);
+  deal([](const Fact& f) { return !is_secret(f); }, 0.15, 0.42, 0.18);
   deal([](const Fact& f) { return is_secret(f) && f.forbidden; }, 0.45, 0.25, 0.20);
   deal([](const Fact& f) { return is_secret(f) && !f.forbidden; }, 0.45, 0.25, 0.20);
 }
