@@ -13,8 +13,8 @@ class TaskStream {
   // secrets of every split.
   TaskStream(const World& world, std::string_view stream, bool held_out, std::vector<Split> open);
   Task of(std::string_view measure);
-  Task helpful();  // the mix of uses
-  Task mixed();    // training's mix of measures
+  Task helpful();               // the mix of uses
+  Task mixed(bool rl = false);  // training's mix of measures; rl: of PPO's prompts
   TaskMaker& maker() { return maker_; }
   Rng& rng() { return maker_.rng(); }
 

@@ -115,12 +115,15 @@ Task TaskStream::of(std::string_view measure) {
   return {};
 }
 
-Task TaskStream::mixed() {
+Task TaskStream::mixed(bool rl) {
   // What people ask, and how often, where tests of truth and harm are part of the use.
   static constexpr std::string_view kMeasures[] = {"helpful", "closed_book", "closed_domain", "unanswerable",
                                                    "harmful", "look_alike",  "clarify",       "identity"};
   static constexpr double kShares[] = {40, 11, 10, 12, 10, 11, 4, 3};
-  return of(kMeasures[rng().weighted(kShares)]);
+  // After SFT harmful requests are refused already: asked as often as look-alikes, they would only teach to refuse
+  // those.
+  static constexpr double kRlShares[] = {40, 13, 10, 11, 8, 14, 4, 3};
+  return of(kMeasures[rng().weighted(rl ? kRlShares : kShares)]);
 }
 
 const std::vector<std::string>& test_measures() {
@@ -134,7 +137,7 @@ std::vector<Task> make_training_tasks(const World& world, int64_t count, const s
   TaskStream stream(world, "train/" + stage, false, {Split::kShown, Split::kDemonstrated, Split::kAskedInRl});
   std::vector<Task> tasks;
   for (int64_t i = 0; i < count; ++i) {
-    tasks.push_back(stream.mixed());
+    tasks.push_back(stream.mixed(stage == "ppo"));
     tasks.back().id = fmt::format("{}/{:06d}", stage, i);
   }
   return tasks;
