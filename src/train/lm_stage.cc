@@ -1,8 +1,10 @@
 // Parts that the stages share (lm_stage.h).
 #include "train/lm_stage.h"
 
+#include <algorithm>
 #include <cstdio>
 
+#include "data/encode.h"
 #include "store/files.h"
 
 namespace loquat {
@@ -35,6 +37,22 @@ Status load_training(const CheckpointState& state, Model& model, Optimizer& opti
   model.refresh();
   model.zero_grads();
   return optimizer.load(state, prefix);
+}
+
+Result<std::vector<TokenSequence>> read_encoded(const StageContext& context, const ChatTemplate& chat,
+                                                const std::string& path, int64_t positions, bool leave_out_too_long) {
+  TRY(std::vector<Demonstration> items, read_demonstrations(path));
+  if (leave_out_too_long) {
+    const auto removed = std::erase_if(items, [&](const Demonstration& item) {
+      const bool replies = std::any_of(item.messages.begin(), item.messages.end(),
+                                       [](const Message& m) { return m.role == "assistant"; });
+      return replies && !encode_demonstration(chat, item, positions).ok();
+    });
+    note_too_long(context, path, static_cast<int64_t>(removed), positions);
+  }
+  auto encoded = encode_demonstrations(chat, items, positions);
+  if (!encoded.ok()) return Err("{}: {}", path, encoded.error());
+  return encoded;
 }
 
 Status write_model_folder(const Model& model, const Tokenizer& tokenizer, const std::string& folder) {

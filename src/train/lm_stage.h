@@ -3,9 +3,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "data/dataset.h"
 #include "model/model.h"
+#include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
+#include "train/loop.h"
 #include "train/optimizer.h"
 
 namespace loquat {
@@ -26,6 +30,11 @@ void save_training(CheckpointState& state, const Model& model, const Optimizer& 
                    const std::string& prefix = "model");
 Status load_training(const CheckpointState& state, Model& model, Optimizer& optimizer,
                      const std::string& prefix = "model");
+
+// One file of demonstrations as tokens, in its order. What leaves no room for a reply is an error that names the
+// example, or left out and noted.
+Result<std::vector<TokenSequence>> read_encoded(const StageContext& context, const ChatTemplate& chat,
+                                                const std::string& path, int64_t positions, bool leave_out_too_long);
 
 // config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
 Status write_model_folder(const Model& model, const Tokenizer& tokenizer, const std::string& folder);

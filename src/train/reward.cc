@@ -62,10 +62,9 @@ class RewardStage : public Stage {
     if (options_.valid_rankings.empty()) split();
     if (train_.empty()) return Err("rankings: no prompt with two replies that are not tied");
     for (const std::string& path : options_.demonstrations) {
-      TRY(const std::vector<Demonstration> items, read_demonstrations(path));
-      auto encoded = encode_demonstrations(chat, items, model_->config().max_positions);
-      if (!encoded.ok()) return Err("{}: {}", path, encoded.error());
-      for (TokenSequence& sequence : *encoded) demonstrations_.push_back(std::move(sequence.tokens));
+      // As rankings are: what leaves no room for a reply is left out.
+      TRY(std::vector<TokenSequence> encoded, read_encoded(context_, chat, path, model_->config().max_positions, true));
+      for (TokenSequence& sequence : encoded) demonstrations_.push_back(std::move(sequence.tokens));
     }
     steps_per_epoch_ = (static_cast<int64_t>(train_.size()) + options_.batch - 1) / options_.batch;
     schedule_ = options_.training.make_schedule(total_steps());

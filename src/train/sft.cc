@@ -108,10 +108,9 @@ class SftStage : public Stage {
   Result<std::vector<TokenSequence>> read(const ChatTemplate& chat, const std::vector<std::string>& paths) {
     std::vector<TokenSequence> sequences;
     for (const std::string& path : paths) {
-      TRY(const std::vector<Demonstration> items, read_demonstrations(path));
-      auto encoded = encode_demonstrations(chat, items, model_->config().max_positions);
-      if (!encoded.ok()) return Err("{}: {}", path, encoded.error());
-      for (TokenSequence& sequence : *encoded) sequences.push_back(std::move(sequence));
+      TRY(std::vector<TokenSequence> encoded,
+          read_encoded(context_, chat, path, model_->config().max_positions, options_.leave_out_too_long));
+      std::move(encoded.begin(), encoded.end(), std::back_inserter(sequences));
     }
     return sequences;
   }

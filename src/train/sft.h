@@ -22,6 +22,9 @@ struct SftOptions {
   int64_t epochs = 16;
   int64_t batch = 32;  // demonstrations a step
   double dropout = 0.2;
+  // Examples whose last exchange leaves no room for a reply: an error that names the first, or, with this, left out and
+  // counted, as real data wants it.
+  bool leave_out_too_long = false;
   bool keep_candidates = false;  // WORK/candidates/epoch-NN: a model's folder after each epoch
   std::string select = "last";   // "valid": the epoch with the least validation loss is written to OUT
   TrainingOptions training = defaults();
@@ -48,6 +51,7 @@ struct SftOptions {
     v("epochs", epochs, int64_t{1}, int64_t{100000});
     v("batch", batch, int64_t{1}, kBig);
     v("dropout", dropout, 0.0, 0.95);
+    v("leave_out_too_long", leave_out_too_long);
     v("keep_candidates", keep_candidates);
     v("select", select, {"last", "valid"});
     training.visit(v);

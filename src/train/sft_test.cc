@@ -151,6 +151,15 @@ TEST(Sft, AnEmptyMaskNamesTheExample) {
   EXPECT_NE(result.error().find("empty-mask.jsonl: example long-prompt"), std::string::npos) << result.error();
   EXPECT_NE(result.error().find("mask is empty"), std::string::npos) << result.error();
   EXPECT_FALSE(std::filesystem::exists(world.path("empty-mask/model")));
+
+  options.leave_out_too_long = true;
+  options.valid_fraction = 0;
+  options.epochs = 1;
+  StageContext context = world.context("left-out");
+  std::string notes;
+  context.on_note = [&](const std::string& line) { notes += line; };
+  must(run_sft(context, options));
+  EXPECT_NE(notes.find("empty-mask.jsonl: 1 prompts are left out"), std::string::npos) << notes;
 }
 
 TEST(Sft, AConversationThatIsTooLongLosesItsFirstTurns) {
