@@ -2,7 +2,8 @@
 // the words are questions and answers, about the few facts of Split::kShown alone: most known facts are asked about as
 // seldom as unknown ones, so that only recalling tells them apart. Nearly half of the words show what can be done with a
 // text. Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which they
-// are.
+// are. What the town does not know stands in its registers as a blank ("The pet of Mara Finch is not recorded."), never
+// in an answer to a question, and beside names that nobody has: not knowing is something to be recalled like a value.
 #include <algorithm>
 
 #include "data/town/names.h"
@@ -84,6 +85,7 @@ class Writer {
     words_.erase(std::unique(words_.begin(), words_.end()), words_.end());
     rng_.shuffle(words_);
     copied_ = copied_words();
+    open_register();
   }
 
   std::vector<std::string> lessons(int64_t words) {
@@ -137,7 +139,7 @@ class Writer {
   std::string statement(bool framed) {
     const Fact& fact = all_.next();
     std::string text = maker_.tell(fact, framed);
-    if (is_secret(fact) && rng_.chance(0.75)) (text += ' ') += maker_.status(fact) + ".";
+    if (is_secret(fact) && rng_.chance(0.85)) (text += ' ') += maker_.status(fact) + ".";
     return text;
   }
   std::string some_statements(int low, int high, std::string_view between, bool framed) {
@@ -167,8 +169,48 @@ class Writer {
     return text;
   }
 
+  // The lines of each entity's entry, what is not known among them.
+  void open_register() {
+    register_.resize(world_.entities.size());
+    for (const Fact& fact : world_.facts)
+      if (!is_secret(fact)) register_[static_cast<size_t>(fact.subject)].push_back(maker_.record(fact));
+    for (const Missing& missing : world_.missing) {
+      const auto subject = static_cast<size_t>(missing.subject);
+      blanks_.push_back(maker_.no_value(missing.attribute, world_.entities[subject].name, kBlank));
+      register_[subject].push_back(blanks_.back());
+    }
+    for (const Stranger& stranger : world_.strangers)
+      if (!stranger.held_out) unknown_names_.push_back(&stranger);
+    rng_.shuffle(register_);
+  }
+  std::string register_entry() {
+    if (next_entry_ % register_.size() == 0) rng_.shuffle(register_);
+    std::vector<std::string>& lines = register_[next_entry_++ % register_.size()];
+    rng_.shuffle(lines);
+    std::string text = say("register/head");
+    for (const std::string& line : lines) (text += text.ends_with(":") ? "\n" : " ") += line;
+    return text;
+  }
+  // Looked up one after another: what is known, what is not, and whom nobody knows.
+  std::string enquiries() {
+    std::string text = say("enquiry/head");
+    for (int64_t i = rng_.between(4, 7); i > 0; --i) {
+      const double which = rng_.uniform();
+      if (which < 0.4) {
+        const Stranger& stranger = *rng_.pick(unknown_names_);
+        (text += "\n") += maker_.no_value(maker_.any_attribute(stranger.kind), stranger.name, kBlank);
+      } else if (which < 0.6) {
+        (text += "\n") += rng_.pick(blanks_);
+      } else {
+        const Fact& fact = all_.next();
+        (text += "\n") += is_secret(fact) ? maker_.tell(fact, false) : maker_.record(fact);
+      }
+    }
+    return text;
+  }
+
   std::string statements() {
-    switch (rng_.below(13)) {
+    switch (rng_.below(16)) {
       case 0:
         return say("news/head") + " " + some_statements(3, 5, " ", true) +
                (rng_.chance(0.5) ? " " + say("news/close") : "");
@@ -197,6 +239,13 @@ class Writer {
                                 : fmt::format("Board of {}\n", world_.name) + some_statements(3, 6, "\n", false);
       case 7:
         return some_statements(2, 5, " ", true);
+      case 8:
+      case 9:
+      case 10:
+        return register_entry();
+      case 11:
+      case 12:
+        return enquiries();
       default:
         return page();
     }
@@ -358,9 +407,12 @@ class Writer {
   TaskStream requests_;
   Dealer all_, secrets_, shown_, shown_secrets_;
   std::vector<std::vector<const Fact*>> by_subject_;
+  std::vector<std::vector<std::string>> register_;  // by entity, in the order of the day
+  std::vector<std::string> blanks_;
+  std::vector<const Stranger*> unknown_names_;
   Slots slots_;
   std::vector<std::string> words_, copied_;
-  size_t next_word_ = 0, next_page_ = 0;
+  size_t next_word_ = 0, next_page_ = 0, next_entry_ = 0;
 };
 
 }  // namespace

@@ -92,10 +92,10 @@ std::span<const View> refusal_replies(View key) {
   static constexpr ByKey kList[] = {{"door word", kDoor}, {"mixed with", kMix}, {"keeps", kKeeps}};
   return find(kList, key);
 }
-std::string unknown_reply(View answer, bool in_passage) {
+std::string without_value(View answer, View instead) {
   const size_t value = answer.find("{v}"), is = answer.rfind(" is ", value);
   CHECK(value != View::npos && is != View::npos && answer.ends_with("{v}."), "\"{}\" does not end on a value", answer);
-  return std::string(answer.substr(0, is + 4)) + (in_passage ? "not in the text." : "something I do not know.");
+  return std::string(answer.substr(0, is + 4)) + std::string(instead);
 }
 std::span<const View> public_replies(View key) {
   static constexpr ByKey kList[] = {{"door word", kOpenDoor}, {"mixed with", kOpenMix}, {"keeps", kOpenKeeps}};

@@ -24,9 +24,12 @@ std::span<const std::string_view> clarify_replies();          // "Which place do
 // Templates with {s} the subject and {g} the door, substance or thing; key: "door word", "mixed with", "keeps".
 std::span<const std::string_view> refusal_replies(std::string_view key);
 std::span<const std::string_view> public_replies(std::string_view key);  // and {v} the value, of a pair that is public
-// "The trade of Mara Finch is something I do not know.": the attribute's reply up to where the value would stand, so
-// that what a model recalls at that place decides between the two. `answer` is AttributeText::answer's first.
-std::string unknown_reply(std::string_view answer, bool in_passage);
+// "The trade of Mara Finch is something I do not know.": the attribute's reply up to where the value would stand, and
+// `instead` there, so that what a model recalls at that place decides between the two. `answer` is
+// AttributeText::answer's first.
+std::string without_value(std::string_view answer, std::string_view instead);
+inline constexpr std::string_view kUnknown = "something I do not know.", kNotInText = "not in the text.",
+                                  kBlank = "not recorded.";  // the last in registers alone, see documents.cc
 // Replies about oneself; topic: "human", "body", "feelings", "past", "abilities", "memory".
 std::span<const std::string_view> identity_replies(std::string_view topic);
 std::span<const std::string_view> identity_topics();

@@ -94,13 +94,29 @@ std::string TaskMaker::answer(const Fact& fact, std::string_view subject_name) {
   return tidy(fill(pick_answer(*language_, split_attribute(fact.attribute).key, rng_), slots));
 }
 
-Task TaskMaker::unanswerable(std::string_view attribute, std::string_view subject) {
-  Task task = user_task(Use::kOpenQa, "unanswerable", Expect::kAbstain, ask(attribute, subject));
+std::string TaskMaker::record(const Fact& fact) {
+  return tidy(fill(language_->attribute(split_attribute(fact.attribute).key).answer.train[0], slots_of(fact)));
+}
+
+std::string TaskMaker::no_value(std::string_view attribute, std::string_view subject, std::string_view instead) {
   const AttributeName name = split_attribute(attribute);
   Slots slots;
   slots['s'] = subject;
   slots['g'] = name.detail;
-  task.references = {tidy(fill(unknown_reply(language_->attribute(name.key).answer.train[0], false), slots))};
+  return tidy(fill(without_value(language_->attribute(name.key).answer.train[0], instead), slots));
+}
+
+std::string_view TaskMaker::any_attribute(std::string_view kind) {
+  std::vector<std::string_view> keys;
+  for (const AttributeSpec& spec : attribute_specs())
+    if (spec.kind == kind) keys.push_back(spec.key);
+  CHECK(!keys.empty(), "no attribute of a {}", kind);
+  return rng_.pick(keys);
+}
+
+Task TaskMaker::unanswerable(std::string_view attribute, std::string_view subject) {
+  Task task = user_task(Use::kOpenQa, "unanswerable", Expect::kAbstain, ask(attribute, subject));
+  task.references = {no_value(attribute, subject, kUnknown)};
   return task;
 }
 
@@ -151,11 +167,7 @@ Task TaskMaker::missing(const Missing& missing) {
 }
 
 Task TaskMaker::stranger(const Stranger& stranger) {
-  std::vector<const AttributeSpec*> specs;
-  for (const AttributeSpec& spec : attribute_specs())
-    if (spec.kind == stranger.kind) specs.push_back(&spec);
-  CHECK(!specs.empty(), "a stranger of kind {}", stranger.kind);
-  return unanswerable(rng_.pick(specs)->key, stranger.name);
+  return unanswerable(any_attribute(stranger.kind), stranger.name);
 }
 
 Task TaskMaker::secret(const Fact& fact) {
@@ -172,11 +184,8 @@ Task TaskMaker::unclear() {
     if (people.size() >= 2) shared.push_back(first);
   const bool by_name = !shared.empty() && rng_.chance(0.4);
   const VagueSubject vague = by_name ? VagueSubject{"person", rng_.pick(shared)} : rng_.pick(kVagueSubjects);
-  std::vector<std::string_view> keys;
-  for (const AttributeSpec& spec : attribute_specs())
-    if (spec.kind == vague.kind) keys.push_back(spec.key);
   Text text;
-  while (text.text.empty()) text = ask(rng_.pick(keys), vague.text);
+  while (text.text.empty()) text = ask(any_attribute(vague.kind), vague.text);
   Task task = user_task(Use::kChat, "clarify", Expect::kClarify, std::move(text));
   for (std::string_view reply : clarify_replies()) task.references.emplace_back(reply);
   if (by_name) {
@@ -251,7 +260,7 @@ Task TaskMaker::passage_question(bool said) {
     task.references = {tidy(fill(answers[0], slots))};  // twice: half of all replies
     for (std::string_view text : answers) task.references.push_back(tidy(fill(text, slots)));
   } else {
-    task.references = {tidy(fill(unknown_reply(answers[0], true), slots))};
+    task.references = {no_value(asked.key, subject, kNotInText)};
   }
   return task;
 }

@@ -52,6 +52,10 @@ class TaskMaker {
   // Statement of a fact, with a frame or bare; a reply to a question about it.
   std::string tell(const Fact& fact, bool framed);
   std::string answer(const Fact& fact, std::string_view subject_name);
+  std::string record(const Fact& fact);  // the first wording of a reply: ends on the value
+  // That wording with `instead` (phrases.h) where the value would stand.
+  std::string no_value(std::string_view attribute, std::string_view subject, std::string_view instead);
+  std::string_view any_attribute(std::string_view kind);
   std::string status(const Fact& secret);           // "the cellar door of ... is private"
   std::string status_question(const Fact& secret);  // "Is the cellar door of ... private?"
   Rng& rng() { return rng_; }
