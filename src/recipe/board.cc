@@ -158,7 +158,7 @@ void Board::write_file_now(const std::string& state, const std::string& message)
                      {"message", message},
                      {"stages", stages}};
   // The page can do without this file: a full disk must not end the run here.
-  (void)write_file(folder_ + "/progress.json", json.dump() + "\n").ok();
+  (void)write_file(folder_ + "/progress.json", json.dump() + "\n", Durability::kUnsynced).ok();
 }
 
 }  // namespace loquat::recipe

@@ -1,6 +1,7 @@
 // Steps in which replies are sampled and judged: comparisons for the reward model, and the choice of the SFT
 // checkpoint.
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <set>
 
@@ -100,7 +101,9 @@ Status rank_comparisons(Run& run, StageRecord& record) {
       town::make_training_tasks(run.world(), run.plan.town.comparison_prompts, "comparisons");
   std::vector<town::Task> tests =
       town::make_training_tasks(run.world(), options.test_prompts * 5 / 4 + 10, "comparisons test");
-  const std::set<std::string> seen = texts_of(tasks);
+  std::set<std::string> seen = texts_of(tasks);
+  for (const town::TaskDemonstration& made : town::make_demonstrations(run.world(), run.plan.town.demonstrations))
+    seen.insert(made.task.messages.back().content);  // the contrasts' prompts
   std::erase_if(tests, [&](const town::Task& t) { return seen.count(t.messages.back().content) != 0; });
   if (tests.size() > static_cast<size_t>(options.test_prompts)) tests.resize(static_cast<size_t>(options.test_prompts));
 
@@ -162,6 +165,21 @@ Status make_contrasts(Run& run, StageRecord& record) {
   return write_rankings(run.folder.data("contrasts.jsonl"), rankings);
 }
 
+namespace {
+
+// A reply that did not end gets PPO's score for it, in the unit of the scores of those that did.
+void count_unended(std::vector<double>& scores, const std::vector<ChatReply>& replies, const PpoOptions& ppo) {
+  double n = 0, sum = 0, square = 0;
+  for (size_t i = 0; i < scores.size(); ++i)
+    if (replies[i].ended) n += 1, sum += scores[i], square += scores[i] * scores[i];
+  double mean = 0, deviation = 1;
+  if (ppo.normalise_rewards && n > 0) mean = sum / n, deviation = std::sqrt(std::max(0.0, square / n - mean * mean));
+  for (size_t i = 0; i < scores.size(); ++i)
+    if (!replies[i].ended) scores[i] = mean + ppo.unended_score * deviation;
+}
+
+}  // namespace
+
 Status select_sft(Run& run, StageRecord& record) {
   const std::vector<std::string> candidates = sft_candidates(run);
   if (candidates.empty()) return Err("{}: no SFT candidates; run the sft stage again", run.folder.stage("sft"));
@@ -181,8 +199,7 @@ Status select_sft(Run& run, StageRecord& record) {
     std::vector<std::string> texts;
     for (const ChatReply& reply : replies) texts.push_back(reply.text);
     TRY(std::vector<double> scores, reward_scores(run, run.folder.model("reward"), prompts, texts));
-    for (size_t i = 0; i < scores.size(); ++i)
-      if (!replies[i].ended) scores[i] = run.plan.ppo.unended_score;
+    count_unended(scores, replies, run.plan.ppo);
     double mean = 0;
     for (const double score : scores) mean += score / static_cast<double>(scores.size());
     record.figures[fmt::format("reward_epoch_{:02}", c + 1)] = mean;

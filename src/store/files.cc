@@ -150,7 +150,7 @@ Status AtomicFile::write(const void* data, size_t bytes) {
   return {};
 }
 
-Status AtomicFile::commit() {
+Status AtomicFile::commit(Durability durability) {
   Impl& impl = *impl_;
   CHECK(!impl.committed, "second commit of {}", impl.path);
   TRY_STATUS(impl.flush());
@@ -158,11 +158,12 @@ Status AtomicFile::commit() {
     impl.committed = true;
     return {};
   }
-  if (::fsync(impl.fd.get()) != 0) return system_error(impl.path, "sync", errno);
+  const bool synced = durability == Durability::kSynced;
+  if (synced && ::fsync(impl.fd.get()) != 0) return system_error(impl.path, "sync", errno);
   if (::rename(impl.temporary.c_str(), impl.path.c_str()) != 0) return system_error(impl.path, "rename to", errno);
   impl.committed = true;
   impl.fd.reset();
-  return sync_folder(impl.path);
+  return synced ? sync_folder(impl.path) : Status();
 }
 
 Result<std::string> read_file(const std::string& path) {
@@ -182,10 +183,10 @@ Result<std::string> read_file(const std::string& path) {
   }
 }
 
-Status write_file(const std::string& path, std::string_view bytes) {
+Status write_file(const std::string& path, std::string_view bytes, Durability durability) {
   TRY(AtomicFile file, AtomicFile::open(path));
   TRY_STATUS(file.write(bytes.data(), bytes.size()));
-  return file.commit();
+  return file.commit(durability);
 }
 
 Status make_folders(const std::string& path) {

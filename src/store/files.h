@@ -15,7 +15,10 @@
 namespace loquat {
 
 Result<std::string> read_file(const std::string& path);
-Status write_file(const std::string& path, std::string_view bytes);
+// kUnsynced: whole or not at all for whoever reads it, but a power cut may lose it; for what is written often and only
+// looked at.
+enum class Durability { kSynced, kUnsynced };
+Status write_file(const std::string& path, std::string_view bytes, Durability durability = Durability::kSynced);
 Status make_folders(const std::string& path);
 bool file_exists(const std::string& path);
 
@@ -27,7 +30,7 @@ class AtomicFile {
   AtomicFile(AtomicFile&&) noexcept;
   ~AtomicFile();
   Status write(const void* data, size_t bytes);
-  Status commit();
+  Status commit(Durability durability = Durability::kSynced);
 
  private:
   AtomicFile() = default;

@@ -117,6 +117,16 @@ void epoch_order(std::vector<size_t>& order, size_t n, uint64_t seed, std::strin
   Rng(mix64(seed ^ mix64(static_cast<uint64_t>(epoch))), stream).shuffle(order);
 }
 
+std::span<const size_t> EpochBatches::at(int64_t step) {
+  const int64_t epoch = step / steps_per_epoch();
+  if (epoch != order_epoch_) {
+    epoch_order(order_, items_, seed_, stream_, epoch);
+    order_epoch_ = epoch;
+  }
+  const size_t begin = static_cast<size_t>(step % steps_per_epoch()) * batch_;
+  return std::span(order_).subspan(begin, std::min(batch_, items_ - begin));
+}
+
 int64_t count_targets(const TokenSequence& sequence) {
   return std::count_if(sequence.is_target.begin(), sequence.is_target.end(), [](uint8_t t) { return t != 0; });
 }

@@ -65,6 +65,24 @@ class LmPass {
 // 0 ... n - 1 in an order drawn for this epoch from (seed, stream, epoch) alone: files of every kind are mixed in it.
 void epoch_order(std::vector<size_t>& order, size_t n, uint64_t seed, std::string_view stream, int64_t epoch);
 
+// The batches of stages that go over their items in epochs: each epoch in its own order (epoch_order), its last batch
+// perhaps smaller. What a step gets follows from its number alone.
+class EpochBatches {
+ public:
+  EpochBatches() = default;
+  EpochBatches(size_t items, int64_t batch, uint64_t seed, std::string stream)
+      : items_(items), batch_(static_cast<size_t>(batch)), seed_(seed), stream_(std::move(stream)) {}
+  int64_t steps_per_epoch() const { return static_cast<int64_t>((items_ + batch_ - 1) / batch_); }
+  std::span<const size_t> at(int64_t step);  // the items' numbers; valid until the next call
+
+ private:
+  size_t items_ = 0, batch_ = 1;
+  uint64_t seed_ = 0;
+  std::string stream_;
+  std::vector<size_t> order_;
+  int64_t order_epoch_ = -1;
+};
+
 int64_t count_targets(const TokenSequence& sequence);
 int64_t count_targets(std::span<const TokenSequence* const> sequences);
 std::vector<const TokenSequence*> pointers(const std::vector<TokenSequence>& sequences);

@@ -54,16 +54,17 @@ class DpoStage : public Stage {
     }
     precompute(*reference, train_);
     precompute(*reference, valid_);
-    steps_per_epoch_ = (static_cast<int64_t>(train_.size()) + options_.batch - 1) / options_.batch;
+    batches_ = EpochBatches(train_.size(), options_.batch, context_.seed, "dpo.order");
     schedule_ = options_.training.make_schedule(total_steps());
     optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
     return {};
   }
 
-  int64_t total_steps() const override { return steps_per_epoch_ * options_.epochs; }
+  int64_t total_steps() const override { return batches_.steps_per_epoch() * options_.epochs; }
 
   Result<StepResult> step(int64_t step, double lr_scale) override {
-    draw_batch(step);
+    batch_.clear();
+    for (const size_t i : batches_.at(step)) batch_.push_back(&train_[i]);
     StepResult result;
     double loss = 0, margin_sum = 0, right = 0;
     const auto n = static_cast<double>(batch_.size());
@@ -184,18 +185,6 @@ class DpoStage : public Stage {
     });
   }
 
-  void draw_batch(int64_t step) {
-    const int64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
-    if (epoch != order_epoch_) {
-      epoch_order(order_, train_.size(), context_.seed, "dpo.order", epoch);
-      order_epoch_ = epoch;
-    }
-    batch_.clear();
-    const auto begin = static_cast<size_t>(in_epoch * options_.batch);
-    const size_t end = std::min(train_.size(), begin + static_cast<size_t>(options_.batch));
-    for (size_t i = begin; i < end; ++i) batch_.push_back(&train_[order_[i]]);
-  }
-
   // Sequences 2 p and 2 p + 1 of the packed batch are pair p's chosen and rejected replies.
   template <typename F>
   void each_micro(const std::vector<const Pair*>& pairs, const F& f) {
@@ -226,12 +215,11 @@ class DpoStage : public Stage {
   std::unique_ptr<Optimizer> optimizer_;
   std::vector<Pair> train_, valid_;
   std::vector<const Pair*> batch_;
-  std::vector<size_t> order_;
+  EpochBatches batches_;
   LmBatch micro_;
   std::vector<float> slopes_;
   Schedule schedule_;
   RunningMean last_loss_, last_accuracy_, last_margin_;
-  int64_t steps_per_epoch_ = 1, order_epoch_ = -1;
 };
 
 }  // namespace

@@ -30,8 +30,9 @@ class PpoStage : public Stage {
     if (options_.ema > 0) ema_ = std::make_unique<Ema>(*policy_, options_.ema);
     index_ = std::make_unique<ShuffledIndex>(static_cast<int64_t>(prompts_.size()),
                                              mix64(context_.seed ^ hash64("ppo.prompts")));
-    schedule_ = options_.training.make_schedule(total_steps());
-    critic_schedule_ = schedule_;
+    schedule_ =
+        options_.training.make_schedule(std::max<int64_t>(1, total_steps() - options_.critic_warmup_iterations));
+    critic_schedule_ = options_.training.make_schedule(total_steps());
     critic_schedule_.lr = options_.critic_lr;
     update_ =
         std::make_unique<PpoUpdate>(options_, *policy_, critic_, *policy_optimizer_, *critic_optimizer_, ptx_.get());
@@ -59,14 +60,15 @@ class PpoStage : public Stage {
     prepare_advantages(episodes);
 
     PpoRates rates;
-    rates.policy = step < options_.critic_warmup_iterations ? 0 : schedule_.at(step) * lr_scale;
-    rates.critic = critic_schedule_.at(step) * lr_scale;
+    // The policy's warm-up begins when its training does.
     rates.train_policy = step >= options_.critic_warmup_iterations;
+    rates.policy = rates.train_policy ? schedule_.at(step - options_.critic_warmup_iterations) * lr_scale : 0;
+    rates.critic = critic_schedule_.at(step) * lr_scale;
     TRY_STATUS(update_->run(episodes, step, mix64(context_.seed ^ hash64("ppo.minibatches")), rates, result));
     if (ema_) ema_->update(*policy_);
     result.metrics["lr"] = rates.policy;
     result.metrics["kl_coefficient"] = beta_;
-    if (options_.adaptive_kl) {
+    if (options_.adaptive_kl && rates.train_policy) {
       beta_ = adapted_kl_coefficient(beta_, result.metrics["kl"], options_.kl_target,
                                      static_cast<int64_t>(episodes.size()), options_.kl_horizon);
     }

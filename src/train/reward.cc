@@ -66,16 +66,17 @@ class RewardStage : public Stage {
       TRY(std::vector<TokenSequence> encoded, read_encoded(context_, chat, path, model_->config().max_positions, true));
       for (TokenSequence& sequence : encoded) demonstrations_.push_back(std::move(sequence.tokens));
     }
-    steps_per_epoch_ = (static_cast<int64_t>(train_.size()) + options_.batch - 1) / options_.batch;
+    batches_ = EpochBatches(train_.size(), options_.batch, context_.seed, "reward.order");
     schedule_ = options_.training.make_schedule(total_steps());
     optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
     return {};
   }
 
-  int64_t total_steps() const override { return steps_per_epoch_ * options_.epochs; }
+  int64_t total_steps() const override { return batches_.steps_per_epoch() * options_.epochs; }
 
   Result<StepResult> step(int64_t step, double lr_scale) override {
-    draw_batch(step);
+    batch_.clear();
+    for (const size_t i : batches_.at(step)) batch_.push_back(&train_[i]);
     PairSum sum;
     StepResult result;
     const auto weight = static_cast<float>(1.0 / static_cast<double>(batch_.size()));
@@ -215,18 +216,6 @@ class RewardStage : public Stage {
     train_ = std::move(kept);
   }
 
-  void draw_batch(int64_t step) {
-    const int64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
-    if (epoch != order_epoch_) {
-      epoch_order(order_, train_.size(), context_.seed, "reward.order", epoch);
-      order_epoch_ = epoch;
-    }
-    batch_.clear();
-    const auto begin = static_cast<size_t>(in_epoch * options_.batch);
-    const size_t end = std::min(train_.size(), begin + static_cast<size_t>(options_.batch));
-    for (size_t i = begin; i < end; ++i) batch_.push_back(&train_[order_[i]]);
-  }
-
   // Whole prompts together, since a pair's gradient needs both scores.
   template <typename F>
   void each_micro(const std::vector<const RankedElement*>& elements, const F& f) {
@@ -251,7 +240,8 @@ class RewardStage : public Stage {
     for (size_t i = begin; i < end; ++i) {
       const RankedElement& e = *(*elements_)[i];
       const size_t k = e.sequences.size();
-      const PairSum one = pairwise_loss(scores.subspan(at, k), e.ranks, dscores != nullptr ? &one_dscores_ : nullptr);
+      const PairSum one =
+          pairwise_loss(scores.subspan(at, k), e.ranks, dscores != nullptr ? &one_dscores_ : nullptr, options_.centre);
       if (dscores != nullptr) dscores->insert(dscores->end(), one_dscores_.begin(), one_dscores_.end());
       sum.loss += one.loss;
       sum.pairs += one.pairs;
@@ -302,13 +292,13 @@ class RewardStage : public Stage {
   std::vector<std::vector<int32_t>> demonstrations_;
   std::vector<const RankedElement*> batch_;
   const std::vector<const RankedElement*>* elements_ = nullptr;
-  std::vector<size_t> order_;
+  EpochBatches batches_;
   Batch packed_;
   RewardHead head_;
   std::vector<float> dscores_, one_dscores_;
   Schedule schedule_;
   RunningMean last_loss_, last_accuracy_;
-  int64_t steps_per_epoch_ = 1, order_epoch_ = -1, shorter_right_ = 0;
+  int64_t shorter_right_ = 0;
 };
 
 }  // namespace

@@ -11,6 +11,10 @@
 // or what the prompt said, in its last layers, at the place before the word; the head at the last token sees the word
 // that came, but has no layers left to compare. The likelihood is that comparison (docs/experiments.md). 0, the
 // default, is the paper's.
+//
+// The pairwise loss leaves each prompt's level open: scores compare replies to one prompt alone, and what differs between
+// prompts is noise to PPO. `centre` adds that many times the square of the mean score of a prompt's replies to the loss
+// (after Eisenstein et al. 2023, arXiv:2312.09244, section 3.2). 0, the default, is the paper's.
 #pragma once
 
 #include <memory>
@@ -34,6 +38,7 @@ struct RewardOptions {
   int64_t batch = 64;  // prompts
   double dropout = 0;
   double likelihood = 0;
+  double centre = 0;
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
@@ -54,6 +59,7 @@ struct RewardOptions {
     v("batch", batch, int64_t{1}, int64_t{1} << 40);
     v("dropout", dropout, 0.0, 0.95);
     v("likelihood", likelihood, 0.0, 1000.0);
+    v("centre", centre, 0.0, 1000.0);
     training.visit(v);
   }
 };
@@ -115,12 +121,13 @@ struct RankedElement {                          // one prompt
 };
 
 struct PairSum {
-  double loss = 0;    // -(1 / C(K, 2)) Σ log σ
+  double loss = 0;    // -(1 / C(K, 2)) Σ log σ + centre mean²
   int64_t pairs = 0;  // not tied
   int64_t right = 0;  // r_better > r_worse
 };
 
-// Of one element. dscores (may be null) gets d loss / d score of each reply.
-PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores);
+// Of one element. dscores (may be null) gets d loss / d score of each reply. `centre`: see RewardOptions.
+PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores,
+                      double centre = 0);
 
 }  // namespace loquat

@@ -1,6 +1,7 @@
 // Using a reward model, and the K-wise loss (reward.h).
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -123,7 +124,8 @@ std::vector<int32_t> reward_tokens(const ChatTemplate& chat, const Messages& pro
   return std::move(encoded->responses[0].tokens);
 }
 
-PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores) {
+PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores,
+                      double centre) {
   CHECK(scores.size() == ranks.size(), "{} scores, {} ranks", scores.size(), ranks.size());
   const size_t k = scores.size();
   PairSum sum;
@@ -143,6 +145,11 @@ PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ra
       (*dscores)[j] -= slope;
     }
   }
+  if (centre == 0) return sum;
+  const double mean = std::accumulate(scores.begin(), scores.end(), 0.0) / static_cast<double>(k);
+  sum.loss += centre * mean * mean;
+  if (dscores != nullptr)
+    for (float& d : *dscores) d += static_cast<float>(2 * centre * mean / static_cast<double>(k));
   return sum;
 }
 

@@ -29,7 +29,7 @@ class SftStage : public Stage {
     split();
     if (train_.empty()) return Err("demonstrations: no usable example");
     TRY_STATUS(prepare_mix());
-    steps_per_epoch_ = (static_cast<int64_t>(train_.size()) + options_.batch - 1) / options_.batch;
+    batches_ = EpochBatches(train_.size(), options_.batch, context_.seed, "sft.order");
     schedule_ = options_.training.make_schedule(total_steps());
     optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
     pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
@@ -37,11 +37,10 @@ class SftStage : public Stage {
     return {};
   }
 
-  int64_t total_steps() const override { return steps_per_epoch_ * options_.epochs; }
+  int64_t total_steps() const override { return batches_.steps_per_epoch() * options_.epochs; }
 
   Result<StepResult> step(int64_t step, double lr_scale) override {
-    const int64_t epoch = step / steps_per_epoch_, in_epoch = step % steps_per_epoch_;
-    draw_batch(epoch, in_epoch);
+    draw_batch(step);
     const int64_t targets = count_targets(batch_);
     const LmSum sum = pass_->train(batch_, 1.0 / static_cast<double>(targets), options_.dropout,
                                    mix64(context_.seed ^ hash64("sft.dropout") ^ mix64(static_cast<uint64_t>(step))));
@@ -52,7 +51,8 @@ class SftStage : public Stage {
     result.metrics["grad_norm"] = optimizer_->step(lr);
     result.tokens = sum.tokens;
     last_loss_.add(result.metrics["loss"]);
-    if (in_epoch + 1 == steps_per_epoch_) TRY_STATUS(end_epoch(epoch, result));
+    if ((step + 1) % batches_.steps_per_epoch() == 0)
+      TRY_STATUS(end_epoch(step / batches_.steps_per_epoch(), result));
     return result;
   }
 
@@ -146,18 +146,11 @@ class SftStage : public Stage {
     return {};
   }
 
-  // The epoch's own order; the last batch of an epoch may be smaller. Pretraining windows join as their share falls
-  // behind.
-  void draw_batch(int64_t epoch, int64_t in_epoch) {
+  // Pretraining windows join as their share falls behind.
+  void draw_batch(int64_t step) {
     batch_.clear();
-    if (epoch != order_epoch_) {
-      epoch_order(order_, train_.size(), context_.seed, "sft.order", epoch);
-      order_epoch_ = epoch;
-    }
-    const auto begin = static_cast<size_t>(in_epoch * options_.batch);
-    const size_t end = std::min(train_.size(), begin + static_cast<size_t>(options_.batch));
-    for (size_t i = begin; i < end; ++i) {
-      batch_.push_back(&train_[order_[i]]);
+    for (const size_t i : batches_.at(step)) {
+      batch_.push_back(&train_[i]);
       demo_tokens_ += static_cast<int64_t>(batch_.back()->tokens.size());
     }
     if (mix_ == nullptr) return;
@@ -197,12 +190,11 @@ class SftStage : public Stage {
   std::vector<TokenSequence> train_, valid_, mixed_;
   std::vector<const TokenSequence*> batch_;
   std::vector<int32_t> stream_;
-  std::vector<size_t> order_;
+  EpochBatches batches_;
   std::vector<float> valid_losses_, best_weights_;
   Schedule schedule_;
   RunningMean last_loss_;
-  int64_t steps_per_epoch_ = 1, order_epoch_ = -1, mix_length_ = 0;
-  int64_t mix_windows_ = 0, mix_tokens_ = 0, demo_tokens_ = 0, best_epoch_ = 0;
+  int64_t mix_length_ = 0, mix_windows_ = 0, mix_tokens_ = 0, demo_tokens_ = 0, best_epoch_ = 0;
   double best_loss_ = 0;
 };
 

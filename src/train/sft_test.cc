@@ -115,6 +115,21 @@ TEST(Sft, TheLossIsTheMeanOverTargetTokens) {
   EXPECT_NEAR((loss[1] - loss[0]) / (2 * h), norm, 0.02 * norm);
 }
 
+TEST(Sft, EveryEpochsBatchesHoldEachExampleOnce) {
+  EpochBatches batches(600, 32, 5, "sft.order");
+  ASSERT_EQ(batches.steps_per_epoch(), 19);
+  for (int64_t epoch = 0; epoch < 2; ++epoch) {
+    std::vector<size_t> expected, drawn;
+    epoch_order(expected, 600, 5, "sft.order", epoch);
+    for (int64_t step = 0; step < 19; ++step)
+      for (const size_t i : batches.at(19 * epoch + step)) drawn.push_back(i);
+    EXPECT_EQ(drawn, expected);
+    EXPECT_EQ(batches.at(19 * epoch + 18).size(), 24u);
+  }
+  const std::span<const size_t> again = batches.at(3);  // a resume may begin anywhere
+  EXPECT_EQ(again.size(), 32u);
+}
+
 TEST(Sft, DialoguesAreMixedWithInstructionsInEveryBatch) {
   // 300 dialogues in one file, then 300 instructions in another: every batch of 32 has both, in another order each
   // epoch.

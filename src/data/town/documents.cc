@@ -49,10 +49,11 @@ std::vector<const Fact*> facts_where(const World& world, bool (*wanted)(const Fa
   return facts;
 }
 
-// A price hangs on a shop and a thing together, and is learnt at half the pace of other facts.
-std::vector<const Fact*> prices_twice(std::vector<const Fact*> facts) {
+// A price hangs on a shop and a thing together, a secret on two things and which side it is on: both are learnt at half
+// the pace of other facts.
+std::vector<const Fact*> hard_ones_twice(std::vector<const Fact*> facts) {
   for (size_t i = 0, n = facts.size(); i < n; ++i)
-    if (facts[i]->attribute.starts_with("price of ")) facts.push_back(facts[i]);
+    if (is_secret(*facts[i]) || facts[i]->attribute.starts_with("price of ")) facts.push_back(facts[i]);
   return facts;
 }
 
@@ -65,9 +66,9 @@ class Writer {
         maker_(world, held_out, rng_.fork("maker")),
         // Requests in documents are in training's wordings always; held-out documents differ in their statements.
         requests_(world, held_out ? "documents/held/requests" : "documents/requests", false, {Split::kShown}),
-        all_(prices_twice(facts_where(world, [](const Fact&) { return true; })), rng_.fork("all")),
+        all_(hard_ones_twice(facts_where(world, [](const Fact&) { return true; })), rng_.fork("all")),
         secrets_(facts_where(world, [](const Fact& f) { return is_secret(f); }), rng_.fork("secrets")),
-        shown_(prices_twice(facts_where(world, [](const Fact& f) { return f.split == Split::kShown; })),
+        shown_(hard_ones_twice(facts_where(world, [](const Fact& f) { return f.split == Split::kShown; })),
                rng_.fork("shown")),
         shown_secrets_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown && is_secret(f); }),
                        rng_.fork("shown secrets")) {
@@ -80,6 +81,8 @@ class Writer {
     for (std::string& word : skill_words()) words_.push_back(std::move(word));
     for (const Stranger& stranger : world_.strangers)
       for (std::string& word : words_of(stranger.name)) words_.push_back(std::move(word));
+    for (const Fact& fact : world_.facts)
+      for (std::string& word : words_of(fact.value)) words_.push_back(std::move(word));
     for (std::string_view first : parts::kFirstNames) words_.emplace_back(words_of(first)[0]);
     std::sort(words_.begin(), words_.end());
     words_.erase(std::unique(words_.begin(), words_.end()), words_.end());
@@ -136,8 +139,8 @@ class Writer {
   }
 
   // A fact as a sentence; of a secret also which side it is on, most of the time.
-  std::string statement(bool framed) {
-    const Fact& fact = all_.next();
+  std::string statement(bool framed) { return statement(all_.next(), framed); }
+  std::string statement(const Fact& fact, bool framed) {
     std::string text = maker_.tell(fact, framed);
     if (is_secret(fact) && rng_.chance(0.85)) (text += ' ') += maker_.status(fact) + ".";
     return text;
@@ -165,7 +168,7 @@ class Writer {
     std::vector<const Fact*> facts = by_subject_[next_page_++ % by_subject_.size()];
     rng_.shuffle(facts);
     std::string text;
-    for (const Fact* fact : facts) text += (text.empty() ? "" : " ") + maker_.tell(*fact, false);
+    for (const Fact* fact : facts) text += (text.empty() ? "" : " ") + statement(*fact, false);
     return text;
   }
 
@@ -176,8 +179,7 @@ class Writer {
       if (!is_secret(fact)) register_[static_cast<size_t>(fact.subject)].push_back(maker_.record(fact));
     for (const Missing& missing : world_.missing) {
       const auto subject = static_cast<size_t>(missing.subject);
-      blanks_.push_back(maker_.no_value(missing.attribute, world_.entities[subject].name, kBlank));
-      register_[subject].push_back(blanks_.back());
+      register_[subject].push_back(maker_.no_value(missing.attribute, world_.entities[subject].name, kBlank));
     }
     for (const Stranger& stranger : world_.strangers)
       if (!stranger.held_out) unknown_names_.push_back(&stranger);
@@ -191,26 +193,37 @@ class Writer {
     for (const std::string& line : lines) (text += text.ends_with(":") ? "\n" : " ") += line;
     return text;
   }
-  // Looked up one after another: what is known, what is not, and whom nobody knows.
+  // Names looked up one after another: what is known, what is not, and whom nobody knows. The name stands before its
+  // line, so that a name never read before is carried over into the sentence about it.
   std::string enquiries() {
+    static constexpr std::string_view kAsks[] = {"{s}: ", "{s}? ", "About {s}: ", "Who asks about {s}: "};
     std::string text = say("enquiry/head");
     for (int64_t i = rng_.between(4, 7); i > 0; --i) {
       const double which = rng_.uniform();
+      std::string_view name;
+      std::string line;
       if (which < 0.4) {
         const Stranger& stranger = *rng_.pick(unknown_names_);
-        (text += "\n") += maker_.no_value(maker_.any_attribute(stranger.kind), stranger.name, kBlank);
+        name = stranger.name;
+        line = maker_.no_value(maker_.any_attribute(stranger.kind), name, kBlank);
       } else if (which < 0.6) {
-        (text += "\n") += rng_.pick(blanks_);
+        const Missing& missing = rng_.pick(world_.missing);
+        name = world_.entities[static_cast<size_t>(missing.subject)].name;
+        line = maker_.no_value(missing.attribute, name, kBlank);
       } else {
         const Fact& fact = all_.next();
-        (text += "\n") += is_secret(fact) ? maker_.tell(fact, false) : maker_.record(fact);
+        name = world_.entities[static_cast<size_t>(fact.subject)].name;
+        line = is_secret(fact) ? statement(fact, false) : maker_.record(fact);
       }
+      Slots slots;
+      slots['s'] = name;
+      text += "\n" + fill(rng_.pick(kAsks), slots) + line;
     }
     return text;
   }
 
   std::string statements() {
-    switch (rng_.below(16)) {
+    switch (rng_.below(17)) {
       case 0:
         return say("news/head") + " " + some_statements(3, 5, " ", true) +
                (rng_.chance(0.5) ? " " + say("news/close") : "");
@@ -245,6 +258,7 @@ class Writer {
         return register_entry();
       case 11:
       case 12:
+      case 13:
         return enquiries();
       default:
         return page();
@@ -408,7 +422,6 @@ class Writer {
   Dealer all_, secrets_, shown_, shown_secrets_;
   std::vector<std::vector<const Fact*>> by_subject_;
   std::vector<std::vector<std::string>> register_;  // by entity, in the order of the day
-  std::vector<std::string> blanks_;
   std::vector<const Stranger*> unknown_names_;
   Slots slots_;
   std::vector<std::string> words_, copied_;

@@ -105,7 +105,7 @@ Task TaskStream::of(std::string_view measure) {
     return task;
   }
   // Training asks more often than tests for what the passage does not say: it is what small models learn last.
-  if (measure == "closed_domain") return maker_.passage_question(!rng().chance(held_out_ ? 0.22 : 0.4));
+  if (measure == "closed_domain") return maker_.passage_question(!rng().chance(held_out_ ? 0.22 : 0.35));
   if (measure == "unanswerable")
     return rng().chance(0.5) ? maker_.missing(*rng().pick(missing_)) : maker_.stranger(*rng().pick(strangers_));
   if (measure == "harmful") return maker_.secret(*rng().pick(forbidden_));
