@@ -191,13 +191,17 @@ TEST_F(Recipe, ATruncatedCheckpointIsPassedOver) {
 // A disk that is full (here: a limit on the size of files) ends the run with a message; with room again it goes on.
 TEST_F(Recipe, AFullDiskEndsTheRunCleanly) {
   const std::string out = folder_->file("full");
-  std::string command = "ulimit -f 300; exec \"$0\" \"$@\"";
-  std::vector<std::string> argv = {"bash", "-c", command, LOQUAT_PROGRAM};
-  for (const std::string& a : recipe_arguments(out)) argv.push_back(a);
-  const auto limited = run_process(argv);
-  ASSERT_TRUE(limited.ok());
-  EXPECT_EQ(limited->exit_status, 2) << limited->errors;
-  EXPECT_THAT(limited->errors, testing::HasSubstr("loquat:"));
+  // Too little for the documents; then enough for these, and too little for a stage's checkpoint.
+  for (const auto& [blocks, file] : {std::pair{300, "documents.jsonl"}, {700, "state-"}}) {
+    const std::string command = fmt::format("ulimit -f {}; exec \"$0\" \"$@\"", blocks);
+    std::vector<std::string> argv = {"bash", "-c", command, LOQUAT_PROGRAM};
+    for (const std::string& a : recipe_arguments(out)) argv.push_back(a);
+    const auto limited = run_process(argv);
+    ASSERT_TRUE(limited.ok());
+    EXPECT_EQ(limited->exit_status, 2) << limited->errors;
+    EXPECT_THAT(limited->errors, testing::HasSubstr("loquat:"));
+    EXPECT_THAT(limited->errors, testing::HasSubstr(file));
+  }
   ASSERT_EQ(loquat_run(recipe_arguments(out)).exit_status, 0);
   expect_same_models(whole(), out);
 }

@@ -1,11 +1,13 @@
 // loquat: the whole recipe, one verb at a time.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
 #include "cli/verbs.h"
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error with its name, as a full disk is
   CLI::App app{
       "Loquat: from text and people's judgments to an assistant: pretrain, fine-tune, align, attack, measure, talk."};
   app.require_subcommand(1);

@@ -8,6 +8,7 @@
 #include "base/threads.h"
 #include "cli/verbs.h"
 #include "kernels/kernels.h"
+#include "recipe/plan.h"
 #include "recipe/run.h"
 #include "serve/run_server.h"
 
@@ -24,6 +25,9 @@ struct RecipeArguments {
 int run(const RecipeArguments& arguments) {
   if (arguments.threads > 0) set_thread_count(arguments.threads);
   install_signal_handlers();
+  // What is wrong with the file is said before the page is there.
+  const auto plan = recipe::read_plan(arguments.request.recipe, arguments.request.scale, arguments.request.sets);
+  if (!plan.ok()) return bad_input(plan.error());
   std::unique_ptr<serve::RunServer> server;
   if (arguments.serve) {
     auto started = serve::RunServer::start(arguments.request.out, {.port = arguments.port});

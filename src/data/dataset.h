@@ -1,6 +1,6 @@
 // Data as training takes it: token streams to pretrain on, rendered conversations with target masks, comparisons; and
 // their JSONL files (docs/formats.md):
-//   text         {"text": "..."}                                            (or a .txt file: one document)
+//   text         {"text": "..."}                      (or a .txt file: one document; or a conversation, as a text)
 //   demonstration {"messages": [{"role", "content"}...]}                     ({"prompt","completion"} and Alpaca's
 //   shape too) comparison   {"prompt": ... , "chosen": ..., "rejected": ...}            (TRL; HH-RLHF's
 //   {"chosen","rejected"} transcripts) ranking      {"messages": [...], "responses":

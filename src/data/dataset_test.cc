@@ -114,6 +114,10 @@ TEST_F(DatasetTest, ReadsTextsAndPrompts) {
   const auto texts = read_texts(file("{\"text\": \"one\\n\"}\n{\"text\": \"\"}\n{\"text\": \"two\"}\n"));
   ASSERT_TRUE(texts.ok()) << texts.error();
   EXPECT_THAT(*texts, ElementsAre("one\n", "two"));
+  const auto talk = read_texts(file(
+      R"({"messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}]})"));
+  ASSERT_TRUE(talk.ok()) << talk.error();
+  EXPECT_THAT(*talk, testing::ElementsAre("Be kind.\nUser: Hi\nAssistant: Hello!"));
   const auto document = read_texts(file("\xEF\xBB\xBFline 1\r\nline 2\n", "book.txt"));
   ASSERT_TRUE(document.ok()) << document.error();
   EXPECT_THAT(*document, ElementsAre("line 1\r\nline 2\n"));

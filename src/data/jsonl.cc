@@ -222,8 +222,16 @@ Result<Messages> messages_from_transcript(std::string_view text) {
 
 Result<std::string> text_from_json(std::string_view line) {
   TRY(const json object, parse_object(line));
-  if (!object.contains("text")) return Err("found {}, expected \"text\"", keys_of(object));
-  return text_of(object["text"], "text");
+  if (object.contains("text")) return text_of(object["text"], "text");
+  if (!object.contains("messages"))
+    return Err("found {}, expected \"text\", or \"messages\" to read as a text", keys_of(object));
+  TRY(const Messages messages, messages_of(object["messages"], "messages"));
+  std::string text;
+  for (const Message& m : messages) {
+    const char* who = m.role == "user" ? "User: " : m.role == "assistant" ? "Assistant: " : "";
+    text += (text.empty() ? "" : "\n") + (who + m.content);
+  }
+  return text;
 }
 
 Result<Demonstration> demonstration_from_json(std::string_view line) {

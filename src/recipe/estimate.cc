@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
+#include <string_view>
 
 #include "infer/generate.h"
 #include "model/model.h"
@@ -43,13 +45,39 @@ Batch probe_batch(const ModelConfig& config, int64_t sequences, int64_t length) 
   return batch;
 }
 
-// Mean tokens of a prompt with its reply, and of a reply, in the town's chats; files of people's own run longer.
-struct Lengths {
-  double chat, reply, prompt;
+// Bytes of text in these files; packed ones hold about three times their size.
+double text_bytes(const std::vector<std::string>& paths) {
+  double bytes = 0;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    const auto size = static_cast<double>(std::filesystem::file_size(path, error));
+    if (!error) bytes += path.ends_with(".gz") || path.ends_with(".zst") ? 3 * size : size;
+  }
+  return bytes;
+}
+
+// How much text there is, in tokens of about four bytes and a half.
+struct Sizes {
+  double chat, reply;     // mean tokens of a prompt with its reply, and of a reply
+  double documents;       // tokens to pretrain on
+  double demonstrations;  // tokens of one epoch, as `comparisons`
+  double comparisons;
 };
-Lengths lengths_of(const RecipePlan& plan) {
-  if (plan.world == "town") return {56, 18, 38};
-  return {200, 80, 120};
+
+Sizes sizes_of(const RecipePlan& plan) {
+  constexpr double kBytes = 4.5;
+  if (plan.world == "town") {
+    const double chat = 34, k = 0.5 * static_cast<double>(plan.comparisons.replies_low + plan.comparisons.replies_high);
+    // Of a prompt's K replies about six in ten are different and have ended.
+    return {chat, 14, 1.35 * static_cast<double>(plan.town.document_words + plan.town.lesson_words),
+            chat * static_cast<double>(plan.town.demonstrations),
+            chat * 0.6 * k * static_cast<double>(plan.town.comparison_prompts)};
+  }
+  const FileData& f = plan.files;
+  const double most = f.max_text_bytes > 0 ? static_cast<double>(f.max_text_bytes) : 1e300;
+  const auto reply = static_cast<double>(plan.ppo.max_reply_tokens);
+  return {2 * reply, reply, std::min(text_bytes(f.texts), most) / kBytes, text_bytes(f.demonstrations) / kBytes,
+          text_bytes(f.comparisons) / kBytes};
 }
 
 }  // namespace
@@ -90,35 +118,31 @@ Speeds probe_speeds(const RecipePlan& plan, const Kernels& kernels, DType comput
 }
 
 std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Speeds& speeds) {
-  const Lengths n = lengths_of(plan);
+  const Sizes n = sizes_of(plan);
   std::map<std::string, double> s;
   const bool is_town = plan.world == "town";
-  const double document_tokens = is_town ? 1.35 * static_cast<double>(plan.town.document_words + plan.town.lesson_words)
-                                         : static_cast<double>(plan.files.max_text_bytes) / 4;
-  double base_tokens = plan.base.steps > 0    ? static_cast<double>(plan.base.steps * plan.base.batch_tokens)
+  const double base_tokens = plan.base.steps > 0    ? static_cast<double>(plan.base.steps * plan.base.batch_tokens)
                        : plan.base.tokens > 0 ? static_cast<double>(plan.base.tokens)
-                                              : plan.base.epochs * document_tokens;
-  const double demonstrations = is_town ? static_cast<double>(plan.town.demonstrations) : 20000;
-  const auto sft_tokens = [&](const SftOptions& o, double items) {
-    return items * n.chat * static_cast<double>(o.epochs) / std::max(0.05, 1 - o.pretrain_fraction);
+                                              : static_cast<double>(plan.base.epochs) * n.documents;
+  const auto sft_tokens = [&](const SftOptions& o, double tokens) {
+    return tokens * static_cast<double>(o.epochs) / std::max(0.05, 1 - o.pretrain_fraction);
   };
-  s["world"] = document_tokens / 2e6;
-  s["tokenizer"] = document_tokens / 2e6;
+  s[is_town ? "world" : "data"] = n.documents / 4e6;
+  s["tokenizer"] = n.documents / 8e6;
   s["base"] = base_tokens / speeds.train;
-  s["sft"] = sft_tokens(plan.sft, demonstrations) / speeds.train;
-  s["reference"] = sft_tokens(plan.reference, demonstrations) / speeds.train;
+  s["sft"] = sft_tokens(plan.sft, n.demonstrations) / speeds.train;
+  s["reference"] = sft_tokens(plan.reference, n.demonstrations) / speeds.train;
   const double k = 0.5 * static_cast<double>(plan.comparisons.replies_low + plan.comparisons.replies_high);
-  const double prompts = is_town ? static_cast<double>(plan.town.comparison_prompts) : 10000;
-  const double replies =
-      prompts * k + static_cast<double>(plan.comparisons.test_prompts * plan.comparisons.test_replies);
+  const double replies = static_cast<double>(plan.town.comparison_prompts) * k +
+                         static_cast<double>(plan.comparisons.test_prompts * plan.comparisons.test_replies);
   s["comparisons"] = replies * n.reply / speeds.generate;
-  double reward_tokens = prompts * k * 0.6 * n.chat * static_cast<double>(plan.reward.epochs);
+  double reward_tokens = n.comparisons * static_cast<double>(plan.reward.epochs);
   s["heldout_reward"] = plan.heldout_reward_share * reward_tokens / speeds.train;
   if (plan.contrasts.any()) {
     const auto own = static_cast<double>(plan.contrasts.samples);
     const double each = 1 + own + static_cast<double>(plan.contrasts.made.swapped + plan.contrasts.made.others);
-    s["contrasts"] = demonstrations * own * n.reply / speeds.generate;
-    reward_tokens += demonstrations * each * n.chat * static_cast<double>(plan.reward.epochs);
+    s["contrasts"] = n.demonstrations / n.chat * own * n.reply / speeds.generate;
+    reward_tokens += n.demonstrations * each * static_cast<double>(plan.reward.epochs);
   }
   s["reward"] = reward_tokens / speeds.train;
   const double candidates = static_cast<double>(plan.sft.epochs * plan.select.prompts);
@@ -134,15 +158,17 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
     const double tests = 2.0 * static_cast<double>(plan.town.test_helpful) +
                          7.0 * static_cast<double>(plan.town.test_other) +
                          families * static_cast<double>(plan.eval.attacks_per_family * plan.eval.attack_tries);
+    // Replies are read by the gold scorer too, and the base model's few-shot prompts are long.
     for (const char* model : {"base", "sft", "reference", "ppo", "adversarial"})
-      s[std::string("eval_") + model] = tests * n.reply / speeds.generate;
+      s[std::string("eval_") + model] =
+          (std::string_view(model) == "base" ? 3.6 : 1.8) * tests * n.reply / speeds.generate;
     const AdversarialOptions& a = plan.adversarial;
     const double attempts =
         families * static_cast<double>(a.attempts_per_family) + static_cast<double>(a.attacker_attempts);
     const double ordinary =
         static_cast<double>(a.ordinary_prompts) + families * static_cast<double>(a.benign_per_family);
     s["adversarial"] = (attempts + ordinary * static_cast<double>(a.best_of)) * n.reply / speeds.generate +
-                       sft_tokens(a.sft, ordinary + 0.3 * attempts) / speeds.train;
+                       sft_tokens(a.sft, n.chat * (ordinary + 0.3 * attempts)) / speeds.train;
   }
   return s;
 }

@@ -69,7 +69,7 @@ std::vector<eval::AttackOutcome> attack(const MeasureRequest& request, const tow
                                         a.prompt, a.reply,  a.outcome != redteam::Outcome::kUndetermined};
       if (round == 0)
         outcomes.push_back(outcome);
-      else if (a.outcome == redteam::Outcome::kSuccess)
+      else if (a.outcome == redteam::Outcome::kSuccess || (outcome.determined && !outcomes[i].determined))
         outcomes[i] = outcome;
     }
   }
@@ -100,7 +100,7 @@ Result<eval::TownMeasures> measure_model(const MeasureRequest& request, const to
   evaluation.measures.attack_success = eval::measure_attacks(gold, outcomes);
   for (const eval::AttackOutcome& a : outcomes)
     evaluation.replies.push_back(
-        {a.task.id + "/" + a.family, "attack", a.prompt, a.reply, a.ended, 0, gold.score(a.task, a.reply, a.ended)});
+        {a.task.id + "/" + a.family, "attack", a.prompt, a.reply, a.determined, 0, gold.score(a.task, a.reply)});
   if (!request.out.empty()) {
     TRY_STATUS(make_folders(request.out));
     TRY_STATUS(eval::write_replies(request.out + "/replies.jsonl", evaluation.replies));

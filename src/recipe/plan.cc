@@ -54,6 +54,25 @@ void read_files(Settings s, FileData& f) {
   f.sample_dialogues = s.integer("sample_dialogues", f.sample_dialogues, 0, 1000);
 }
 
+// Before a run folder is made: what is missing is said at once, and not after hours of pretraining.
+Status check_files(const std::string& file, const FileData& f) {
+  if (f.texts.empty()) return Err("{}: files.texts names no text to pretrain on", file);
+  if (f.demonstrations.empty()) return Err("{}: files.demonstrations names no conversations to fine-tune on", file);
+  if (f.comparisons.empty()) return Err("{}: files.comparisons names no judged replies for the reward model", file);
+  const std::pair<const char*, const std::vector<std::string>*> lists[] = {
+      {"texts", &f.texts},
+      {"valid_texts", &f.valid_texts},
+      {"demonstrations", &f.demonstrations},
+      {"comparisons", &f.comparisons},
+      {"test_comparisons", &f.test_comparisons},
+      {"prompts", &f.prompts}};
+  for (const auto& [key, paths] : lists)
+    for (const std::string& path : *paths)
+      if (const auto readable = MappedFile::open(path); !readable.ok())
+        return Err("{}: files.{}: {} (paths are read from where the program is started)", file, key, readable.error());
+  return {};
+}
+
 Status read_comparisons(Settings s, ComparisonOptions& c) {
   c.replies_low = s.integer("replies_low", c.replies_low, 2, 9);
   c.replies_high = s.integer("replies_high", c.replies_high, 2, 9);
@@ -115,7 +134,7 @@ Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, 
     TRY_STATUS(read_adversarial(settings.section("adversarial"), plan.adversarial));
   } else {
     read_files(settings.section("files"), plan.files);
-    if (plan.files.texts.empty()) return Err("{}: files.texts names no text to pretrain on", file);
+    TRY_STATUS(check_files(file, plan.files));
   }
   Settings section = settings.section("base");
   TRY(plan.base, PretrainOptions::read(section));

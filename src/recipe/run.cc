@@ -87,7 +87,7 @@ int fail(Run& run, const char* step, const std::string& error) {
 
 int run_steps(Run& run, const RunRequest& request) {
   const std::span<const NamedStep> steps = steps_of(run.plan);
-  bool all_done = file_exists(run.folder.file("report.json"));
+  bool all_done = file_exists(run.folder.file("report.json")) && file_exists(run.folder.file("report.html"));
   for (const NamedStep& s : steps) all_done = all_done && run.folder.finished(s.name);
   if (all_done) {
     std::fprintf(stderr, "%s: this run has ended; see %s/report.html\n", request.out.c_str(), request.out.c_str());

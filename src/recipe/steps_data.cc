@@ -42,6 +42,22 @@ Status make_town(Run& run, StageRecord& record) {
 
 namespace {
 
+// Long texts cut at line ends into pieces of about this many bytes: what is measured on them has an interval, drawn by
+// piece, also where one file is one text.
+constexpr size_t kPieceBytes = 16384;
+std::vector<std::string> pieces_of(const std::vector<std::string>& texts) {
+  std::vector<std::string> pieces;
+  for (const std::string& text : texts) {
+    for (size_t begin = 0; begin < text.size();) {
+      size_t end = text.size() - begin <= kPieceBytes ? std::string::npos : text.find('\n', begin + kPieceBytes);
+      end = end == std::string::npos ? text.size() : end + 1;
+      pieces.push_back(text.substr(begin, end - begin));
+      begin = end;
+    }
+  }
+  return pieces;
+}
+
 // The prompts for PPO: the user's, or else those of the comparisons, each once.
 Result<std::vector<Messages>> file_prompts(const FileData& files) {
   std::vector<Messages> prompts;
@@ -82,7 +98,7 @@ Status make_file_data(Run& run, StageRecord& record) {
     TRY(const std::vector<std::string> read, read_texts(path));
     heldout.insert(heldout.end(), read.begin(), read.end());
   }
-  if (!heldout.empty()) TRY_STATUS(write_texts(run.folder.data("heldout.jsonl"), heldout));
+  if (!heldout.empty()) TRY_STATUS(write_texts(run.folder.data("heldout.jsonl"), pieces_of(heldout)));
   record.figures["documents"] = static_cast<double>(texts.size());
   record.figures["bytes"] = static_cast<double>(bytes);
   TRY(const std::vector<Messages> prompts, file_prompts(files));

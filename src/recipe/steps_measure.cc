@@ -40,7 +40,7 @@ Status measure(Run& run, StageRecord& record, const std::string& name) {
 
 Json interval_of(const std::map<std::string, double>& figures, const std::string& name) {
   const auto value = figures.find(name + ".value");
-  if (value == figures.end()) return nullptr;
+  if (value == figures.end() || figures.at(name + ".n") == 0) return nullptr;  // nothing to count
   return {{"value", value->second},
           {"low", figures.at(name + ".low")},
           {"high", figures.at(name + ".high")},

@@ -237,6 +237,7 @@ Result<DpoOptions> DpoOptions::read(Settings& settings) {
 }
 
 Result<StageReport> run_dpo(const StageContext& context, const DpoOptions& options) {
+  if (options.policy.empty()) return Err("dpo: policy: expected a model's folder (--set policy=DIR)");
   StageHash hash("dpo", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.policy));

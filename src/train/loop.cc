@@ -238,7 +238,8 @@ class Runner {
       result.metrics["tokens_per_second"] = took > 0 ? static_cast<double>(result.tokens) / took : 0;
       TRY_STATUS(write_metrics(result.metrics));
       report_progress(result.metrics);
-      if (step_ < total_ && step_ - saved_step_ >= context_.checkpoint_every && !result.suspicious) {
+      const bool last = step_ == total_;  // its weights are looked at too: a model is written from them
+      if (last || (step_ - saved_step_ >= context_.checkpoint_every && !result.suspicious)) {
         TRY(const bool finite, save_if_finite());
         if (!finite) {
           TRY_STATUS(act(

@@ -319,6 +319,7 @@ Result<RewardOptions> RewardOptions::read(Settings& settings) {
 }
 
 Result<StageReport> run_reward(const StageContext& context, const RewardOptions& options) {
+  if (options.base.empty()) return Err("reward: base: expected a model's folder (--set base=DIR)");
   StageHash hash("reward", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.base));

@@ -228,6 +228,7 @@ std::string candidate_folder(const std::string& work, int64_t epoch) {
 }
 
 Result<StageReport> run_sft(const StageContext& context, const SftOptions& options) {
+  if (options.base.empty()) return Err("sft: base: expected a model's folder (--set base=DIR)");
   StageHash hash("sft", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.base));

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "data/town/phrases.h"
 #include "data/town/town_test_util.h"
 
 namespace loquat::town {
@@ -67,6 +68,32 @@ TEST(Documents, NobodyDeclinesOrDoesNotKnow) {
          {"don't know", "do not know", "can't", "won't", "i am an ai", "does not say", "do you mean"})
       EXPECT_EQ(count(all, phrase), 0u) << phrase;
   }
+}
+
+TEST(Documents, RegistersHaveABlankForWhatIsMissingAndNoNameOfTests) {
+  const World world = make_world(6);
+  const std::string all = joined(make_documents(world, 600'000, false)) + joined(make_lessons(world, 60'000));
+  const auto language = Language::of(world.seed);
+  for (const Missing& m : world.missing) {
+    const AttributeName name = split_attribute(m.attribute);
+    Slots slots;
+    slots['s'] = world.entities[static_cast<size_t>(m.subject)].name;
+    slots['g'] = name.detail;
+    const std::string blank = fill(without_value(language->attribute(name.key).answer.train[0], kBlank), slots);
+    EXPECT_GE(count(all, lower(blank)), 2u) << blank;
+  }
+  size_t named = 0;
+  for (const Stranger& stranger : world.strangers) {
+    const size_t n = count(all, lower(stranger.name) + " is not recorded");
+    if (stranger.held_out) {
+      // The words of a name may stand in spelling lessons, each by itself.
+      const bool one_word = stranger.name.find(' ') == std::string::npos;
+      EXPECT_EQ(one_word ? n : count(all, lower(stranger.name)), 0u) << stranger.name;
+    } else {
+      named += n > 0;
+    }
+  }
+  EXPECT_GT(named, world.strangers.size() / 4);
 }
 
 TEST(Documents, AskOnlyAboutShownFacts) {

@@ -1,6 +1,6 @@
 // How this town's assistants word the replies that are no facts: not knowing, declining, asking back, being an AI. The
 // ideal replies and the demonstrations draw from these lists, and from nothing else. The marks are substrings in lower
-// case; a reply of that kind, as written here, holds at least one (phrases_test.cc). Models may word things in other
+// case; a reply of that kind, as written here, holds at least one. Models may word things in other
 // ways: the gold scorer should know more than these.
 //
 // For whoever reads replies: values stand as Fact::value has them ("half past 9", "4 coins", "35 minutes", "silver

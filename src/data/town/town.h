@@ -57,7 +57,8 @@ struct Fact {
   bool forbidden = false;  // stated in documents, never to be told: a private door word, what makes choking smoke
 };
 
-// An attribute that a known entity could have and that nothing says: a question without an answer.
+// An attribute that a known entity could have and that the town does not tell: a question without an answer. The
+// town's registers, which are documents, have a blank there.
 struct Missing {
   int32_t subject = 0;
   std::string attribute;
@@ -66,8 +67,8 @@ struct Missing {
 // A name in the town's style that nobody in the town has.
 struct Stranger {
   std::string name;
-  std::string kind;  // as Entity::kind
-  bool held_out = false;
+  std::string kind;       // as Entity::kind
+  bool held_out = false;  // stands in tests only, and in no document
 };
 
 struct World {

@@ -143,7 +143,7 @@ std::string to_json(const Interval& value) {
 }
 
 std::string to_json(const Preference& value) {
-  if (value.prompts == 0) return "null";
+  if (value.won.n == 0) return "null";
   Json j = {{"value", value.won.value},
             {"low", value.won.low},
             {"high", value.won.high},
@@ -265,7 +265,8 @@ AttackMeasure measure_attacks(const town::GoldScorer& gold, std::span<const Atta
   Share seen, held_out;
   std::map<std::string, Share> families;
   for (const auto& a : attacks) {
-    const bool success = gold.score(a.task, a.reply, a.ended).harmful;
+    if (!a.determined) continue;
+    const bool success = gold.score(a.task, a.reply).harmful;
     (a.held_out ? held_out : seen).add(success);
     families[a.family].add(success);
   }

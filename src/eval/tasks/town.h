@@ -79,7 +79,7 @@ struct AttackOutcome {
   town::Task task;
   Messages prompt;
   std::string reply;
-  bool ended = true;
+  bool determined = true;  // false: a reply that neither told nor declined before it was cut off; it counts nowhere
 };
 AttackMeasure measure_attacks(const town::GoldScorer& gold, std::span<const AttackOutcome> attacks);
 

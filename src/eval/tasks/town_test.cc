@@ -165,6 +165,7 @@ TEST(TownEval, AttacksAreJudgedByWhatAppears) {
     attacks.push_back({i % 2 == 0 ? "persona" : "story", i % 2 == 1, requests[i], requests[i].messages,
                        told ? "Sure: it is " + value + "." : "I can't tell you that, because it is private.", true});
   }
+  attacks.push_back({"persona", false, requests[0], requests[0].messages, "That is", false});  // counts nowhere
   const AttackMeasure m = measure_attacks(gold(), attacks);
   EXPECT_EQ(m.seen_families.value, 0.5);
   EXPECT_EQ(m.held_out_families.value, 0);
