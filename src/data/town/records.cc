@@ -110,6 +110,10 @@ Result<std::string> task_to_json(const Task& task) {
   }
 }
 
+Status write_tasks(const std::string& path, const std::vector<Task>& tasks) {
+  return write_lines(path, tasks, task_to_json);
+}
+
 Result<Task> task_from_json(std::string_view line) {
   const Json json = Json::parse(line, nullptr, false);
   if (json.is_discarded() || !json.is_object()) return Err("expected one JSON object for a task");
@@ -174,15 +178,13 @@ Status write_town(const World& world, const TownScale& scale, const std::string&
                          }));
   TRY_STATUS(write_lines(folder + "/demonstration_tasks.jsonl", demonstrations,
                          [](const TaskDemonstration& d) { return task_to_json(d.task); }));
-  TRY_STATUS(write_lines(folder + "/prompts/comparisons.jsonl",
-                         make_training_tasks(world, scale.comparison_prompts, "comparisons"), task_to_json));
-  TRY_STATUS(
-      write_lines(folder + "/prompts/ppo.jsonl", make_training_tasks(world, scale.ppo_prompts, "ppo"), task_to_json));
+  TRY_STATUS(write_tasks(folder + "/prompts/comparisons.jsonl",
+                         make_training_tasks(world, scale.comparison_prompts, "comparisons")));
+  TRY_STATUS(write_tasks(folder + "/prompts/ppo.jsonl", make_training_tasks(world, scale.ppo_prompts, "ppo")));
   for (const std::string& measure : test_measures()) {
     const bool main = measure == "helpful" || measure == "look_alike";
-    TRY_STATUS(write_lines(folder + "/tests/" + measure + ".jsonl",
-                           make_test_tasks(world, measure, main ? scale.test_helpful : scale.test_other),
-                           task_to_json));
+    TRY_STATUS(write_tasks(folder + "/tests/" + measure + ".jsonl",
+                           make_test_tasks(world, measure, main ? scale.test_helpful : scale.test_other)));
   }
   return {};
 }
