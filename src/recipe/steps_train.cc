@@ -162,6 +162,7 @@ Status train_reward(Run& run, StageRecord& record) {
                                                : std::vector<std::string>{run.folder.data("rankings.jsonl")};
   if (run.plan.contrasts.any()) options.rankings.push_back(run.folder.data("contrasts.jsonl"));
   options.demonstrations = demonstration_files(run);
+  if (options.pretrain_fraction > 0) options.pretrain_texts = {run.folder.data("documents.jsonl")};
   TRY(const StageReport report, run_reward(run.context("reward", run.folder.model("reward")), options));
   take(record, report);
   return run.plan.world == "town" ? measure_town_reward(run, record) : measure_file_reward(run, record);
@@ -173,6 +174,7 @@ Status train_heldout_reward(Run& run, StageRecord& record) {
   options.base = run.folder.model("base");  // another start and other judgments: errors of its own
   options.rankings = {run.folder.data("rankings_watching.jsonl")};
   options.demonstrations = demonstration_files(run);
+  if (options.pretrain_fraction > 0) options.pretrain_texts = {run.folder.data("documents.jsonl")};
   const std::string out = run.folder.stage("heldout_reward") + "/model";
   TRY(const StageReport report, run_reward(run.context("heldout_reward", out), options));
   take(record, report);

@@ -39,6 +39,12 @@ Status load_training(const CheckpointState& state, Model& model, Optimizer& opti
   return optimizer.load(state, prefix);
 }
 
+Status load_mix(const CheckpointState& state, PretrainMix& mix) {
+  const auto found = state.texts.find("mix");
+  if (found == state.texts.end()) return Err("the checkpoint lacks the state of the pretraining text");
+  return mix.load(found->second);
+}
+
 Result<std::vector<TokenSequence>> read_encoded(const StageContext& context, const ChatTemplate& chat,
                                                 const std::string& path, int64_t positions, bool leave_out_too_long) {
   TRY(std::vector<Demonstration> items, read_demonstrations(path));

@@ -11,6 +11,7 @@
 #include "tokenizer/tokenizer.h"
 #include "train/loop.h"
 #include "train/optimizer.h"
+#include "train/pretrain_mix.h"
 
 namespace loquat {
 
@@ -30,6 +31,9 @@ void save_training(CheckpointState& state, const Model& model, const Optimizer& 
                    const std::string& prefix = "model");
 Status load_training(const CheckpointState& state, Model& model, Optimizer& optimizer,
                      const std::string& prefix = "model");
+
+// Restores a mix from state.texts["mix"].
+Status load_mix(const CheckpointState& state, PretrainMix& mix);
 
 // One file of demonstrations as tokens, in its order. What leaves no room for a reply is an error that names the
 // example, or left out and noted.

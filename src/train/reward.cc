@@ -66,6 +66,14 @@ class RewardStage : public Stage {
       TRY(std::vector<TokenSequence> encoded, read_encoded(context_, chat, path, model_->config().max_positions, true));
       for (TokenSequence& sequence : encoded) demonstrations_.push_back(std::move(sequence.tokens));
     }
+    if (options_.pretrain_fraction > 0) {
+      if (!model_->config().tie_embeddings)
+        return Err("pretrain_fraction = {}: {} has no tied embeddings; a score model has no other language head",
+                   options_.pretrain_fraction, options_.base);
+      TRY(mix_, PretrainMix::make(*tokenizer_, options_.pretrain_texts, options_.pretrain_fraction, 0,
+                                  model_->config().max_positions, mix64(context_.seed ^ hash64("reward.mix"))));
+      pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
+    }
     batches_ = EpochBatches(train_.size(), options_.batch, context_.seed, "reward.order");
     schedule_ = options_.training.make_schedule(total_steps());
     optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
@@ -91,10 +99,13 @@ class RewardStage : public Stage {
       const std::vector<float> scores = head_.scores(*model_, hidden, packed_);
       dscores_.clear();
       add_pairs(scores, begin, end, sum, &dscores_);
-      for (float& d : dscores_) d *= weight;
-      model_->backward(packed_, head_.backward(*model_, hidden, dscores_));
+      centred_ = dscores_;
+      if (options_.centre > 0) add_centre(scores, begin, end);
+      for (size_t i = 0; i < dscores_.size(); ++i) dscores_[i] *= weight, centred_[i] *= weight;
+      model_->backward(packed_, head_.backward(*model_, hidden, centred_, dscores_));
       result.tokens += packed_.rows();
     });
+    if (mix_ != nullptr) train_text(result);
     const double lr = schedule_.at(step) * lr_scale;
     result.metrics["loss"] = sum.loss / static_cast<double>(batch_.size());
     result.metrics["pair_accuracy"] =
@@ -110,12 +121,14 @@ class RewardStage : public Stage {
     save_training(state, *model_, *optimizer_);
     state.texts["loss"] = last_loss_.text();
     state.texts["accuracy"] = last_accuracy_.text();
+    if (mix_) state.texts["mix"] = mix_->text();
     return {};
   }
 
   Status load(const CheckpointState& state) override {
     TRY_STATUS(load_training(state, *model_, *optimizer_));
     TRY_STATUS(last_loss_.load(state, "loss"));
+    if (mix_) TRY_STATUS(load_mix(state, *mix_));
     return last_accuracy_.load(state, "accuracy");
   }
 
@@ -240,12 +253,29 @@ class RewardStage : public Stage {
     for (size_t i = begin; i < end; ++i) {
       const RankedElement& e = *(*elements_)[i];
       const size_t k = e.sequences.size();
-      const PairSum one =
-          pairwise_loss(scores.subspan(at, k), e.ranks, dscores != nullptr ? &one_dscores_ : nullptr, options_.centre);
+      const PairSum one = pairwise_loss(scores.subspan(at, k), e.ranks, dscores != nullptr ? &one_dscores_ : nullptr);
       if (dscores != nullptr) dscores->insert(dscores->end(), one_dscores_.begin(), one_dscores_.end());
       sum.loss += one.loss;
       sum.pairs += one.pairs;
       sum.right += one.right;
+      at += k;
+    }
+  }
+
+  void train_text(StepResult& result) {
+    const auto windows = pointers(mix_->due(result.tokens));
+    if (windows.empty()) return;
+    const int64_t targets = count_targets(windows);
+    const LmSum sum = pass_->train(windows, 1.0 / static_cast<double>(targets));
+    result.metrics["text_loss"] = -sum.logprob / static_cast<double>(targets);
+    result.tokens += sum.tokens;
+  }
+
+  void add_centre(std::span<const float> scores, size_t begin, size_t end) {
+    size_t at = 0;
+    for (size_t i = begin; i < end; ++i) {
+      const size_t k = (*elements_)[i]->sequences.size();
+      centre_loss(scores.subspan(at, k), options_.centre, std::span(centred_).subspan(at, k));
       at += k;
     }
   }
@@ -293,9 +323,11 @@ class RewardStage : public Stage {
   std::vector<const RankedElement*> batch_;
   const std::vector<const RankedElement*>* elements_ = nullptr;
   EpochBatches batches_;
+  std::unique_ptr<PretrainMix> mix_;
+  std::unique_ptr<LmPass> pass_;
   Batch packed_;
   RewardHead head_;
-  std::vector<float> dscores_, one_dscores_;
+  std::vector<float> dscores_, one_dscores_, centred_;
   Schedule schedule_;
   RunningMean last_loss_, last_accuracy_;
   int64_t shorter_right_ = 0;
@@ -326,6 +358,7 @@ Result<StageReport> run_reward(const StageContext& context, const RewardOptions&
   TRY_STATUS(hash.add_files(options.rankings));
   TRY_STATUS(hash.add_files(options.valid_rankings));
   TRY_STATUS(hash.add_files(options.demonstrations));
+  TRY_STATUS(hash.add_files(options.pretrain_texts));
   const StageIdentity identity{"reward", hash.hex(), context.max_rollbacks};
   return run_stage(context, identity, [&]() -> Result<std::unique_ptr<Stage>> {
     auto stage = std::make_unique<RewardStage>(context, options);

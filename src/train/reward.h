@@ -12,9 +12,13 @@
 // that came, but has no layers left to compare. The likelihood is that comparison (docs/experiments.md). 0, the
 // default, is the paper's.
 //
+// With `pretrain_fraction`, pretraining text is mixed in, its mean loss added to the pairs': a small model that trains
+// on rankings alone forgets what the documents said, and cannot tell right from wrong any more. 0 is the paper's.
+//
 // The pairwise loss leaves each prompt's level open: scores compare replies to one prompt alone, and what differs between
 // prompts is noise to PPO. `centre` adds that many times the square of the mean score of a prompt's replies to the loss
-// (after Eisenstein et al. 2023, arXiv:2312.09244, section 3.2). 0, the default, is the paper's.
+// (after Eisenstein et al. 2023, arXiv:2312.09244, section 3.2). Its gradient goes through the head alone: through the
+// likelihood it would make every reply likely, wrong ones too (docs/experiments.md). 0, the default, is the paper's.
 #pragma once
 
 #include <memory>
@@ -33,12 +37,14 @@ struct RewardOptions {
   std::vector<std::string> rankings;  // rankings and pairwise comparisons
   std::vector<std::string> valid_rankings;  // empty: valid_fraction of the prompts
   std::vector<std::string> demonstrations;  // their mean reward is made 0; empty: the mean of all ranked replies is
+  std::vector<std::string> pretrain_texts;
   double valid_fraction = 0.1;
   int64_t epochs = 1;
   int64_t batch = 64;  // prompts
   double dropout = 0;
   double likelihood = 0;
   double centre = 0;
+  double pretrain_fraction = 0;  // share of all trained tokens that is pretraining text
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
@@ -51,6 +57,7 @@ struct RewardOptions {
     v("rankings", rankings);
     v("valid_rankings", valid_rankings);
     v("demonstrations", demonstrations);
+    v("pretrain_texts", pretrain_texts);
   }
   template <typename V>
   void visit(V& v) {
@@ -60,6 +67,7 @@ struct RewardOptions {
     v("dropout", dropout, 0.0, 0.95);
     v("likelihood", likelihood, 0.0, 1000.0);
     v("centre", centre, 0.0, 1000.0);
+    v("pretrain_fraction", pretrain_fraction, 0.0, 0.95);
     training.visit(v);
   }
 };
@@ -81,7 +89,8 @@ class RewardHead {
 
   std::vector<float> scores(Model& model, Mat hidden, const Batch& batch);
   // Of the last scores(): adds the heads' gradients and returns d hidden, valid as Model::log_probs_backward's is.
-  Mat backward(Model& model, Mat hidden, std::span<const float> dscores);
+  // dlikelihood: what of dscores goes through the likelihood too.
+  Mat backward(Model& model, Mat hidden, std::span<const float> dscores, std::span<const float> dlikelihood);
 
  private:
   double likelihood_ = 0;
@@ -121,13 +130,14 @@ struct RankedElement {                          // one prompt
 };
 
 struct PairSum {
-  double loss = 0;    // -(1 / C(K, 2)) Σ log σ + centre mean²
+  double loss = 0;    // -(1 / C(K, 2)) Σ log σ
   int64_t pairs = 0;  // not tied
   int64_t right = 0;  // r_better > r_worse
 };
 
-// Of one element. dscores (may be null) gets d loss / d score of each reply. `centre`: see RewardOptions.
-PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores,
-                      double centre = 0);
+// Of one element. dscores (may be null) gets d loss / d score of each reply.
+PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores);
+// centre * (mean score)²; its gradient is added to dscores.
+double centre_loss(std::span<const float> scores, double centre, std::span<float> dscores);
 
 }  // namespace loquat

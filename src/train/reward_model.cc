@@ -73,7 +73,7 @@ std::vector<float> RewardHead::scores(Model& model, Mat hidden, const Batch& bat
   return scores;
 }
 
-Mat RewardHead::backward(Model& model, Mat hidden, std::span<const float> dscores) {
+Mat RewardHead::backward(Model& model, Mat hidden, std::span<const float> dscores, std::span<const float> dlikelihood) {
   const Mat dlast = model.scores_backward(hidden, last_rows_, dscores);
   if (likelihood_ == 0) return dlast;
   // A sequence's last token predicts nothing: its row has a gradient from the score alone.
@@ -84,10 +84,10 @@ Mat RewardHead::backward(Model& model, Mat hidden, std::span<const float> dscore
     kept.insert(kept.end(), from, from + bytes);
   }
   std::vector<float> dlogprob(reply_rows_.size());
-  for (size_t b = 0; b < dscores.size(); ++b) {
+  for (size_t b = 0; b < dlikelihood.size(); ++b) {
     const auto count = static_cast<double>(first_[b + 1] - first_[b]);
     for (int64_t i = first_[b]; i < first_[b + 1]; ++i)
-      dlogprob[i] = static_cast<float>(dscores[b] * likelihood_ / count);
+      dlogprob[i] = static_cast<float>(dlikelihood[b] * likelihood_ / count);
   }
   const Mat dhidden = model.log_probs_backward(hidden, reply_rows_, reply_tokens_, 1, logprobs_, dlogprob);
   for (size_t b = 0; b < last_rows_.size(); ++b)
@@ -124,8 +124,7 @@ std::vector<int32_t> reward_tokens(const ChatTemplate& chat, const Messages& pro
   return std::move(encoded->responses[0].tokens);
 }
 
-PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores,
-                      double centre) {
+PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores) {
   CHECK(scores.size() == ranks.size(), "{} scores, {} ranks", scores.size(), ranks.size());
   const size_t k = scores.size();
   PairSum sum;
@@ -145,12 +144,16 @@ PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ra
       (*dscores)[j] -= slope;
     }
   }
-  if (centre == 0) return sum;
-  const double mean = std::accumulate(scores.begin(), scores.end(), 0.0) / static_cast<double>(k);
-  sum.loss += centre * mean * mean;
-  if (dscores != nullptr)
-    for (float& d : *dscores) d += static_cast<float>(2 * centre * mean / static_cast<double>(k));
   return sum;
+}
+
+double centre_loss(std::span<const float> scores, double centre, std::span<float> dscores) {
+  CHECK(scores.size() == dscores.size(), "{} scores, {} gradients", scores.size(), dscores.size());
+  if (scores.empty()) return 0;
+  const auto k = static_cast<double>(scores.size());
+  const double mean = std::accumulate(scores.begin(), scores.end(), 0.0) / k;
+  for (float& d : dscores) d += static_cast<float>(2 * centre * mean / k);
+  return centre * mean * mean;
 }
 
 }  // namespace loquat

@@ -28,7 +28,11 @@ class SftStage : public Stage {
     TRY(valid_, read(chat, options_.valid_demonstrations));
     split();
     if (train_.empty()) return Err("demonstrations: no usable example");
-    TRY_STATUS(prepare_mix());
+    if (options_.pretrain_fraction > 0) {
+      TRY(mix_, PretrainMix::make(*tokenizer_, options_.pretrain_texts, options_.pretrain_fraction,
+                                  options_.pretrain_length, model_->config().max_positions,
+                                  mix64(context_.seed ^ hash64("sft.mix"))));
+    }
     batches_ = EpochBatches(train_.size(), options_.batch, context_.seed, "sft.order");
     schedule_ = options_.training.make_schedule(total_steps());
     optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
@@ -59,8 +63,8 @@ class SftStage : public Stage {
   Status save(CheckpointState& state) const override {
     save_training(state, *model_, *optimizer_);
     state.texts["loss"] = last_loss_.text();
-    state.texts["sft"] =
-        fmt::format("{} {} {} {} {:a}", mix_windows_, demo_tokens_, mix_tokens_, best_epoch_, best_loss_);
+    state.texts["sft"] = fmt::format("{} {:a}", best_epoch_, best_loss_);
+    if (mix_) state.texts["mix"] = mix_->text();
     state.tensors["valid_losses"] = valid_losses_;
     if (!best_weights_.empty()) state.tensors["best.weights"] = best_weights_;
     return {};
@@ -71,15 +75,11 @@ class SftStage : public Stage {
     TRY_STATUS(last_loss_.load(state, "loss"));
     TRY_STATUS(load_tensor(state, "valid_losses", valid_losses_));
     const auto found = state.texts.find("sft");
-    long long windows = 0, demo = 0, mix = 0, best = 0;
-    if (found == state.texts.end() ||
-        std::sscanf(found->second.c_str(), "%lld %lld %lld %lld %la", &windows, &demo, &mix, &best, &best_loss_) != 5) {
+    long long best = 0;
+    if (found == state.texts.end() || std::sscanf(found->second.c_str(), "%lld %la", &best, &best_loss_) != 2)
       return Err("the checkpoint lacks the state of sft");
-    }
-    mix_windows_ = windows;
-    demo_tokens_ = demo;
-    mix_tokens_ = mix;
     best_epoch_ = best;
+    if (mix_) TRY_STATUS(load_mix(state, *mix_));
     best_weights_.clear();
     if (state.tensors.count("best.weights") != 0) {
       best_weights_.resize(model_->values().size());
@@ -95,8 +95,7 @@ class SftStage : public Stage {
       report.figures["valid_loss"] = valid_losses_[e];
     }
     report.figures["best_epoch"] = static_cast<double>(best_epoch_);
-    report.figures["pretrain_share"] =
-        static_cast<double>(mix_tokens_) / static_cast<double>(std::max<int64_t>(1, mix_tokens_ + demo_tokens_));
+    report.figures["pretrain_share"] = mix_ ? mix_->share() : 0;
     if (options_.select == "valid" && !best_weights_.empty()) {
       std::copy(best_weights_.begin(), best_weights_.end(), model_->values().begin());
       model_->refresh();
@@ -129,39 +128,15 @@ class SftStage : public Stage {
     train_ = std::move(kept);
   }
 
-  Status prepare_mix() {
-    if (options_.pretrain_fraction <= 0) return {};
-    std::vector<std::string> texts;
-    for (const std::string& path : options_.pretrain_texts) {
-      TRY(std::vector<std::string> more, read_texts(path));
-      for (std::string& text : more) texts.push_back(std::move(text));
-    }
-    stream_ = token_stream(*tokenizer_, texts);
-    mix_length_ = options_.pretrain_length > 0 ? std::min(options_.pretrain_length, model_->config().max_positions)
-                                               : model_->config().max_positions;
-    mix_length_ = std::min(mix_length_, static_cast<int64_t>(stream_.size()));
-    if (mix_length_ < 2)
-      return Err("pretrain_texts: expected text for pretrain_fraction = {}", options_.pretrain_fraction);
-    mix_ = std::make_unique<StreamSampler>(&stream_, mix_length_, mix64(context_.seed ^ hash64("sft.mix")));
-    return {};
-  }
-
-  // Pretraining windows join as their share falls behind.
   void draw_batch(int64_t step) {
     batch_.clear();
+    int64_t tokens = 0;
     for (const size_t i : batches_.at(step)) {
       batch_.push_back(&train_[i]);
-      demo_tokens_ += static_cast<int64_t>(batch_.back()->tokens.size());
+      tokens += static_cast<int64_t>(train_[i].tokens.size());
     }
     if (mix_ == nullptr) return;
-    mixed_.clear();
-    const double ratio = options_.pretrain_fraction / (1 - options_.pretrain_fraction);
-    while (static_cast<double>(mix_tokens_ + mix_length_) <= static_cast<double>(demo_tokens_) * ratio) {
-      mix_->seek(mix_windows_++);
-      mixed_.push_back(mix_->next());
-      mix_tokens_ += mix_length_;
-    }
-    for (const TokenSequence& window : mixed_) batch_.push_back(&window);
+    for (const TokenSequence& window : mix_->due(tokens)) batch_.push_back(&window);
   }
 
   Status end_epoch(int64_t epoch, StepResult& result) {
@@ -186,15 +161,14 @@ class SftStage : public Stage {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<LmPass> pass_;
-  std::unique_ptr<StreamSampler> mix_;
-  std::vector<TokenSequence> train_, valid_, mixed_;
+  std::unique_ptr<PretrainMix> mix_;
+  std::vector<TokenSequence> train_, valid_;
   std::vector<const TokenSequence*> batch_;
-  std::vector<int32_t> stream_;
   EpochBatches batches_;
   std::vector<float> valid_losses_, best_weights_;
   Schedule schedule_;
   RunningMean last_loss_;
-  int64_t mix_length_ = 0, mix_windows_ = 0, mix_tokens_ = 0, demo_tokens_ = 0, best_epoch_ = 0;
+  int64_t best_epoch_ = 0;
   double best_loss_ = 0;
 };
 
