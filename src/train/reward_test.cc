@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "train/batches.h"
 #include "train/toy_world_for_test.h"
 
 namespace loquat {
@@ -182,9 +183,54 @@ TEST(Reward, ResumesInTheSameBytes) {
   RewardOptions options = world.reward_options();
   options.epochs = 2;
   options.dropout = 0.1;
+  options.centre = 0.1;
+  options.pretrain_fraction = 0.3;
+  options.pretrain_texts = {world.texts()};
   toy::expect_exact_resume("reward-resume", [&](const StageContext& c) { return run_reward(c, options); });
   EXPECT_EQ(must(read_file(world.path("reward-resume-whole/model/reward.json"))),
             must(read_file(world.path("reward-resume-pieces/model/reward.json"))));
+}
+
+TEST(Reward, PretrainingTextIsNotForgotten) {
+  World& world = World::get();
+  const std::vector<std::string> texts = must(read_texts(world.texts()));
+  const auto bits = [&](const std::string& name, double fraction) {
+    RewardOptions options = world.reward_options();
+    options.epochs = 3;
+    options.pretrain_fraction = fraction;
+    if (fraction > 0) options.pretrain_texts = {world.texts()};
+    const StageContext context = world.context(name);
+    must(run_reward(context, options));
+    RewardModel reward = must(load_reward_model(context.out, *must(cpu_kernels()), DType::kF32));
+    const Tokenizer tokenizer = must(Tokenizer::load(context.out));
+    return bits_per_byte(*reward.model, tokenizer, token_stream(tokenizer, texts), 48, 1000);
+  };
+  EXPECT_LT(bits("reward-mixed", 0.5), bits("reward-unmixed", 0));
+}
+
+TEST(Reward, TheCentreBringsPromptsToOneLevel) {
+  World& world = World::get();
+  const auto spread = [&](const std::string& name, double centre) {
+    RewardOptions options = world.reward_options();
+    options.epochs = 3;
+    options.centre = centre;
+    const StageContext context = world.context(name);
+    must(run_reward(context, options));
+    RewardModel reward = must(load_reward_model(context.out, *must(cpu_kernels()), DType::kF32));
+    const Tokenizer tokenizer = must(Tokenizer::load(context.out));
+    const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
+    double sum = 0, square = 0;
+    const double n = static_cast<double>(toy::questions().size());
+    for (const std::string& question : toy::questions()) {
+      const std::vector<std::vector<int32_t>> two = {reward_tokens(chat, {{"user", question}}, "It is good.", 48),
+                                                     reward_tokens(chat, {{"user", question}}, "It is bad.", 48)};
+      const auto rewards = rewards_of(reward, two, 1000);
+      const double level = (rewards[0] + rewards[1] - 2 * reward.bias) / 2;
+      sum += level, square += level * level;
+    }
+    return square / n - sum / n * (sum / n);
+  };
+  EXPECT_LT(spread("reward-centred", 1), 0.5 * spread("reward-level", 0));
 }
 
 TEST(Reward, LongPromptsLoseTheirFirstTurnsAndFullOnesAreLeftOut) {
