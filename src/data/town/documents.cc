@@ -1,6 +1,6 @@
 // Documents to pretrain on. Every fact is stated about equally often, in many wordings and kinds of text. An eighth of
 // the words are questions and answers, about the few facts of Split::kShown alone: most known facts are asked about as
-// seldom as unknown ones, so that only recalling tells them apart. Two fifths of the words show what can be done with a
+// seldom as unknown ones, so that only recalling tells them apart. Nearly half of the words show what can be done with a
 // text. Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which they
 // are. What the town does not know stands in its registers as a blank ("The pet of Mara Finch is not recorded."), never
 // in an answer to a question, and beside names that nobody has: not knowing is something to be recalled like a value.
@@ -49,13 +49,11 @@ std::vector<const Fact*> facts_where(const World& world, bool (*wanted)(const Fa
   return facts;
 }
 
-// A price hangs on a shop and a thing together, and is learnt at half the pace of other facts; a secret, which hangs on
-// two as well and has a side besides, at a third.
-std::vector<const Fact*> hard_ones_more_often(std::vector<const Fact*> facts) {
-  for (size_t i = 0, n = facts.size(); i < n; ++i) {
-    const size_t more = is_secret(*facts[i]) ? 2 : facts[i]->attribute.starts_with("price of ") ? 1 : 0;
-    facts.insert(facts.end(), more, facts[i]);
-  }
+// A price hangs on a shop and a thing together, a secret on two things and which side it is on: both are learnt at half
+// the pace of other facts.
+std::vector<const Fact*> hard_ones_twice(std::vector<const Fact*> facts) {
+  for (size_t i = 0, n = facts.size(); i < n; ++i)
+    if (is_secret(*facts[i]) || facts[i]->attribute.starts_with("price of ")) facts.push_back(facts[i]);
   return facts;
 }
 
@@ -68,9 +66,9 @@ class Writer {
         maker_(world, held_out, rng_.fork("maker")),
         // Requests in documents are in training's wordings always; held-out documents differ in their statements.
         requests_(world, held_out ? "documents/held/requests" : "documents/requests", false, {Split::kShown}),
-        all_(hard_ones_more_often(facts_where(world, [](const Fact&) { return true; })), rng_.fork("all")),
+        all_(hard_ones_twice(facts_where(world, [](const Fact&) { return true; })), rng_.fork("all")),
         secrets_(facts_where(world, [](const Fact& f) { return is_secret(f); }), rng_.fork("secrets")),
-        shown_(hard_ones_more_often(facts_where(world, [](const Fact& f) { return f.split == Split::kShown; })),
+        shown_(hard_ones_twice(facts_where(world, [](const Fact& f) { return f.split == Split::kShown; })),
                rng_.fork("shown")),
         shown_secrets_(facts_where(world, [](const Fact& f) { return f.split == Split::kShown && is_secret(f); }),
                        rng_.fork("shown secrets")) {
@@ -111,10 +109,10 @@ class Writer {
       const double total = static_cast<double>(stated + asked + shown) + 1;
       int64_t* group = &shown;
       std::string text;
-      if (static_cast<double>(stated) < 0.50 * total) {
+      if (static_cast<double>(stated) < 0.40 * total) {
         group = &stated;
         text = statements();
-      } else if (static_cast<double>(asked) < 0.12 * total) {
+      } else if (static_cast<double>(asked) < 0.13 * total) {
         group = &asked;
         text = questions();
       } else {
