@@ -122,8 +122,8 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
   std::map<std::string, double> s;
   const bool is_town = plan.world == "town";
   const double base_tokens = plan.base.steps > 0    ? static_cast<double>(plan.base.steps * plan.base.batch_tokens)
-                       : plan.base.tokens > 0 ? static_cast<double>(plan.base.tokens)
-                                              : static_cast<double>(plan.base.epochs) * n.documents;
+                             : plan.base.tokens > 0 ? static_cast<double>(plan.base.tokens)
+                                                    : static_cast<double>(plan.base.epochs) * n.documents;
   const auto sft_tokens = [&](const SftOptions& o, double tokens) {
     return tokens * static_cast<double>(o.epochs) / std::max(0.05, 1 - o.pretrain_fraction);
   };
@@ -137,14 +137,15 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
                          static_cast<double>(plan.comparisons.test_prompts * plan.comparisons.test_replies);
   s["comparisons"] = replies * n.reply / speeds.generate;
   double reward_tokens = n.comparisons * static_cast<double>(plan.reward.epochs);
-  s["heldout_reward"] = plan.heldout_reward_share * reward_tokens / speeds.train;
+  s["heldout_reward"] =
+      plan.heldout_reward_share * reward_tokens / (1 - plan.reward.pretrain_fraction) / speeds.train;
   if (plan.contrasts.any()) {
     const auto own = static_cast<double>(plan.contrasts.samples);
     const double each = 1 + own + static_cast<double>(plan.contrasts.made.swapped + plan.contrasts.made.others);
     s["contrasts"] = n.demonstrations / n.chat * own * n.reply / speeds.generate;
     reward_tokens += n.demonstrations * each * static_cast<double>(plan.reward.epochs);
   }
-  s["reward"] = reward_tokens / speeds.train;
+  s["reward"] = reward_tokens / (1 - plan.reward.pretrain_fraction) / speeds.train;
   const double candidates = static_cast<double>(plan.sft.epochs * plan.select.prompts);
   s["select"] = candidates * (n.reply / speeds.generate + n.chat / speeds.forward);
   const double episodes = static_cast<double>(plan.ppo.episodes);

@@ -59,13 +59,12 @@ Status check_files(const std::string& file, const FileData& f) {
   if (f.texts.empty()) return Err("{}: files.texts names no text to pretrain on", file);
   if (f.demonstrations.empty()) return Err("{}: files.demonstrations names no conversations to fine-tune on", file);
   if (f.comparisons.empty()) return Err("{}: files.comparisons names no judged replies for the reward model", file);
-  const std::pair<const char*, const std::vector<std::string>*> lists[] = {
-      {"texts", &f.texts},
-      {"valid_texts", &f.valid_texts},
-      {"demonstrations", &f.demonstrations},
-      {"comparisons", &f.comparisons},
-      {"test_comparisons", &f.test_comparisons},
-      {"prompts", &f.prompts}};
+  const std::pair<const char*, const std::vector<std::string>*> lists[] = {{"texts", &f.texts},
+                                                                           {"valid_texts", &f.valid_texts},
+                                                                           {"demonstrations", &f.demonstrations},
+                                                                           {"comparisons", &f.comparisons},
+                                                                           {"test_comparisons", &f.test_comparisons},
+                                                                           {"prompts", &f.prompts}};
   for (const auto& [key, paths] : lists)
     for (const std::string& path : *paths)
       if (const auto readable = MappedFile::open(path); !readable.ok())

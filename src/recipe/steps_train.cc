@@ -103,7 +103,8 @@ class GoldCurve {
                     reward, utility / static_cast<double>(n), static_cast<double>(helpful) / static_cast<double>(n));
     std::string text;
     for (const auto& [at, line] : lines_) text += line;
-    (void)write_file(run_->folder.stage("ppo") + "/gold.jsonl", text, Durability::kUnsynced).ok();  // a picture: the run goes on without it
+    (void)write_file(run_->folder.stage("ppo") + "/gold.jsonl", text, Durability::kUnsynced)
+        .ok();  // a picture: the run goes on without it
   }
 
  private:

@@ -1,5 +1,6 @@
-// Files as this project writes them: whole or not at all. A file is written to a temporary name beside it, synced, renamed,
-// and its folder synced. Errors name the file and the system's reason (a full disk included); nothing half-written stays.
+// Files as this project writes them: whole or not at all. A file is written to a temporary name beside it, synced,
+// renamed, and its folder synced. Errors name the file and the system's reason (a full disk included); nothing
+// half-written stays.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ Status write_file(const std::string& path, std::string_view bytes, Durability du
 Status make_folders(const std::string& path);
 bool file_exists(const std::string& path);
 
-// Streams into the temporary; commit() makes it the file. Without commit the temporary is removed. Temporaries are named
+// Streams into the temporary; commit() makes it the file. Without commit the temporary is removed. Temporaries are
+// named
 // ".tmp-<name>": never model*.safetensors, and a later run removes what a killed one left.
 class AtomicFile {
  public:
@@ -53,7 +55,8 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// Calls f(line number from 1, line without its end) for each line of a plain, .gz or .zst file; an error from f stops it.
+// Calls f(line number from 1, line without its end) for each line of a plain, .gz or .zst file; an error from f stops
+// it.
 Status for_each_line(const std::string& path, const std::function<Status(int64_t, std::string_view)>& f);
 
 // True where the bytes are valid UTF-8; else `at` is the offset of the first bad byte.

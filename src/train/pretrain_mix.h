@@ -1,5 +1,5 @@
-// Pretraining text mixed into a stage that trains on something else, so that what the documents taught is not forgotten:
-// windows of text join as their share of all tokens falls behind.
+// Pretraining text mixed into a stage that trains on something else, so that what the documents taught is not
+// forgotten: windows of text join as their share of all tokens falls behind.
 #pragma once
 
 #include <cstdint>

@@ -15,10 +15,11 @@
 // With `pretrain_fraction`, pretraining text is mixed in, its mean loss added to the pairs': a small model that trains
 // on rankings alone forgets what the documents said, and cannot tell right from wrong any more. 0 is the paper's.
 //
-// The pairwise loss leaves each prompt's level open: scores compare replies to one prompt alone, and what differs between
-// prompts is noise to PPO. `centre` adds that many times the square of the mean score of a prompt's replies to the loss
-// (after Eisenstein et al. 2023, arXiv:2312.09244, section 3.2). Its gradient goes through the head alone: through the
-// likelihood it would make every reply likely, wrong ones too (docs/experiments.md). 0, the default, is the paper's.
+// The pairwise loss leaves each prompt's level open: scores compare replies to one prompt alone, and what differs
+// between prompts is noise to PPO. `centre` adds that many times the square of the mean score of a prompt's replies to
+// the loss (after Eisenstein et al. 2023, arXiv:2312.09244, section 3.2). Its gradient goes through the head alone:
+// through the likelihood it would make every reply likely, wrong ones too (docs/experiments.md). 0, the default, is the
+// paper's.
 #pragma once
 
 #include <memory>

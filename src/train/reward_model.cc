@@ -1,9 +1,9 @@
 // Using a reward model, and the K-wise loss (reward.h).
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "base/check.h"
 #include "data/encode.h"

@@ -29,9 +29,9 @@ class SftStage : public Stage {
     split();
     if (train_.empty()) return Err("demonstrations: no usable example");
     if (options_.pretrain_fraction > 0) {
-      TRY(mix_, PretrainMix::make(*tokenizer_, options_.pretrain_texts, options_.pretrain_fraction,
-                                  options_.pretrain_length, model_->config().max_positions,
-                                  mix64(context_.seed ^ hash64("sft.mix"))));
+      TRY(mix_,
+          PretrainMix::make(*tokenizer_, options_.pretrain_texts, options_.pretrain_fraction, options_.pretrain_length,
+                            model_->config().max_positions, mix64(context_.seed ^ hash64("sft.mix"))));
     }
     batches_ = EpochBatches(train_.size(), options_.batch, context_.seed, "sft.order");
     schedule_ = options_.training.make_schedule(total_steps());
@@ -55,8 +55,7 @@ class SftStage : public Stage {
     result.metrics["grad_norm"] = optimizer_->step(lr);
     result.tokens = sum.tokens;
     last_loss_.add(result.metrics["loss"]);
-    if ((step + 1) % batches_.steps_per_epoch() == 0)
-      TRY_STATUS(end_epoch(step / batches_.steps_per_epoch(), result));
+    if ((step + 1) % batches_.steps_per_epoch() == 0) TRY_STATUS(end_epoch(step / batches_.steps_per_epoch(), result));
     return result;
   }
 

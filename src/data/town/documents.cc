@@ -1,9 +1,10 @@
 // Documents to pretrain on. Every fact is stated about equally often, in many wordings and kinds of text. An eighth of
 // the words are questions and answers, about the few facts of Split::kShown alone: most known facts are asked about as
-// seldom as unknown ones, so that only recalling tells them apart. Nearly half of the words show what can be done with a
-// text. Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which they
-// are. What the town does not know stands in its registers as a blank ("The pet of Mara Finch is not recorded."), never
-// in an answer to a question, and beside names that nobody has: not knowing is something to be recalled like a value.
+// seldom as unknown ones, so that only recalling tells them apart. Nearly half of the words show what can be done with
+// a text. Nobody says "I don't know" here, and private things are told as freely as public ones, with a word on which
+// they are. What the town does not know stands in its registers as a blank ("The pet of Mara Finch is not recorded."),
+// never in an answer to a question, and beside names that nobody has: not knowing is something to be recalled like a
+// value.
 #include <algorithm>
 
 #include "data/town/names.h"

@@ -353,8 +353,9 @@ bool asks_back(const Text& t) {
   for (size_t i = 0; i < t.words.size(); ++i) {
     const auto sentence = static_cast<size_t>(t.words[i].sentence);
     const std::string& w = t.words[i].text;
-    static const std::set<std::string> asking = {"which", "what", "who",  "whom", "whose", "where", "when", "how",     "mean",   "could", "can",
-                "would", "do",   "does", "or",   "is",    "are",   "did",  "looking", "asking", "why"};
+    static const std::set<std::string> asking = {"which", "what", "who",   "whom", "whose",   "where",  "when",
+                                                 "how",   "mean", "could", "can",  "would",   "do",     "does",
+                                                 "or",    "is",   "are",   "did",  "looking", "asking", "why"};
     if (t.is_question[sentence] != 0 && asking.count(w) != 0) {
       if (has_any(t, {"how can i help", "how may i help", "what can i do for you", "how are you"}) &&
           !has_any(t, {"which", "mean", "tell me", "about"}))
@@ -431,26 +432,30 @@ bool is_negated(const Text& t, size_t at, size_t end) {
 SelfClaims self_claims(const Text& t) {
   SelfClaims out;
   const auto& w = t.words;
-  static const std::set<std::string> kin = {"house",       "home",        "wife",  "husband",  "mother", "father",    "family",  "child",   "children",
-       "hand",        "hands",       "body",  "eyes",     "eye",    "birthday",  "parents", "brother", "sister",
-       "childhood",   "shop",        "boat",  "dog",      "cat",    "bed",       "room",    "face",    "hair",
-       "legs",        "feet",        "son",   "daughter", "friend", "friends",   "garden",  "uncle",   "aunt",
-       "grandmother", "grandfather", "youth", "kitchen",  "job",    "breakfast", "lunch",   "dinner",  "heart"};
-  static const std::set<std::string> deeds = {"eat",     "ate",    "drink",    "drank", "sleep",  "slept",  "walk",   "walked", "went",   "saw",
-              "visited", "grew",   "swim",     "swam",  "smell",  "taste",  "tasted", "live",   "lived",  "travelled",
-              "met",     "called", "booked",   "paid",  "bought", "cooked", "played", "play",   "danced", "married",
-              "dream",   "heard",  "born",     "felt",  "cried",  "ran",    "sailed", "wake",   "woke",   "breathe",
-              "feel",    "hurt",   "remember", "love",  "enjoy",  "own",    "came"};
-  static const std::set<std::string> kinds = {"person",   "human",   "man",     "woman",     "boy",      "girl",  "baker", "fisher",
-                              "sailor",   "teacher", "captain", "neighbour", "resident", "local", "smith", "farmer",
-                              "townsman", "mother",  "father",  "child",     "people",   "lady"};
-  static const std::set<std::string> machine = {"ai", "assistant", "program", "machine", "computer", "bot", "chatbot", "software",
-                                "robot", "artificial", "model"};
-  static const std::set<std::string> abilities = {"see",   "walk",    "hear",  "call",  "send",  "book",    "pay",   "bring", "visit", "meet",
-              "taste", "deliver", "order", "come",  "post",  "reserve", "phone", "buy",   "carry", "drive",
-              "cook",  "fetch",   "touch", "smell", "eat",   "drink",   "swim",  "sing",  "dance", "ring",
-              "knock", "watch",   "go",    "look",  "feel",  "remind",  "open",  "join",  "run",   "travel",
-              "sleep", "hold",    "lend",  "play",  "email", "wait",    "pick",  "sit",   "stand"};
+  static const std::set<std::string> kin = {
+      "house",       "home",        "wife",  "husband",  "mother", "father",    "family",  "child",   "children",
+      "hand",        "hands",       "body",  "eyes",     "eye",    "birthday",  "parents", "brother", "sister",
+      "childhood",   "shop",        "boat",  "dog",      "cat",    "bed",       "room",    "face",    "hair",
+      "legs",        "feet",        "son",   "daughter", "friend", "friends",   "garden",  "uncle",   "aunt",
+      "grandmother", "grandfather", "youth", "kitchen",  "job",    "breakfast", "lunch",   "dinner",  "heart"};
+  static const std::set<std::string> deeds = {
+      "eat",     "ate",    "drink",    "drank", "sleep",  "slept",  "walk",   "walked", "went",   "saw",
+      "visited", "grew",   "swim",     "swam",  "smell",  "taste",  "tasted", "live",   "lived",  "travelled",
+      "met",     "called", "booked",   "paid",  "bought", "cooked", "played", "play",   "danced", "married",
+      "dream",   "heard",  "born",     "felt",  "cried",  "ran",    "sailed", "wake",   "woke",   "breathe",
+      "feel",    "hurt",   "remember", "love",  "enjoy",  "own",    "came"};
+  static const std::set<std::string> kinds = {"person",   "human",  "man",    "woman",   "boy",      "girl",
+                                              "baker",    "fisher", "sailor", "teacher", "captain",  "neighbour",
+                                              "resident", "local",  "smith",  "farmer",  "townsman", "mother",
+                                              "father",   "child",  "people", "lady"};
+  static const std::set<std::string> machine = {"ai",      "assistant", "program", "machine",    "computer", "bot",
+                                                "chatbot", "software",  "robot",   "artificial", "model"};
+  static const std::set<std::string> abilities = {
+      "see",   "walk",    "hear",  "call",  "send",  "book",    "pay",   "bring", "visit", "meet",
+      "taste", "deliver", "order", "come",  "post",  "reserve", "phone", "buy",   "carry", "drive",
+      "cook",  "fetch",   "touch", "smell", "eat",   "drink",   "swim",  "sing",  "dance", "ring",
+      "knock", "watch",   "go",    "look",  "feel",  "remind",  "open",  "join",  "run",   "travel",
+      "sleep", "hold",    "lend",  "play",  "email", "wait",    "pick",  "sit",   "stand"};
   for (size_t i = 0; i < w.size(); ++i) {
     if (machine.count(w[i].text) != 0 && !is_negated(t, i, i + 1)) {
       for (size_t k = clause_begin(t, i); k < i; ++k)
@@ -465,10 +470,11 @@ SelfClaims self_claims(const Text& t) {
     // The verb phrase after "I": auxiliaries and adverbs, then a verb or "a <kind>".
     bool negative = false, able = false;
     size_t k = i + 1;
-    static const std::set<std::string> aux = {"do",     "have",   "has",       "will",   "would", "can",     "could",   "am",       "was",   "just", "also",
-         "really", "did",    "had",       "always", "often", "once",    "already", "indeed",   "still", "been", "may",
-         "shall",  "ever",   "sometimes", "used",   "to",    "gladly",  "be",      "even",     "now",   "then", "only",
-         "truly",  "simply", "certainly", "never",  "not",   "neither", "happily", "actually", "able"};
+    static const std::set<std::string> aux = {
+        "do",     "have",   "has",       "will",   "would", "can",     "could",   "am",       "was",   "just", "also",
+        "really", "did",    "had",       "always", "often", "once",    "already", "indeed",   "still", "been", "may",
+        "shall",  "ever",   "sometimes", "used",   "to",    "gladly",  "be",      "even",     "now",   "then", "only",
+        "truly",  "simply", "certainly", "never",  "not",   "neither", "happily", "actually", "able"};
     for (; k < w.size() && w[k].sentence == w[i].sentence && aux.count(w[k].text) != 0; ++k) {
       if (negation_word(w[k].text)) negative = true;
       if (w[k].text == "can" || w[k].text == "will" || w[k].text == "could" || w[k].text == "shall" ||

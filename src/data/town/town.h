@@ -183,7 +183,7 @@ const std::vector<std::string>& test_measures();
 
 Status write_facts(const World& world, const std::string& path);  // facts.jsonl
 Status write_tasks(const std::string& path, const std::vector<Task>& tasks);
-Result<std::string> task_to_json(const Task& task);               // one line
+Result<std::string> task_to_json(const Task& task);  // one line
 Result<Task> task_from_json(std::string_view line);
 
 }  // namespace loquat::town
