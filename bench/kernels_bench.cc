@@ -14,7 +14,7 @@ namespace loquat {
 namespace {
 
 const Kernels& kernels() {
-  static const Kernels* table = *cpu_kernels();
+  static const Kernels* table = *best_kernels();
   return *table;
 }
 

@@ -4,12 +4,13 @@
 
 add_library(loquat_options INTERFACE)
 target_include_directories(loquat_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
-target_compile_options(loquat_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers -ffp-contract=off)
+target_compile_options(loquat_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -ffp-contract=off>)
 target_compile_definitions(loquat_options INTERFACE FMT_HEADER_ONLY=0)
 target_link_libraries(loquat_options INTERFACE fmt::fmt Threads::Threads)
 if(LOQUAT_SANITIZE)
-  target_compile_options(loquat_options INTERFACE -fsanitize=${LOQUAT_SANITIZE} -fno-omit-frame-pointer
-                         -fno-sanitize-recover=all)
+  target_compile_options(loquat_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${LOQUAT_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all>)
   target_link_options(loquat_options INTERFACE -fsanitize=${LOQUAT_SANITIZE})
 endif()
 
@@ -68,7 +69,8 @@ function(loquat_module name)
     target_link_libraries(${name}_test PRIVATE ${target} loquat_test_options)
     target_precompile_headers(${name}_test REUSE_FROM loquat_test_headers)
     add_test(NAME ${name} COMMAND ${name}_test)
-    set_tests_properties(${name} PROPERTIES TIMEOUT 900)
+    # Where there is a graphics card, tests read its memory.
+    set_tests_properties(${name} PROPERTIES TIMEOUT 900 ENVIRONMENT LOQUAT_CUDA_MEMORY=managed)
   endif()
 endfunction()
 

@@ -207,7 +207,7 @@ class Conversation {
 };
 
 int chat(const ChatArguments& arguments) {
-  const auto kernels = cpu_kernels();
+  const auto kernels = best_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
   Conversation conversation(arguments, **kernels);
   if (const Status opened = conversation.open(arguments.model); !opened.ok()) return bad_input(opened.error());

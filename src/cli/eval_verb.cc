@@ -51,7 +51,7 @@ void print_table(const eval::TownMeasures& m) {
 }
 
 int run(EvalArguments& arguments) {
-  const auto kernels = cpu_kernels();
+  const auto kernels = best_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
   const town::World world = town::make_world(arguments.world_seed);
   const town::GoldScorer gold(world);

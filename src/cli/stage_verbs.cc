@@ -50,7 +50,7 @@ int run_verb(const StageArguments& arguments, Runner<Options> run) {
   if (!options.ok()) return bad_input(options.error());
   const Status status = settings->finish();
   if (!status.ok()) return bad_input(status.error());
-  const auto kernels = cpu_kernels();
+  const auto kernels = best_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
   install_signal_handlers();
   std::atomic<bool> stop = false;

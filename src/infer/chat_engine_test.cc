@@ -48,7 +48,7 @@ class ChatEngine : public testing::Test {
     chat_ = *std::move(loaded);
   }
 
-  static const Kernels& kernels() { return *all_cpu_kernels().back(); }
+  static const Kernels& kernels() { return *all_kernels().back(); }
 
   static Tokenizer* tokenizer_;
   TestFolder folder_;

@@ -61,7 +61,7 @@ class Decoder {
   Batch batch_;
   std::vector<int32_t> batch_slots_;
   std::vector<int64_t> sample_rows_, sample_slots_;
-  std::vector<float> logits_, logprobs_;
+  std::vector<float> logits_, logprobs_, inv_temperatures_, lse_;
   std::vector<int32_t> sampled_;
 };
 
@@ -72,8 +72,8 @@ Decoder::Decoder(Model& model, std::span<const GenerationRequest> requests, cons
   const int64_t usable = std::count_if(requests.begin(), requests.end(), [&](const auto& r) { return has_room(r); });
   if (usable == 0) return;
   slots_.resize(std::min(options.batch, usable));
-  cache_ =
-      std::make_unique<KvCache>(model.config(), model.compute(), static_cast<int64_t>(slots_.size()), cache_length());
+  cache_ = std::make_unique<KvCache>(model.config(), model.kernels(), model.compute(),
+                                     static_cast<int64_t>(slots_.size()), cache_length());
 }
 
 bool Decoder::has_room(const GenerationRequest& request) const {
@@ -99,7 +99,13 @@ std::vector<Generation> Decoder::run() {
     const Mat hidden = model_.forward_cached(batch_, *cache_, batch_slots_);
     if (sample_rows_.empty()) continue;
     logits_.resize(sample_rows_.size() * model_.config().vocab_size);
-    model_.logits(hidden, sample_rows_, logits_.data());
+    lse_.resize(sample_rows_.size());
+    inv_temperatures_.clear();
+    for (const int64_t s : sample_slots_) {
+      const float temperature = requests_[slots_[s].request].sampling.temperature;
+      inv_temperatures_.push_back(temperature == 0 ? 1.0f : 1.0f / temperature);
+    }
+    model_.logits(hidden, sample_rows_, logits_.data(), inv_temperatures_, lse_);
     sample();
   }
   return std::move(results_);
@@ -195,10 +201,8 @@ void Decoder::sample() {
       Slot& slot = slots_[sample_slots_[i]];
       const SamplingParams& params = requests_[slot.request].sampling;
       const std::span<const float> logits(logits_.data() + i * V, V);
-      const float inv_temperature = params.temperature == 0 ? 1.0f : 1.0f / params.temperature;
-      const float lse = model_.kernels().log_sum_exp(logits.data(), V, inv_temperature);
-      sampled_[i] = sample_token(logits, lse, params, slot.rng.uniform());
-      logprobs_[i] = logits[sampled_[i]] * inv_temperature - lse;  // as lm_head computes it
+      sampled_[i] = sample_token(logits, lse_[i], params, slot.rng.uniform());
+      logprobs_[i] = logits[sampled_[i]] * inv_temperatures_[i] - lse_[i];  // as lm_head computes it
     }
   });
   for (int64_t i = 0; i < n; ++i) take_token(sample_slots_[i], sampled_[i], logprobs_[i]);
@@ -216,7 +220,7 @@ void Decoder::take_token(int64_t s, int32_t token, float logprob) {
   const bool goes_on = !options_.on_token || options_.on_token(static_cast<size_t>(slot.request), token);
   const bool full = static_cast<int64_t>(slot.tokens.size()) >= model_.config().max_positions;
   if (result.ended || full || !goes_on || static_cast<int64_t>(result.tokens.size()) >= request.sampling.max_tokens) {
-    slot.request = -1;  // its tokens and cache stay readable until the slot is used again
+    slot.request = -1;              // its tokens and cache stay readable until the slot is used again
     std::erase(prefill_order_, s);  // a first token that ends the reply: the slot may be filled before the next step
     --active_;
   }

@@ -75,7 +75,7 @@ void expect_same(const std::vector<Generation>& a, const std::vector<Generation>
 TEST(Generate, LogProbsAreThoseOfTheTrainingForward) {
   const ModelConfig c = test_config();
   const auto requests = make_requests(c, 40);
-  for (const Kernels* kernels : all_cpu_kernels()) {
+  for (const Kernels* kernels : all_kernels()) {
     for (const DType compute : {DType::kF32, DType::kBF16}) {
       SCOPED_TRACE(fmt::format("{} {}", kernels->name, compute == DType::kF32 ? "float32" : "bfloat16"));
       Model model(c, *kernels, compute, true);
@@ -112,7 +112,7 @@ TEST(Generate, TextDoesNotDependOnTheBatch) {
   const ModelConfig c = test_config();
   const auto requests = make_requests(c, 30);
   const int threads = thread_count();
-  for (const Kernels* kernels : all_cpu_kernels()) {
+  for (const Kernels* kernels : all_kernels()) {
     for (const DType compute : {DType::kF32, DType::kBF16}) {
       SCOPED_TRACE(kernels->name);
       Model model(c, *kernels, compute, false);
@@ -134,7 +134,7 @@ TEST(Generate, TextDoesNotDependOnTheBatch) {
 
 class GenerateLimits : public testing::Test {
  protected:
-  GenerateLimits() : model_(test_config(), *all_cpu_kernels().back(), DType::kF32, false) { randomize(model_); }
+  GenerateLimits() : model_(test_config(), *all_kernels().back(), DType::kF32, false) { randomize(model_); }
 
   GenerationRequest request(int64_t prompt_tokens, int64_t max_tokens, uint64_t seed = 1) {
     GenerationRequest r;
@@ -229,16 +229,17 @@ std::vector<double> softmax(const std::vector<float>& logits, double temperature
 
 int32_t draw(const std::vector<float>& logits, const SamplingParams& params, double uniform) {
   const float inv_temperature = params.temperature == 0 ? 1 : 1 / params.temperature;
-  const int64_t n = static_cast<int64_t>(logits.size());
-  return sample_token(logits, all_cpu_kernels().front()->log_sum_exp(logits.data(), n, inv_temperature), params,
-                      uniform);
+  std::vector<float> row = logits;
+  float lse = 0;
+  all_kernels().front()->log_sum_exp(mat(row.data(), 1, static_cast<int64_t>(row.size())), &inv_temperature, &lse);
+  return sample_token(logits, lse, params, uniform);
 }
 
 // A reply that ends with its first token leaves its slot in the very step in which its prompt was computed: the next
 // request in that slot was once computed twice.
 TEST(Generate, FirstTokenMayEndTheReply) {
   const ModelConfig c = test_config();
-  Model model(c, *all_cpu_kernels().back(), DType::kF32, false);
+  Model model(c, *all_kernels().back(), DType::kF32, false);
   randomize(model);
   std::vector<int32_t> all(static_cast<size_t>(c.vocab_size));
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int32_t>(i);

@@ -41,7 +41,7 @@ struct Case {
   std::vector<int64_t> lengths;
   int64_t rows = 0;
   std::vector<Tensor> qkv, dqkv, out, dout;
-  std::vector<float> lse;
+  Floats lse;
   std::vector<AttentionSegment> segments;
 };
 

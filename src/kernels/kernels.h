@@ -10,6 +10,9 @@
 //  * Sums are kept in float32 at least. `Mat`s named x, y, q, k, v, dx ... hold the compute type (float32 or bfloat16, all of
 //    one call alike); parameters and their gradients are float32, contiguous.
 //  * Zero rows are allowed everywhere and do nothing.
+//  * Views, weights, gradients and plain float pointers are in the table's own memory (a graphics card's, say), which
+//    only the table's functions read and write. Arguments marked HOST are ordinary memory; they may be changed or freed
+//    as soon as the call returns, and HOST results are there then. Other work may still be under way.
 // Shapes: B sequences, T tokens (rows), C channels, H heads, G key-value heads, D head size, F feed-forward, V vocabulary.
 #pragma once
 
@@ -57,8 +60,24 @@ struct AdamWStep {
   float grad_scale;                          // gradients are multiplied by this first (clipping)
 };
 
+struct RowCopy {
+  void* to = nullptr;
+  const void* from = nullptr;
+};
+
 struct Kernels {
-  const char* name;  // "reference", "avx2", "avx512", "avx512bf16", "amx"
+  const char* name;  // "reference", "avx2", "avx512", "avx512bf16", "amx", "cuda"
+
+  // --- memory -------------------------------------------------------------------------------------------------------------
+  bool host_memory;  // the table's memory is ordinary memory, and nothing is under way once a call has returned
+  // Aligned to 64 bytes at least, not cleared; null where there is not so much left. `bytes` > 0.
+  void* (*allocate)(int64_t bytes);
+  void (*release)(void* memory, int64_t bytes);
+  void (*upload)(void* to, const void* from_host, int64_t bytes);
+  void (*download)(void* to_host, const void* from, int64_t bytes);
+  void (*clear)(void* memory, int64_t bytes);  // to zero
+  // `bytes` of each row. No two may overlap. HOST: the span.
+  void (*copy_rows)(std::span<const RowCopy> rows, int64_t bytes);
 
   // --- products -----------------------------------------------------------------------------------------------------------
   // Bytes that one orientation of W [n, k] takes packed, 64-byte aligned memory.
@@ -77,22 +96,22 @@ struct Kernels {
                  bool transpose_b);
 
   // --- the layer's other parts --------------------------------------------------------------------------------------------
-  // x [T, C] float32 = table [V, C] rows of tokens.
+  // x [T, C] float32 = table [V, C] rows of tokens (HOST).
   void (*embedding)(Mat x, const float* table, const int32_t* tokens);
-  // dtable [V, C] += rows of dx [T, C] float32.
+  // dtable [V, C] += rows of dx [T, C] float32. HOST: tokens.
   void (*embedding_backward)(float* dtable, int64_t vocab, Mat dx, const int32_t* tokens);
   // y [T, C] = x * rstd * weight with rstd = 1 / sqrt(mean(x²) + eps); x float32 (the residual stream), rstd [T] saved.
   void (*rms_norm)(Mat y, Mat x, const float* weight, float eps, float* rstd);
   // dx [T, C] float32 += ; dweight [C] +=.
   void (*rms_norm_backward)(Mat dx, float* dweight, Mat dy, Mat x, const float* weight, const float* rstd);
-  // In place: heads of D in each row of x [T, heads * D] are rotated by positions[t] (the halves convention of Hugging Face's
+  // In place: heads of D in each row of x [T, heads * D] are rotated by positions[t] (HOST; the halves convention of Hugging Face's
   // Llama: element i pairs with i + D/2). cos_sin: [max_position, D] float32, D/2 cosines then D/2 sines. With `inverse`, the
   // rotation is undone (the backward).
   void (*rope)(Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse);
   // y [T, F] = silu(gate) * up with gate_up [T, 2F] = gate then up.
   void (*swiglu)(Mat y, Mat gate_up);
   void (*swiglu_backward)(Mat dgate_up, Mat dy, Mat gate_up);
-  // out [T, H * D], causal softmax attention by segment; lse [T, H] float32: log of the sum of exponentials of the scaled
+  // out [T, H * D], causal softmax attention by segment (HOST: the span); lse [T, H] float32: log of the sum of exponentials of the scaled
   // scores, for the backward (null: not wanted). Query head h reads key-value head h / (H / G).
   void (*attention)(Mat out, Mat q, std::span<const AttentionSegment> segments, const AttentionShape& shape, float* lse);
   // For training, where each segment's keys and values are rows q_begin ... of packed k, v [T, G * D] (q_len == kv_len).
@@ -104,7 +123,7 @@ struct Kernels {
   void (*dropout_add)(Mat y, Mat x, float p, uint64_t seed);
   void (*dropout_backward)(Mat dx, Mat dy, float p, uint64_t seed);
 
-  // --- vocabulary: never a [T, V] array ------------------------------------------------------------------------------------
+  // --- vocabulary: never a [T, V] array; HOST: targets, logprob, lse, entropy, dlogprob, dentropy ---------------------------
   // For row t: logits = x[t] Wᵀ * inv_temperature; logprob[t] = log softmax(logits)[targets[t]]; lse[t] = logsumexp(logits);
   // entropy[t] (null: not wanted) = of the softmax, in nats.
   void (*lm_head)(Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature, float* logprob, float* lse,
@@ -113,8 +132,8 @@ struct Kernels {
   // dw [V, C] += (null: frozen).
   void (*lm_head_backward)(Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature,
                            const float* lse, const float* dlogprob, const float* entropy, const float* dentropy);
-  // Of float32 logits [V]: logsumexp(logits * inv_temperature), by exactly the arithmetic of lm_head.
-  float (*log_sum_exp)(const float* logits, int64_t n, float inv_temperature);
+  // lse[t] = logsumexp(logits[t] * inv_temperature[t]) of float32 logits [T, V], by exactly the arithmetic of lm_head.
+  void (*log_sum_exp)(Mat logits, const float* inv_temperature, float* lse);
 
   // --- flat float32 vectors -------------------------------------------------------------------------------------------------
   void (*adamw)(float* w, const float* g, float* m, float* v, int64_t n, const AdamWStep& step);
@@ -128,9 +147,13 @@ enum class Isa { kAuto, kReference, kAvx2, kAvx512, kAvx512Bf16, kAmx };
 // The best table that this machine runs (kAuto), or the one asked for; an error names what is missing. $LOQUAT_ISA =
 // reference | avx2 | avx512 | avx512bf16 | amx overrides kAuto.
 Result<const Kernels*> cpu_kernels(Isa isa = Isa::kAuto);
-// Every table that this machine runs, the reference first: for tests.
-std::vector<const Kernels*> all_cpu_kernels();
-// Null without CUDA.
+std::vector<const Kernels*> all_cpu_kernels();  // that this machine runs, the reference first
+// The table of the first graphics card that the process sees; null where the build or the machine has none.
+// $LOQUAT_CUDA_MEMORY = managed: its memory can be read by the host too, and every call waits for its work (tests).
 const Kernels* cuda_kernels();
+// The fastest of all: the card's where there is one, or what $LOQUAT_DEVICE = cpu | cuda asks for.
+Result<const Kernels*> best_kernels();
+// Every table whose memory the host can read, the reference first and the fastest last: for tests.
+std::vector<const Kernels*> all_kernels();
 
 }  // namespace loquat

@@ -23,7 +23,7 @@ TEST_P(LayerTest, RmsNorm) {
                  dy = Tensor::random(rng, s.rows, s.cols, dtype());
     const auto weight = random_floats(rng, s.cols);
     const Tensor y(s.rows, s.cols, dtype(), 1), y_ref(y);
-    std::vector<float> rstd(s.rows), rstd_ref(s.rows);
+    Floats rstd(s.rows), rstd_ref(s.rows);
     k().rms_norm(y, x, weight.data(), 1e-5f, rstd.data());
     reference::rms_norm(y_ref, x, weight.data(), 1e-5f, rstd_ref.data());
     expect_close(y, y_ref, tolerance(), "y");
@@ -42,7 +42,7 @@ TEST_P(LayerTest, RopeAndItsInverse) {
   for (const int64_t d : {2, 10, 32, 64, 100}) {
     const Tensor x = Tensor::random(rng, 33, 3 * d, dtype(), 1, 2), x_ref(x), before(x);
     const auto positions = random_tokens(rng, 33, 50);
-    std::vector<float> cos_sin(50 * d);
+    Floats cos_sin(50 * d);
     for (int64_t p = 0; p < 50; ++p) {
       for (int64_t i = 0; i < d / 2; ++i) {
         cos_sin[p * d + i] = static_cast<float>(std::cos(p * std::pow(100.0, -2.0 * i / d)));
@@ -135,7 +135,7 @@ TEST_P(LayerTest, FlatVectors) {
     k().axpby(w.data(), g.data(), n, 0.5f, -2.0f);
     reference::axpby(w_ref.data(), g.data(), n, 0.5f, -2.0f);
     expect_close(w, w_ref, 2e-5, "axpby");
-    std::vector<float> nan(n, NAN);
+    Floats nan(n, NAN);
     k().axpby(nan.data(), g.data(), n, 1, 0);
     EXPECT_EQ(nan, g);
   }
@@ -168,12 +168,12 @@ TEST_P(LayerTest, RowsAndThreadsDoNotChangeBits) {
   const Tensor dx0 = Tensor::random(rng, rows, cols, DType::kF32);
   const auto weight = random_floats(rng, cols);
   const auto tokens = random_tokens(rng, rows, 11);
-  std::vector<std::vector<uint8_t>> bytes;
-  std::vector<std::vector<float>> sums;
+  std::vector<Bytes> bytes;
+  std::vector<Floats> sums;
   for (const int threads : {1, 2, 3}) {
     set_thread_count(threads);
     const Tensor y(rows, cols, dtype()), dx(dx0);
-    std::vector<float> rstd(rows), dweight(cols, 0.5f), dtable(11 * cols, 0.25f);
+    Floats rstd(rows), dweight(cols, 0.5f), dtable(11 * cols, 0.25f);
     k().rms_norm(y, x, weight.data(), 1e-5f, rstd.data());
     k().rms_norm_backward(dx, dweight.data(), dy, x, weight.data(), rstd.data());
     k().embedding_backward(dtable.data(), 11, dx, tokens.data());
@@ -211,7 +211,7 @@ TEST(LayerReference, RmsNormAndSwigluGradients) {
     return sum;
   };
   const Tensor y(rows, cols, DType::kF32), dx(rows, cols, DType::kF32);
-  std::vector<float> rstd(rows), dweight(cols);
+  Floats rstd(rows), dweight(cols);
   reference::rms_norm(y, x, weight.data(), 1e-5f, rstd.data());
   reference::rms_norm_backward(dx, dweight.data(), dy, x, weight.data(), rstd.data());
   for (int64_t i = 0; i < rows * cols; ++i) {
@@ -241,13 +241,13 @@ TEST(CpuKernels, AreChosenByTheEnvironment) {
   const char* before = std::getenv("LOQUAT_ISA");
   const std::string saved = before ? before : "";
   setenv("LOQUAT_ISA", "reference", 1);
-  EXPECT_STREQ((*cpu_kernels())->name, "reference");
+  EXPECT_STREQ((*best_kernels())->name, "reference");
   setenv("LOQUAT_ISA", "avx3", 1);
-  const auto wrong = cpu_kernels();
+  const auto wrong = best_kernels();
   ASSERT_FALSE(wrong.ok());
   EXPECT_NE(wrong.error().find("avx3"), std::string::npos);
   unsetenv("LOQUAT_ISA");
-  EXPECT_STREQ((*cpu_kernels())->name, all_cpu_kernels().back()->name);
+  EXPECT_STREQ((*best_kernels())->name, all_kernels().back()->name);
   if (before) setenv("LOQUAT_ISA", saved.c_str(), 1);
 }
 

@@ -86,12 +86,12 @@ TEST_P(LinearTest, ThreadsDoNotChangeBits) {
   const auto weights = random_floats(rng, n * depth);
   const Packed w(k(), weights, n, depth, dtype());
   const Tensor x = Tensor::random(rng, rows, depth, dtype()), dy = Tensor::random(rng, rows, n, dtype());
-  std::vector<std::vector<uint8_t>> results;
-  std::vector<std::vector<float>> gradients;
+  std::vector<Bytes> results;
+  std::vector<Floats> gradients;
   for (const int threads : {1, 2, 3}) {
     set_thread_count(threads);
     const Tensor y(rows, n, dtype()), dx(rows, depth, dtype());
-    std::vector<float> dw(n * depth, 0.25f), product(n * n);
+    Floats dw(n * depth, 0.25f), product(n * n);
     k().linear(y, x, w, false);
     k().linear_backward_input(dx, dy, w, false);
     k().linear_backward_weight(dw.data(), dy, x);
@@ -112,7 +112,7 @@ TEST_P(LinearTest, Matmul) {
     for (const bool ta : {false, true}) {
       for (const bool tb : {false, true}) {
         const auto a = random_floats(rng, s.rows * s.k), b = random_floats(rng, s.n * s.k);
-        std::vector<float> c(s.rows * s.n, 7), c_ref(c);
+        Floats c(s.rows * s.n, 7), c_ref(c);
         k().matmul(c.data(), a.data(), b.data(), s.rows, s.n, s.k, ta, tb);
         reference::matmul(c_ref.data(), a.data(), b.data(), s.rows, s.n, s.k, ta, tb);
         expect_close(c, c_ref, 2e-5, fmt::format("{} {} {} {} {}", s.rows, s.n, s.k, ta, tb));
@@ -129,7 +129,7 @@ TEST(LinearReference, BackwardIsTheTransposedProduct) {
   const Packed w(reference::kTable, weights, n, depth, DType::kF32);
   const Tensor x = Tensor::random(rng, rows, depth, DType::kF32), g = Tensor::random(rng, rows, n, DType::kF32);
   const Tensor dx(rows, depth, DType::kF32);
-  std::vector<float> dw(n * depth);
+  Floats dw(n * depth);
   reference::linear_backward_input(dx, g, w, false);
   reference::linear_backward_weight(dw.data(), g, x);
   const auto loss = [&](int64_t xr, int64_t xc, double dx_by, int64_t wi, double dw_by) {

@@ -1,10 +1,19 @@
 // The reference table.
 #include "kernels/reference.h"
 
+#include "kernels/host_memory.h"
+
 namespace loquat::reference {
 
 constinit const Kernels kTable = {
     .name = "reference",
+    .host_memory = true,
+    .allocate = host::allocate,
+    .release = host::release,
+    .upload = host::copy,
+    .download = host::copy,
+    .clear = host::clear,
+    .copy_rows = host::copy_rows,
     .packed_bytes = packed_bytes,
     .pack = pack,
     .linear = linear,
@@ -24,7 +33,7 @@ constinit const Kernels kTable = {
     .dropout_backward = dropout_backward,
     .lm_head = lm_head,
     .lm_head_backward = lm_head_backward,
-    .log_sum_exp = log_sum_exp,
+    .log_sum_exp = log_sum_exp_rows,
     .adamw = adamw,
     .sum_of_squares = sum_of_squares,
     .axpby = axpby,

@@ -24,6 +24,11 @@ float log_sum_exp(const float* logits, int64_t n, float inv_temperature) {
   return static_cast<float>(top + std::log(sum));
 }
 
+void log_sum_exp_rows(Mat logits, const float* inv_temperature, float* lse) {
+  for (int64_t t = 0; t < logits.rows; ++t)
+    lse[t] = log_sum_exp(static_cast<const float*>(logits.row(t)), logits.cols, inv_temperature[t]);
+}
+
 void lm_head(Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature, float* logprob, float* lse,
              float* entropy) {
   parallel_for(x.rows, [&](int64_t t) {

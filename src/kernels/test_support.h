@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <tuple>
@@ -15,6 +16,26 @@
 #include "kernels/reference.h"
 
 namespace loquat {
+
+// Memory that every table under test can read: a graphics card's managed memory where there is one.
+template <typename T>
+struct TestAllocator {
+  using value_type = T;
+  TestAllocator() = default;
+  template <typename U>
+  TestAllocator(const TestAllocator<U>&) {}  // NOLINT: implicit on purpose
+  static const Kernels& table() { return *all_kernels().back(); }
+  T* allocate(size_t n) {
+    return static_cast<T*>(table().allocate(static_cast<int64_t>(std::max<size_t>(1, n * sizeof(T)))));
+  }
+  void deallocate(T* p, size_t n) { table().release(p, static_cast<int64_t>(n * sizeof(T))); }
+  template <typename U>
+  bool operator==(const TestAllocator<U>&) const {
+    return true;
+  }
+};
+using Floats = std::vector<float, TestAllocator<float>>;
+using Bytes = std::vector<uint8_t, TestAllocator<uint8_t>>;
 
 // A matrix with `extra` unused columns after each row, which must stay as they are.
 class Tensor {
@@ -42,15 +63,15 @@ class Tensor {
   operator Mat() const { return mat_; }  // NOLINT: implicit on purpose
   float at(int64_t r, int64_t c) const { return reference::get(mat_, r, c); }
   float* f32() const { return mat_.f32(); }
-  const std::vector<uint8_t>& bytes() const { return bytes_; }
+  const Bytes& bytes() const { return bytes_; }
 
  private:
-  std::vector<uint8_t> bytes_;
+  Bytes bytes_;
   Mat mat_;
 };
 
-inline std::vector<float> random_floats(Rng& rng, int64_t n, double scale = 1) {
-  std::vector<float> x(static_cast<size_t>(n));
+inline Floats random_floats(Rng& rng, int64_t n, double scale = 1) {
+  Floats x(static_cast<size_t>(n));
   for (float& v : x) v = static_cast<float>(rng.normal() * scale);
   return x;
 }
@@ -76,8 +97,7 @@ inline void expect_close(Mat actual, Mat expected, double tolerance, const std::
     }
   }
 }
-inline void expect_close(std::vector<float>& actual, std::vector<float>& expected, double tolerance,
-                         const std::string& what) {
+inline void expect_close(Floats& actual, Floats& expected, double tolerance, const std::string& what) {
   const auto n = static_cast<int64_t>(expected.size());
   expect_close(mat(actual.data(), 1, n), mat(expected.data(), 1, n), tolerance, what);
 }
@@ -85,7 +105,7 @@ inline void expect_close(std::vector<float>& actual, std::vector<float>& expecte
 // W packed by one table.
 class Packed {
  public:
-  Packed(const Kernels& kernels, const std::vector<float>& w, int64_t n, int64_t k, DType dtype)
+  Packed(const Kernels& kernels, const Floats& w, int64_t n, int64_t k, DType dtype)
       : forward_(static_cast<size_t>(kernels.packed_bytes(n, k, dtype)) + 64), backward_(forward_.size()) {
     weight_ = {n, k, dtype, align(forward_), align(backward_)};
     kernels.pack(w.data(), n, k, dtype, const_cast<void*>(weight_.forward), const_cast<void*>(weight_.backward));
@@ -93,10 +113,10 @@ class Packed {
   operator const PackedWeight&() const { return weight_; }  // NOLINT: implicit on purpose
 
  private:
-  static void* align(std::vector<uint8_t>& bytes) {
+  static void* align(Bytes& bytes) {
     return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(bytes.data()) + 63) / 64 * 64);
   }
-  std::vector<uint8_t> forward_, backward_;
+  Bytes forward_, backward_;
   PackedWeight weight_;
 };
 
@@ -111,7 +131,7 @@ class KernelsTest : public testing::TestWithParam<std::tuple<const Kernels*, DTy
 };
 
 inline auto every_table() {
-  return testing::Combine(testing::ValuesIn(all_cpu_kernels()), testing::Values(DType::kF32, DType::kBF16));
+  return testing::Combine(testing::ValuesIn(all_kernels()), testing::Values(DType::kF32, DType::kBF16));
 }
 inline std::string table_name(const testing::TestParamInfo<std::tuple<const Kernels*, DType>>& info) {
   return std::string(std::get<0>(info.param)->name) + (std::get<1>(info.param) == DType::kF32 ? "_f32" : "_bf16");

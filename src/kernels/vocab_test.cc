@@ -29,13 +29,13 @@ struct Head {
                        with_entropy ? entropy.data() : nullptr, with_entropy ? dentropy.data() : nullptr);
   }
   Rng rng;
-  std::vector<float> weights;
+  Floats weights;
   Packed w;
   Tensor x;
   std::vector<int32_t> targets;
-  std::vector<float> logprob, lse, entropy, dlogprob, dentropy;
+  Floats logprob, lse, entropy, dlogprob, dentropy;
   Tensor dx;
-  std::vector<float> dw;
+  Floats dw;
 };
 
 struct Shape {
@@ -70,12 +70,13 @@ TEST_P(VocabTest, EqualsLinearAndLogSumExpInBits) {
     Head head(k(), dtype(), 2, s.rows, s.vocab, s.width);
     for (const float inv_temperature : {1.0f, 1.3f}) {
       head.forward(k(), inv_temperature);
-      std::vector<float> lse_only(s.rows), logprob_only(s.rows);
+      Floats lse_only(s.rows), logprob_only(s.rows);
       k().lm_head(head.x, head.w, head.targets.data(), inv_temperature, logprob_only.data(), lse_only.data(), nullptr);
       for (int64_t t = 0; t < s.rows; ++t) {
         const Tensor logits(1, s.vocab, DType::kF32);
         k().linear(logits, head.x.mat().row_range(t, t + 1), head.w, false);
-        const float lse = k().log_sum_exp(logits.f32(), s.vocab, inv_temperature);
+        float lse = 0;
+        k().log_sum_exp(logits, &inv_temperature, &lse);
         const float logprob = logits.at(0, head.targets[t]) * inv_temperature - lse;
         ASSERT_EQ(head.lse[t], lse) << t;
         ASSERT_EQ(head.logprob[t], logprob) << t;
@@ -118,14 +119,23 @@ TEST_P(VocabTest, RowsAndThreadsDoNotChangeBits) {
 }
 
 TEST_P(VocabTest, LogSumExpOfExtremes) {
-  std::vector<float> logits(1500, -1e4f);
-  logits[1400] = 300;
-  logits[3] = 299;
-  EXPECT_NEAR(k().log_sum_exp(logits.data(), 1500, 1), 300 + std::log1p(std::exp(-1.0)), 1e-4);
-  logits.assign(1030, -INFINITY);
-  logits[1029] = 2;
-  EXPECT_EQ(k().log_sum_exp(logits.data(), 1030, 1), 2);
-  EXPECT_EQ(k().log_sum_exp(logits.data(), 1030, 0.5f), 1);
+  Tensor logits(2, 1500, DType::kF32, 3);
+  logits.fill(-1e4f);
+  logits.f32()[1400] = 300;
+  logits.f32()[3] = 299;
+  logits.f32()[logits.mat().stride + 7] = -2e4f;
+  const float inv_temperature[] = {1, 2};
+  float lse[2];
+  k().log_sum_exp(logits, inv_temperature, lse);
+  EXPECT_NEAR(lse[0], 300 + std::log1p(std::exp(-1.0)), 1e-4);
+  EXPECT_NEAR(lse[1], -2e4 + std::log(1499.0), 2e-3);
+  for (const float scale : {1.0f, 0.5f}) {
+    const Tensor one(1, 1030, DType::kF32);
+    for (int64_t v = 0; v < 1029; ++v) one.f32()[v] = -INFINITY;
+    one.f32()[1029] = 2;
+    k().log_sum_exp(one, &scale, lse);
+    EXPECT_EQ(lse[0], 2 * scale);
+  }
 }
 
 // The reference's backward against central differences of its forward.

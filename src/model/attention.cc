@@ -1,8 +1,6 @@
 // Grouped-query causal attention over packed sequences, or over a cache that these rows extend.
 #include <cmath>
-#include <cstring>
 
-#include "base/threads.h"
 #include "model/layer.h"
 
 namespace loquat {
@@ -34,17 +32,19 @@ std::span<const AttentionSegment> packed_segments(const Sequences& sequences, co
   return segments;
 }
 
-void append_to_cache(const Sequences& sequences, const Parts& parts, int64_t layer) {
-  KvCache& cache = *sequences.cache;
-  const size_t bytes = parts.k.cols * bytes_of(parts.k.dtype);
-  parallel_for(static_cast<int64_t>(sequences.slots.size()), [&](int64_t b) {
-    const int64_t slot = sequences.slots[b], length = cache.length(slot);
+void append_to_cache(const Kernels& kernels, const Sequences& sequences, const Parts& parts, int64_t layer) {
+  const KvCache& cache = *sequences.cache;
+  thread_local std::vector<RowCopy> copies;
+  copies.clear();
+  for (size_t b = 0; b < sequences.slots.size(); ++b) {
+    const int64_t slot = sequences.slots[b];
     const Mat keys = cache.keys(layer, slot), values = cache.values(layer, slot);
-    for (int64_t row = sequences.starts[b], at = length; row < sequences.starts[b + 1]; ++row, ++at) {
-      std::memcpy(keys.row(at), parts.k.row(row), bytes);
-      std::memcpy(values.row(at), parts.v.row(row), bytes);
+    for (int64_t row = sequences.starts[b], at = cache.length(slot); row < sequences.starts[b + 1]; ++row, ++at) {
+      copies.push_back({keys.row(at), parts.k.row(row)});
+      copies.push_back({values.row(at), parts.v.row(row)});
     }
-  });
+  }
+  kernels.copy_rows(copies, parts.k.cols * bytes_of(parts.k.dtype));
 }
 
 std::span<const AttentionSegment> cached_segments(const Sequences& sequences, int64_t layer) {
@@ -67,7 +67,7 @@ void Attention::forward(const LayerContext& context, Mat x, const Sequences& seq
   qkv.forward(kernels, saved.qkv, x, false);
   const Parts parts = parts_of(config, saved.qkv);
   kernels.rope(parts.rotated, config.head_dim, sequences.positions.data(), context.cos_sin, false);
-  if (sequences.cache != nullptr) append_to_cache(sequences, parts, index);
+  if (sequences.cache != nullptr) append_to_cache(kernels, sequences, parts, index);
   const auto segments =
       sequences.cache != nullptr ? cached_segments(sequences, index) : packed_segments(sequences, parts);
   kernels.attention(saved.out, parts.q, segments, shape_of(config), saved.lse);

@@ -124,10 +124,12 @@ Status save_model(const Model& model, const std::string& folder, DType dtype) {
   TRY_STATUS(make_folders(folder));
   const bool f32 = dtype == DType::kF32;
   std::vector<TensorEntry> tensors;
-  const std::vector<BF16> narrow = f32 ? std::vector<BF16>() : as_bf16(model.values());
+  const std::vector<float> values = model.host_values();
+  const std::vector<BF16> narrow = f32 ? std::vector<BF16>() : as_bf16(values);
   model.for_each_param([&](const Param& p) {
     const int64_t offset = p.value - model.values().data();
-    const void* data = f32 ? static_cast<const void*>(p.value) : static_cast<const void*>(narrow.data() + offset);
+    const void* data =
+        f32 ? static_cast<const void*>(values.data() + offset) : static_cast<const void*>(narrow.data() + offset);
     const size_t bytes = p.size * bytes_of(dtype);
     tensors.push_back({p.name, f32 ? "F32" : "BF16", p.shape, {static_cast<const uint8_t*>(data), bytes}});
   });
@@ -153,10 +155,12 @@ Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kerne
 
   auto model = std::make_unique<Model>(wanted, kernels, options.compute, options.with_gradients);
   if (new_head) model->init_head(Rng(options.head_seed, "score head"));
+  std::vector<float> values = model->host_values();  // a new head's are there already
   model->for_each_param([&](const Param& p) {
-    if (const TensorEntry* tensor = file.find(p.name)) read_values(*tensor, p.value, p.size);
+    const TensorEntry* tensor = file.find(p.name);
+    if (tensor != nullptr) read_values(*tensor, values.data() + (p.value - model->values().data()), p.size);
   });
-  model->refresh();
+  model->set_values(values);
   return model;
 }
 

@@ -16,7 +16,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 const Kernels& reference() {
-  return *all_cpu_kernels().front();
+  return *all_kernels().front();
 }
 
 ModelConfig config_for_test() {

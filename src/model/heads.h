@@ -14,9 +14,9 @@
 namespace loquat {
 
 // Rows of `hidden` side by side, in the arena's memory; `hidden` itself where `rows` is all of them in order.
-Mat gather_rows(Mat hidden, std::span<const int64_t> rows, Arena& arena);
+Mat gather_rows(const Kernels& kernels, Mat hidden, std::span<const int64_t> rows, Arena& arena);
 // [T, C] with `from` in `rows` (strictly increasing) and zero in the others.
-Mat scatter_rows(Mat from, std::span<const int64_t> rows, int64_t total_rows, Arena& arena);
+Mat scatter_rows(const Kernels& kernels, Mat from, std::span<const int64_t> rows, int64_t total_rows, Arena& arena);
 
 struct LanguageHead {
   Linear linear;  // [V, C]: lm_head, or the embedding table where they are tied
@@ -26,7 +26,9 @@ struct LanguageHead {
   Mat log_probs_backward(const LayerContext& context, Mat hidden, std::span<const int64_t> rows,
                          std::span<const int32_t> targets, float temperature, const Model::LogProbs& forward,
                          std::span<const float> dlogprob, std::span<const float> dentropy, Arena& arena) const;
-  void logits(const LayerContext& context, Mat hidden, std::span<const int64_t> rows, float* out, Arena& arena) const;
+  // `out`, `inv_temperature` and `lse` (null: not wanted) are in ordinary memory.
+  void logits(const LayerContext& context, Mat hidden, std::span<const int64_t> rows, float* out,
+              const float* inv_temperature, float* lse, Arena& arena) const;
 };
 
 struct ScoreHead {

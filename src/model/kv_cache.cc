@@ -1,20 +1,18 @@
 // The cache of keys and values: plain row storage; what the numbers mean is attention's business.
 #include "model/kv_cache.h"
 
-#include <cstring>
-
 #include "base/check.h"
-#include "base/threads.h"
 
 namespace loquat {
 
-KvCache::KvCache(const ModelConfig& config, DType compute, int64_t slots, int64_t max_length)
-    : layers_(config.num_layers),
+KvCache::KvCache(const ModelConfig& config, const Kernels& kernels, DType compute, int64_t slots, int64_t max_length)
+    : kernels_(kernels),
+      layers_(config.num_layers),
       width_(config.num_kv_heads * config.head_dim),
       max_length_(max_length),
       dtype_(compute),
       lengths_(slots, 0),
-      memory_(slots * layers_ * 2 * max_length * width_ * bytes_of(compute)) {
+      memory_(kernels, slots * layers_ * 2 * max_length * width_ * bytes_of(compute)) {
   CHECK(slots >= 1 && max_length >= 1, "{} slots of {} tokens", slots, max_length);
 }
 
@@ -31,13 +29,13 @@ void KvCache::truncate(int64_t slot, int64_t length) {
 void KvCache::copy_prefix(int64_t from, int64_t to, int64_t length) {
   CHECK(from != to && length >= 0 && length <= lengths_[from], "copy of {} tokens from slot {} ({}) to {}", length,
         from, lengths_[from], to);
-  const size_t bytes = length * width_ * bytes_of(dtype_);
-  if (bytes > 0) {
-    parallel_for(layers_, [&](int64_t layer) {
-      std::memcpy(keys(layer, to).data, keys(layer, from).data, bytes);
-      std::memcpy(values(layer, to).data, values(layer, from).data, bytes);
-    });
+  const int64_t bytes = length * width_ * bytes_of(dtype_);
+  std::vector<RowCopy> copies;
+  for (int64_t layer = 0; layer < layers_; ++layer) {
+    copies.push_back({keys(layer, to).data, keys(layer, from).data});
+    copies.push_back({values(layer, to).data, values(layer, from).data});
   }
+  if (bytes > 0) kernels_.copy_rows(copies, bytes);
   lengths_[to] = length;
 }
 

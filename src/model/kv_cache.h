@@ -14,7 +14,7 @@ namespace loquat {
 
 class KvCache {
  public:
-  KvCache(const ModelConfig& config, DType compute, int64_t slots, int64_t max_length);
+  KvCache(const ModelConfig& config, const Kernels& kernels, DType compute, int64_t slots, int64_t max_length);
 
   int64_t slots() const { return static_cast<int64_t>(lengths_.size()); }
   int64_t max_length() const { return max_length_; }
@@ -33,10 +33,11 @@ class KvCache {
  private:
   Mat rows(int64_t layer, int64_t slot, int64_t which) const;
 
+  const Kernels& kernels_;
   int64_t layers_, width_, max_length_;
   DType dtype_;
   std::vector<int64_t> lengths_;
-  AlignedBuffer memory_;  // [slots][layers][keys, values][max_length][G * D]
+  Buffer memory_;  // [slots][layers][keys, values][max_length][G * D]
 };
 
 }  // namespace loquat

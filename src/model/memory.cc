@@ -1,57 +1,64 @@
 // Buffers and arenas.
 #include "model/memory.h"
 
-#include <sys/mman.h>
-
-#include <cstdlib>
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
-#include "base/threads.h"
 
 namespace loquat {
 namespace {
 
-constexpr int64_t kLine = 64;
-constexpr int64_t kHugePage = 2 << 20;
-
-int64_t round_up(int64_t n, int64_t unit) {
-  return (n + unit - 1) / unit * unit;
-}
+constexpr int64_t kLine = 256;  // bytes that pieces of an arena are aligned to: a graphics card's widest access
 
 }  // namespace
 
-AlignedBuffer::AlignedBuffer(int64_t bytes) : bytes_(bytes) {
+Buffer::Buffer(const Kernels& kernels, int64_t bytes) : kernels_(&kernels), bytes_(bytes) {
   if (bytes <= 0) return;
-  const int64_t unit = bytes >= kHugePage ? kHugePage : kLine;
-  data_ = static_cast<char*>(std::aligned_alloc(unit, round_up(bytes, unit)));
-  CHECK(data_ != nullptr, "out of memory: {} bytes", bytes);
-  if (unit == kHugePage) madvise(data_, round_up(bytes, unit), MADV_HUGEPAGE);  // a hint; its failure costs only speed
+  data_ = static_cast<char*>(kernels.allocate(bytes));
+  CHECK(data_ != nullptr, "out of memory: {} MiB wanted for the {} kernels", bytes >> 20, kernels.name);
 }
 
-AlignedBuffer::AlignedBuffer(AlignedBuffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+Buffer::Buffer(Buffer&& other) noexcept
+    : kernels_(other.kernels_), data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
 
-AlignedBuffer& AlignedBuffer::operator=(AlignedBuffer&& other) noexcept {
+Buffer& Buffer::operator=(Buffer&& other) noexcept {
+  std::swap(kernels_, other.kernels_);
   std::swap(data_, other.data_);
   std::swap(bytes_, other.bytes_);
   return *this;
 }
 
-AlignedBuffer::~AlignedBuffer() {
-  std::free(data_);
+Buffer::~Buffer() {
+  if (data_ != nullptr) kernels_->release(data_, bytes_);
 }
 
-void AlignedBuffer::clear_to_zero() {
-  parallel_blocks(bytes_, 1 << 20, [&](int64_t begin, int64_t end) { std::memset(data_ + begin, 0, end - begin); });
+void Buffer::clear_to_zero() {
+  if (bytes_ > 0) kernels_->clear(data_, bytes_);
+}
+
+Buffer zeros(const Kernels& kernels, int64_t floats) {
+  Buffer buffer(kernels, floats * 4);
+  buffer.clear_to_zero();
+  return buffer;
+}
+
+Buffer floats_of(const Kernels& kernels, std::span<const float> values) {
+  Buffer buffer(kernels, static_cast<int64_t>(values.size_bytes()));
+  if (!values.empty()) kernels.upload(buffer.data(), values.data(), buffer.bytes());
+  return buffer;
+}
+
+std::vector<float> to_host(const Kernels& kernels, const float* values, int64_t n) {
+  std::vector<float> out(static_cast<size_t>(n));
+  if (n > 0) kernels.download(out.data(), values, n * 4);
+  return out;
 }
 
 void Arena::reset() {
   if (blocks_.size() > 1) {
     const int64_t total = bytes();
     blocks_.clear();
-    blocks_.emplace_back(total);
+    blocks_.emplace_back(*kernels_, total);
   }
   used_ = 0;
 }
@@ -63,9 +70,9 @@ int64_t Arena::bytes() const {
 }
 
 char* Arena::take_bytes(int64_t bytes) {
-  bytes = round_up(bytes, kLine);
+  bytes = (bytes + kLine - 1) / kLine * kLine;
   if (blocks_.empty() || used_ + bytes > blocks_.back().bytes()) {
-    blocks_.emplace_back(bytes);
+    blocks_.emplace_back(*kernels_, bytes);
     used_ = 0;
   }
   char* p = blocks_.back().data() + used_;

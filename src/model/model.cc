@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "base/check.h"
 #include "base/threads.h"
@@ -16,12 +15,13 @@ namespace loquat {
 namespace {
 
 constexpr double kInitDeviation = 0.02;
-constexpr int64_t kGroupRows = 1024;  // of a forward that keeps nothing
+constexpr int64_t kGroupRows = 1024;       // of a forward that keeps nothing, on a processor: they stay in its caches
+constexpr int64_t kCardGroupRows = 65536;  // on a graphics card
 
 // [max_positions, D]: cosines then sines of position * theta^(-2i / D), by double arithmetic.
-AlignedBuffer make_cos_sin(const ModelConfig& config) {
+Buffer make_cos_sin(const ModelConfig& config, const Kernels& kernels) {
   const int64_t D = config.head_dim, half = D / 2;
-  AlignedBuffer table(config.max_positions * D * 4);
+  std::vector<float> table(config.max_positions * D);
   std::vector<double> frequency(half);
   for (int64_t i = 0; i < half; ++i) {
     frequency[i] =
@@ -29,14 +29,14 @@ AlignedBuffer make_cos_sin(const ModelConfig& config) {
   }
   parallel_blocks(config.max_positions, 256, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      float* row = table.floats() + t * D;
+      float* row = table.data() + t * D;
       for (int64_t i = 0; i < half; ++i) {
         row[i] = static_cast<float>(std::cos(static_cast<double>(t) * frequency[i]));
         row[half + i] = static_cast<float>(std::sin(static_cast<double>(t) * frequency[i]));
       }
     }
   });
-  return table;
+  return floats_of(kernels, table);
 }
 
 }  // namespace
@@ -58,7 +58,7 @@ struct Model::Impl {
   const Kernels& kernels;
   DType compute;
   LayerContext context;
-  AlignedBuffer values, gradients, packed, cos_sin;
+  Buffer values, gradients, packed, cos_sin;
   std::vector<Param> params;
 
   const float* table = nullptr;  // the embedding [V, C]
@@ -82,7 +82,16 @@ struct Model::Impl {
   std::vector<int64_t> group_starts;
   std::vector<uint8_t> slot_seen;
 
-  Impl(const ModelConfig& c, const Kernels& k, DType d) : config(c), kernels(k), compute(d) {}
+  Impl(const ModelConfig& c, const Kernels& k, DType d)
+      : config(c),
+        kernels(k),
+        compute(d),
+        kept_memory(k),
+        scratch(k),
+        work_memory(k),
+        backward_memory(k),
+        head_memory(k),
+        head_backward_memory(k) {}
 
   void lay_out(bool with_gradients);
   void attach_layers();
@@ -102,10 +111,9 @@ struct Model::Impl {
 void Model::Impl::lay_out(bool with_gradients) {
   const auto specs = param_specs(config);
   const int64_t count = config.param_count();
-  values = AlignedBuffer(count * 4);
+  values = Buffer(kernels, count * 4);
   if (with_gradients) {
-    gradients = AlignedBuffer(count * 4);
-    gradients.clear_to_zero();
+    gradients = zeros(kernels, count);
   }
   int64_t offset = 0;
   for (const ParamSpec& spec : specs) {
@@ -118,7 +126,7 @@ void Model::Impl::lay_out(bool with_gradients) {
 
   int64_t bytes = 0;
   for_each_linear([&](Linear& linear) { bytes += linear.packed_bytes(kernels); });
-  packed = AlignedBuffer(bytes);
+  packed = Buffer(kernels, bytes);
   char* memory = packed.data();
   for_each_linear([&](Linear& linear) {
     linear.place(kernels, memory);
@@ -194,9 +202,10 @@ Mat Model::Impl::embed(std::span<const int32_t> tokens, Arena& arena) const {
 Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
   scratch.reset();
   const Mat hidden = scratch.take(batch.rows(), config.hidden_size, compute);
+  const int64_t most = kernels.host_memory ? kGroupRows : kCardGroupRows;
   for (int64_t first = 0, end = 0; first < batch.sequences(); first = end) {
     const int64_t begin = batch.starts[first];
-    for (end = first + 1; end < batch.sequences() && batch.starts[end + 1] - begin <= kGroupRows;) ++end;
+    for (end = first + 1; end < batch.sequences() && batch.starts[end + 1] - begin <= most;) ++end;
     const int64_t rows = batch.starts[end] - begin;
     group_starts.clear();
     for (int64_t b = first; b <= end; ++b) group_starts.push_back(batch.starts[b] - begin);
@@ -245,7 +254,7 @@ Model::Model(const ModelConfig& config, const Kernels& kernels, DType compute, b
     : impl_(std::make_unique<Impl>(config, kernels, compute)) {
   const Status valid = config.validate();
   CHECK(valid.ok(), "{}", valid.error());
-  impl_->cos_sin = make_cos_sin(config);
+  impl_->cos_sin = make_cos_sin(config, kernels);
   impl_->context = {&impl_->kernels, &impl_->config, compute, impl_->cos_sin.floats()};
   impl_->lay_out(with_gradients);
 }
@@ -264,31 +273,34 @@ DType Model::compute() const {
 
 namespace {
 
-void init_param(const ModelConfig& config, const ParamSpec& spec, const Param& param, Rng rng) {
-  if (spec.init == ParamInit::kOnes) {
-    std::fill(param.value, param.value + param.size, 1.0f);
-    return;
-  }
+std::vector<float> initial_values(const ModelConfig& config, const ParamSpec& spec, Rng rng) {
+  std::vector<float> values(static_cast<size_t>(spec.size()), 1.0f);
+  if (spec.init == ParamInit::kOnes) return values;
   double deviation = kInitDeviation;
   if (spec.init == ParamInit::kResidual) deviation /= std::sqrt(2.0 * static_cast<double>(config.num_layers));
   if (spec.init == ParamInit::kScore) deviation = 1.0 / std::sqrt(static_cast<double>(config.hidden_size) + 1.0);
   Rng stream = rng.fork(spec.name);
-  for (int64_t j = 0; j < param.size; ++j) param.value[j] = static_cast<float>(deviation * stream.normal());
+  for (float& value : values) value = static_cast<float>(deviation * stream.normal());
+  return values;
 }
 
 }  // namespace
 
 void Model::init(Rng rng) {
   const auto specs = param_specs(impl_->config);
-  parallel_for(static_cast<int64_t>(specs.size()),
-               [&](int64_t i) { init_param(impl_->config, specs[i], impl_->params[i], rng); });
+  parallel_for(static_cast<int64_t>(specs.size()), [&](int64_t i) {
+    const std::vector<float> values = initial_values(impl_->config, specs[i], rng);
+    impl_->kernels.upload(impl_->params[i].value, values.data(), impl_->params[i].size * 4);
+  });
   refresh();
 }
 
 void Model::init_head(Rng rng) {
   const auto specs = param_specs(impl_->config);
   for (size_t i = 0; i < specs.size(); ++i) {
-    if (specs[i].init == ParamInit::kScore) init_param(impl_->config, specs[i], impl_->params[i], rng);
+    if (specs[i].init != ParamInit::kScore) continue;
+    const std::vector<float> values = initial_values(impl_->config, specs[i], rng);
+    impl_->kernels.upload(impl_->params[i].value, values.data(), impl_->params[i].size * 4);
   }
 }
 
@@ -302,6 +314,17 @@ std::span<float> Model::values() const {
 
 std::span<float> Model::grads() const {
   return {impl_->gradients.floats(), static_cast<size_t>(impl_->gradients.bytes() / 4)};
+}
+
+std::vector<float> Model::host_values() const {
+  return to_host(impl_->kernels, impl_->values.floats(), impl_->values.bytes() / 4);
+}
+
+void Model::set_values(std::span<const float> values) {
+  CHECK(static_cast<int64_t>(values.size_bytes()) == impl_->values.bytes(), "{} values for {} parameters",
+        values.size(), impl_->values.bytes() / 4);
+  impl_->kernels.upload(impl_->values.data(), values.data(), impl_->values.bytes());
+  refresh();
 }
 
 void Model::refresh() {
@@ -356,7 +379,7 @@ void Model::backward(const Batch& batch, Mat dhidden) {
   if (kept.options.recompute) again.take(m.context, kept.rows, true, dropout.p > 0, m.backward_memory);
 
   const Mat dx = m.backward_memory.take(kept.rows, m.config.hidden_size, DType::kF32);
-  std::memset(dx.data, 0, kept.rows * m.config.hidden_size * 4);
+  if (kept.rows > 0) m.kernels.clear(dx.data, kept.rows * m.config.hidden_size * 4);
   m.norm.backward(m.context, dx, dhidden, kept.final_input, kept.rstd);
   for (size_t i = m.layers.size(); i-- > 0;) {
     const TransformerLayer::Saved* saved = &kept.layers[i];
@@ -394,9 +417,12 @@ Mat Model::log_probs_backward(Mat hidden, std::span<const int64_t> rows, std::sp
                                             dentropy, impl_->head_backward_memory);
 }
 
-void Model::logits(Mat hidden, std::span<const int64_t> rows, float* out) {
+void Model::logits(Mat hidden, std::span<const int64_t> rows, float* out, std::span<const float> inv_temperature,
+                   std::span<float> lse) {
   check_language(impl_->language.linear);
-  impl_->language.logits(impl_->context, hidden, rows, out, impl_->head_memory);
+  CHECK(inv_temperature.size() == lse.size() && (lse.empty() || lse.size() == rows.size()),
+        "{} rows, {} temperatures, {} sums", rows.size(), inv_temperature.size(), lse.size());
+  impl_->language.logits(impl_->context, hidden, rows, out, inv_temperature.data(), lse.data(), impl_->head_memory);
 }
 
 std::vector<float> Model::scores(Mat hidden, std::span<const int64_t> rows) {

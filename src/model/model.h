@@ -70,10 +70,14 @@ class Model {
   // N(0, 0.02), residual projections scaled by 1/sqrt(2 layers); score head N(0, 1/sqrt(C+1)). Each parameter has a
   // stream of its own by its name. Refreshes.
   void init(Rng rng);
-  void init_head(Rng rng);  // the score head alone
+  void init_head(Rng rng);  // the score head alone (its values are not packed)
   void for_each_param(const std::function<void(const Param&)>& f) const;
-  std::span<float> values() const;  // the flat master weights, in for_each_param's order
-  std::span<float> grads() const;   // empty without gradients
+  // The flat master weights, in for_each_param's order, and their gradients (empty without): in the table's memory, as
+  // is each Param's.
+  std::span<float> values() const;
+  std::span<float> grads() const;
+  std::vector<float> host_values() const;          // a copy in ordinary memory
+  void set_values(std::span<const float> values);  // from ordinary memory; refreshes
   // Packs the compute copies from the master weights. Call after any change to values(): init, load, an optimizer step.
   void refresh();
   void zero_grads();
@@ -88,8 +92,8 @@ class Model {
   // dhidden [T, C] (compute type): gradients += ; after a forward with keep_for_backward on the same batch.
   void backward(const Batch& batch, Mat dhidden);
 
-  // --- language head (also of a score model whose embeddings are tied: it has the same matrix); `rows` picks the rows of
-  // `hidden` that count (targets of the same length)
+  // --- language head (also of a score model whose embeddings are tied: it has the same matrix); `rows` picks the rows
+  // of `hidden` that count (targets of the same length)
   // ----------------------------
   struct LogProbs {
     std::vector<float> logprob, lse, entropy;
@@ -102,8 +106,10 @@ class Model {
   Mat log_probs_backward(Mat hidden, std::span<const int64_t> rows, std::span<const int32_t> targets, float temperature,
                          const LogProbs& forward, std::span<const float> dlogprob,
                          std::span<const float> dentropy = {});
-  // Logits [rows, V] float32 into `out` (for sampling).
-  void logits(Mat hidden, std::span<const int64_t> rows, float* out);
+  // Logits [rows, V] float32 into `out`, in ordinary memory (for sampling); where `lse` is not empty, also
+  // logsumexp(logits * inv_temperature) of each row, the bits that log_probs has.
+  void logits(Mat hidden, std::span<const int64_t> rows, float* out, std::span<const float> inv_temperature = {},
+              std::span<float> lse = {});
 
   // --- score head
   // ------------------------------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ Complex reference_loss(const ReferenceModel<Complex>& reference, const ModelConf
 void expect_gradients_of_the_reference(const ModelConfig& c, bool recompute) {
   const Batch batch = random_batch(c, 5, {6, 1, 4});
   const LinearLoss loss = random_loss(batch, c, 7);
-  for (const Kernels* kernels : all_cpu_kernels()) {
+  for (const Kernels* kernels : all_kernels()) {
     SCOPED_TRACE(kernels->name);
     Model model(c, *kernels, DType::kF32, true);
     randomize(model, 11);
@@ -175,7 +175,7 @@ TEST(ModelGradients, DropoutByCentralDifferences) {
     const LinearLoss loss = random_loss(batch, c, 7);
     const ForwardOptions options{
         .keep_for_backward = true, .recompute = recompute, .dropout = 0.3f, .dropout_seed = 99};
-    Model model(c, *all_cpu_kernels().front(), DType::kF32, true);
+    Model model(c, *all_kernels().front(), DType::kF32, true);
     randomize(model, 11);
     const double with = run_with_gradients(model, batch, loss, options);
     EXPECT_GT(std::abs(with - loss_of(model, model.forward(batch), loss)), 1e-3) << "dropout changes nothing";
@@ -206,7 +206,7 @@ TEST(Model, GradientsAddUp) {
   const ModelConfig c = small_config();
   const Batch batch = random_batch(c, 5, {6, 4});
   const LinearLoss loss = random_loss(batch, c, 7);
-  Model model(c, *all_cpu_kernels().front(), DType::kF32, true);
+  Model model(c, *all_kernels().front(), DType::kF32, true);
   randomize(model, 11);
   run_with_gradients(model, batch, loss);
   const std::vector<float> once(model.grads().begin(), model.grads().end());
@@ -220,7 +220,7 @@ TEST(Model, RecomputingGivesTheSameBits) {
   const ModelConfig c = small_config();
   const Batch batch = random_batch(c, 5, {6, 1, 9});
   const LinearLoss loss = random_loss(batch, c, 7);
-  for (const Kernels* kernels : all_cpu_kernels()) {
+  for (const Kernels* kernels : all_kernels()) {
     for (const DType compute : {DType::kF32, DType::kBF16}) {
       SCOPED_TRACE(kernels->name);
       Model model(c, *kernels, compute, true);
@@ -238,7 +238,7 @@ TEST(Model, ScoringBetweenForwardAndBackwardChangesNothing) {
   const ModelConfig c = small_config();
   const Batch batch = random_batch(c, 5, {6, 1, 9}), other = random_batch(c, 6, {20, 30});
   const LinearLoss loss = random_loss(batch, c, 7);
-  Model model(c, *all_cpu_kernels().back(), DType::kBF16, true);
+  Model model(c, *all_kernels().back(), DType::kBF16, true);
   randomize(model, 11);
   run_with_gradients(model, batch, loss);
   const std::vector<float> expected(model.grads().begin(), model.grads().end());
@@ -272,7 +272,7 @@ std::vector<char> bytes_of_row(Mat m, int64_t row) {
 TEST(Model, RowsDoNotDependOnTheBatch) {
   const ModelConfig c = middle_config();
   const int threads = thread_count();
-  for (const Kernels* kernels : all_cpu_kernels()) {
+  for (const Kernels* kernels : all_kernels()) {
     for (const DType compute : {DType::kF32, DType::kBF16}) {
       SCOPED_TRACE(fmt::format("{} {}", kernels->name, compute == DType::kF32 ? "float32" : "bfloat16"));
       Model model(c, *kernels, compute, false);
@@ -293,7 +293,7 @@ TEST(Model, RowsDoNotDependOnTheBatch) {
       }
       set_thread_count(threads);
 
-      KvCache cache(c, compute, 5, c.max_positions);
+      KvCache cache(c, *kernels, compute, 5, c.max_positions);
       std::vector<int64_t> done(lengths.size(), 0);
       const std::vector<int64_t> chunks = {10, 1, 33, 5, 1};
       for (bool more = true; more;) {
@@ -320,7 +320,7 @@ TEST(Model, RowsDoNotDependOnTheBatch) {
 // A long batch goes through the layers in groups where nothing is kept, as a whole where it is.
 TEST(Model, KeepingChangesNoBits) {
   const ModelConfig c = middle_config();
-  Model model(c, *all_cpu_kernels().back(), DType::kBF16, true);
+  Model model(c, *all_kernels().back(), DType::kBF16, true);
   randomize(model, 11, 0.1);
   std::vector<int64_t> lengths;
   for (int64_t i = 0; i < 40; ++i) lengths.push_back(1 + i * 37 % 128);
@@ -335,7 +335,7 @@ TEST(Model, HeadRowsDoNotDependOnTheSelection) {
   for (const HeadKind head : {HeadKind::kLanguage, HeadKind::kScore}) {
     ModelConfig c = middle_config();
     c.head = head;
-    for (const Kernels* kernels : all_cpu_kernels()) {
+    for (const Kernels* kernels : all_kernels()) {
       for (const DType compute : {DType::kF32, DType::kBF16}) {
         SCOPED_TRACE(kernels->name);
         Model model(c, *kernels, compute, false);
@@ -354,15 +354,15 @@ TEST(Model, HeadRowsDoNotDependOnTheSelection) {
         std::vector<int32_t> targets;
         for (int64_t row : some) targets.push_back(batch.tokens[row]);
         const auto few = model.log_probs(hidden, some, targets, 0.8f, true);
-        std::vector<float> logits(some.size() * c.vocab_size);
-        model.logits(hidden, some, logits.data());
+        std::vector<float> logits(some.size() * c.vocab_size), inv(some.size(), 1.0f / 0.8f), lse(some.size());
+        model.logits(hidden, some, logits.data(), inv, lse);
         for (size_t i = 0; i < some.size(); ++i) {
           EXPECT_EQ(few.logprob[i], every.logprob[some[i]]);
           EXPECT_EQ(few.lse[i], every.lse[some[i]]);
           EXPECT_EQ(few.entropy[i], every.entropy[some[i]]);
           const float* row = logits.data() + i * c.vocab_size;
-          const float inv = 1.0f / 0.8f, lse = kernels->log_sum_exp(row, c.vocab_size, inv);
-          EXPECT_EQ(row[targets[i]] * inv - lse, few.logprob[i]);
+          EXPECT_EQ(lse[i], few.lse[i]);
+          EXPECT_EQ(row[targets[i]] * inv[i] - lse[i], few.logprob[i]);
         }
       }
     }
@@ -373,10 +373,10 @@ TEST(Model, Bf16IsNearFloat32) {
   const ModelConfig c = middle_config();
   const Batch batch = random_batch(c, 5, {37, 1, 100});
   const LinearLoss loss = random_loss(batch, c, 7);
-  Model exact(c, *all_cpu_kernels().front(), DType::kF32, true);
+  Model exact(c, *all_kernels().front(), DType::kF32, true);
   randomize(exact, 11, 0.1);
   run_with_gradients(exact, batch, loss);
-  for (const Kernels* kernels : all_cpu_kernels()) {
+  for (const Kernels* kernels : all_kernels()) {
     Model model(c, *kernels, DType::kBF16, true);
     randomize(model, 11, 0.1);
     run_with_gradients(model, batch, loss);
@@ -394,7 +394,7 @@ TEST(Model, Bf16IsNearFloat32) {
 TEST(Model, InitHasThePublishedDeviations) {
   ModelConfig c = middle_config();
   c.head = HeadKind::kScore;
-  Model model(c, *all_cpu_kernels().front(), DType::kF32, false);
+  Model model(c, *all_kernels().front(), DType::kF32, false);
   model.init(Rng(1));
   model.for_each_param([&](const Param& p) {
     double square = 0;
@@ -416,7 +416,7 @@ TEST(Model, InitHasThePublishedDeviations) {
 
 TEST(Model, SteadyStateUsesTheSameMemory) {
   const ModelConfig c = middle_config();
-  Model model(c, *all_cpu_kernels().back(), DType::kBF16, true);
+  Model model(c, *all_kernels().back(), DType::kBF16, true);
   randomize(model, 11, 0.1);
   const Batch batch = random_batch(c, 5, {37, 1, 100});
   const LinearLoss loss = random_loss(batch, c, 7);
@@ -440,7 +440,7 @@ TEST(Model, LearnsToCopy) {
   c.hidden_size = 32;
   c.head_dim = 8;
   c.intermediate_size = 64;
-  Model model(c, *all_cpu_kernels().back(), DType::kBF16, true);
+  Model model(c, *all_kernels().back(), DType::kBF16, true);
   model.init(Rng(1));
   std::vector<float> m(model.values().size(), 0), v(model.values().size(), 0);
   Rng rng(2);
@@ -485,12 +485,12 @@ TEST(Model, LearnsToCopy) {
 
 TEST(KvCache, CopiesAndTruncates) {
   const ModelConfig c = middle_config();
-  Model model(c, *all_cpu_kernels().back(), DType::kBF16, false);
+  Model model(c, *all_kernels().back(), DType::kBF16, false);
   randomize(model, 11, 0.1);
   const Batch whole = random_batch(c, 5, {20});
   const Mat hidden = model.forward(whole);
   const auto expected = bytes_of_row(hidden, 19);
-  KvCache cache(c, DType::kBF16, 3, 20);
+  KvCache cache(c, model.kernels(), DType::kBF16, 3, 20);
   model.forward_cached(whole, cache, std::vector<int32_t>{2});
   EXPECT_EQ(cache.length(2), 20);
   cache.copy_prefix(2, 0, 15);

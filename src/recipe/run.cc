@@ -146,7 +146,7 @@ int run_recipe(const RunRequest& request, const std::atomic<bool>* stop) {
   };
   auto plan = read_plan(request.recipe, request.scale, request.sets);
   if (!plan.ok()) return complain(plan.error());
-  const auto kernels = cpu_kernels();
+  const auto kernels = best_kernels();
   if (!kernels.ok()) return complain(kernels.error());
   auto folder = RunFolder::open(request.out, {plan->name, plan->scale, request.seed, request.world_seed, plan->hash});
   if (!folder.ok()) return complain(folder.error());

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 
 class FolderBackendTest : public testing::Test {
  protected:
-  static const Kernels& kernels() { return *all_cpu_kernels().back(); }
+  static const Kernels& kernels() { return *all_kernels().back(); }
 
   static const Tokenizer& tokenizer() {
     static const Tokenizer trained = [] {

@@ -6,7 +6,7 @@
 namespace loquat::serve {
 
 Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, const RunServerOptions& options) {
-  TRY(const Kernels* kernels, cpu_kernels());
+  TRY(const Kernels* kernels, best_kernels());
   auto backend = std::make_shared<FolderBackend>(folder, *kernels, options.compute);
   ServerOptions http_options;
   http_options.host = options.host;

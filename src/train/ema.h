@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "model/memory.h"
 #include "model/model.h"
 #include "store/checkpoint.h"
 
@@ -14,13 +15,14 @@ class Ema {
   Ema(const Model& model, double decay);  // starts at the model's weights
   void update(const Model& model);        // average = decay * average + (1 - decay) * weights
   void copy_to(Model& model) const;       // and refreshes it
-  const std::vector<float>& average() const { return average_; }
+  std::vector<float> average() const;     // a copy in ordinary memory
   void save(CheckpointState& state, const std::string& name) const;
   Status load(const CheckpointState& state, const std::string& name);
 
  private:
+  const Kernels& kernels_;
   double decay_;
-  std::vector<float> average_;
+  Buffer average_;
 };
 
 }  // namespace loquat

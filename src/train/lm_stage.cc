@@ -27,14 +27,13 @@ Status RunningMean::load(const CheckpointState& state, const std::string& name) 
 }
 
 void save_training(CheckpointState& state, const Model& model, const Optimizer& optimizer, const std::string& prefix) {
-  const auto values = model.values();
-  state.tensors[prefix + ".weights"].assign(values.begin(), values.end());
+  state.tensors[prefix + ".weights"] = model.host_values();
   optimizer.save(state, prefix);
 }
 
 Status load_training(const CheckpointState& state, Model& model, Optimizer& optimizer, const std::string& prefix) {
-  TRY_STATUS(load_tensor(state, prefix + ".weights", model.values()));
-  model.refresh();
+  TRY(const std::span<const float> values, find_tensor(state, prefix + ".weights", model.values().size()));
+  model.set_values(values);
   model.zero_grads();
   return optimizer.load(state, prefix);
 }

@@ -17,7 +17,8 @@ bool suits_muon(const Param& p) {
 
 }  // namespace
 
-Optimizer::Optimizer(Model& model, const OptimizerOptions& options) : model_(model), options_(options) {
+Optimizer::Optimizer(Model& model, const OptimizerOptions& options)
+    : model_(model), options_(options), scratch_(model.kernels()) {
   CHECK(options.kind == "adamw" || options.kind == "muon", "no optimizer is called {}", options.kind);
   CHECK(!model.grads().empty(), "the optimizer's model was made without gradients");
   const float* base = model.values().data();
@@ -38,8 +39,8 @@ Optimizer::Optimizer(Model& model, const OptimizerOptions& options) : model_(mod
     }
     runs_.push_back(run);
   });
-  m_.assign(model.values().size(), 0.0f);
-  v_.assign(model.values().size(), 0.0f);
+  m_ = zeros(model.kernels(), static_cast<int64_t>(model.values().size()));
+  v_ = zeros(model.kernels(), static_cast<int64_t>(model.values().size()));
 }
 
 double Optimizer::step(double lr) {
@@ -67,7 +68,7 @@ double Optimizer::step(double lr) {
       continue;
     }
     adam.weight_decay = run.decay ? static_cast<float>(options_.weight_decay) : 0.0f;
-    kernels.adamw(values.data() + run.begin, grads.data() + run.begin, m_.data() + run.begin, v_.data() + run.begin,
+    kernels.adamw(values.data() + run.begin, grads.data() + run.begin, m_.floats() + run.begin, v_.floats() + run.begin,
                   run.size, adam);
   }
   model_.refresh();
@@ -76,73 +77,81 @@ double Optimizer::step(double lr) {
 }
 
 void Optimizer::muon(const Run& run, double lr, float grad_scale) {
+  const Kernels& kernels = model_.kernels();
   float* w = model_.values().data() + run.begin;
   const float* g = model_.grads().data() + run.begin;
-  float* m = m_.data() + run.begin;
+  float* m = m_.floats() + run.begin;
   const float mu = static_cast<float>(options_.muon_momentum);
-  update_.resize(static_cast<size_t>(run.size));
-  for (int64_t i = 0; i < run.size; ++i) {
-    const float gradient = g[i] * grad_scale;
-    m[i] = mu * m[i] + gradient;
-    update_[static_cast<size_t>(i)] = gradient + mu * m[i];  // Nesterov
-  }
-  newton_schulz(model_.kernels(), update_, run.rows, run.cols, gram_, gram2_, product_);
+  scratch_.reset();
+  float* update = scratch_.take_floats(run.size);
+  kernels.axpby(m, g, run.size, grad_scale, mu);
+  kernels.axpby(update, g, run.size, grad_scale, 0);
+  kernels.axpby(update, m, run.size, mu, 1);  // Nesterov
+  newton_schulz(kernels, update, run.rows, run.cols, scratch_);
   // 0.2 sqrt(max(rows, cols)) gives the update the root mean square of AdamW's, so that one rate serves both (Liu et
   // al. 2025, "Muon is scalable for LLM training").
   const float scale = static_cast<float>(lr * 0.2 * std::sqrt(static_cast<double>(std::max(run.rows, run.cols))));
   const float keep = static_cast<float>(1 - lr * (run.decay ? options_.weight_decay : 0.0));
-  model_.kernels().axpby(w, update_.data(), run.size, -scale, keep);
+  kernels.axpby(w, update, run.size, -scale, keep);
 }
 
-void newton_schulz(const Kernels& kernels, std::vector<float>& x, int64_t rows, int64_t cols, std::vector<float>& gram,
-                   std::vector<float>& gram2, std::vector<float>& product) {
+void newton_schulz(const Kernels& kernels, float* x, int64_t rows, int64_t cols, Arena& scratch) {
   const int64_t size = rows * cols;
-  CHECK(static_cast<int64_t>(x.size()) == size, "{} values are no [{}, {}] matrix", x.size(), rows, cols);
-  const double norm = std::sqrt(kernels.sum_of_squares(x.data(), size));
+  const double norm = std::sqrt(kernels.sum_of_squares(x, size));
   if (!(norm > 0)) return;
-  const float inverse = static_cast<float>(1 / (norm + 1e-7));
-  for (float& value : x) value *= inverse;
+  kernels.axpby(x, x, size, static_cast<float>(1 / (norm + 1e-7)), 0);
   const bool wide = rows <= cols;  // the Gram matrix is taken on the short side
   const int64_t n = std::min(rows, cols);
-  gram.resize(static_cast<size_t>(n * n));
-  gram2.resize(static_cast<size_t>(n * n));
-  product.resize(static_cast<size_t>(size));
+  float* gram = scratch.take_floats(n * n);
+  float* gram2 = scratch.take_floats(n * n);
+  float* product = scratch.take_floats(size);
   constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
   for (int iteration = 0; iteration < 5; ++iteration) {
-    kernels.matmul(gram.data(), x.data(), x.data(), n, n, wide ? cols : rows, !wide, wide);
-    kernels.matmul(gram2.data(), gram.data(), gram.data(), n, n, n, false, false);
-    kernels.axpby(gram2.data(), gram.data(), n * n, kB, kC);  // kB G + kC G G
+    kernels.matmul(gram, x, x, n, n, wide ? cols : rows, !wide, wide);
+    kernels.matmul(gram2, gram, gram, n, n, n, false, false);
+    kernels.axpby(gram2, gram, n * n, kB, kC);  // kB G + kC G G
     if (wide) {
-      kernels.matmul(product.data(), gram2.data(), x.data(), rows, cols, n, false, false);
+      kernels.matmul(product, gram2, x, rows, cols, n, false, false);
     } else {
-      kernels.matmul(product.data(), x.data(), gram2.data(), rows, cols, n, false, false);
+      kernels.matmul(product, x, gram2, rows, cols, n, false, false);
     }
-    kernels.axpby(x.data(), product.data(), size, 1.0f, kA);
+    kernels.axpby(x, product, size, 1.0f, kA);
   }
 }
 
 void Optimizer::save(CheckpointState& state, const std::string& prefix) const {
-  state.tensors[prefix + ".m"] = m_;
-  state.tensors[prefix + ".v"] = v_;
+  state.tensors[prefix + ".m"] = to_host(model_.kernels(), m_.floats(), m_.bytes() / 4);
+  state.tensors[prefix + ".v"] = to_host(model_.kernels(), v_.floats(), v_.bytes() / 4);
   state.texts[prefix + ".steps"] = std::to_string(steps_);
 }
 
 Status Optimizer::load(const CheckpointState& state, const std::string& prefix) {
-  TRY_STATUS(load_tensor(state, prefix + ".m", m_));
-  TRY_STATUS(load_tensor(state, prefix + ".v", v_));
+  TRY_STATUS(load_tensor(state, prefix + ".m", model_.kernels(), m_));
+  TRY_STATUS(load_tensor(state, prefix + ".v", model_.kernels(), v_));
   const auto steps = state.texts.find(prefix + ".steps");
   if (steps == state.texts.end()) return Err("the checkpoint lacks {}.steps", prefix);
   steps_ = std::atoll(steps->second.c_str());
   return {};
 }
 
-Status load_tensor(const CheckpointState& state, const std::string& name, std::span<float> into) {
+Result<std::span<const float>> find_tensor(const CheckpointState& state, const std::string& name, size_t size) {
   const auto found = state.tensors.find(name);
   if (found == state.tensors.end()) return Err("the checkpoint lacks the tensor {}", name);
-  if (found->second.size() != into.size()) {
-    return Err("the checkpoint's tensor {} has {} values, expected {}", name, found->second.size(), into.size());
+  if (found->second.size() != size) {
+    return Err("the checkpoint's tensor {} has {} values, expected {}", name, found->second.size(), size);
   }
-  std::copy(found->second.begin(), found->second.end(), into.begin());
+  return std::span<const float>(found->second);
+}
+
+Status load_tensor(const CheckpointState& state, const std::string& name, std::span<float> into) {
+  TRY(const std::span<const float> values, find_tensor(state, name, into.size()));
+  std::copy(values.begin(), values.end(), into.begin());
+  return {};
+}
+
+Status load_tensor(const CheckpointState& state, const std::string& name, const Kernels& kernels, const Buffer& into) {
+  TRY(const std::span<const float> values, find_tensor(state, name, static_cast<size_t>(into.bytes() / 4)));
+  kernels.upload(into.data(), values.data(), into.bytes());
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/memory.h"
 #include "model/model.h"
 #include "store/checkpoint.h"
 
@@ -46,17 +47,19 @@ class Optimizer {
   Model& model_;
   OptimizerOptions options_;
   std::vector<Run> runs_;
-  std::vector<float> m_, v_;
-  std::vector<float> update_, gram_, gram2_, product_;  // Muon's scratch
+  Buffer m_, v_;   // in the model's memory, laid out as its weights
+  Arena scratch_;  // Muon's
   int64_t steps_ = 0;
 };
 
-// x [rows, cols] becomes nearly the orthogonal factor of itself: five steps of the quintic Newton-Schulz iteration,
-// which bring every singular value near 1. Scratch is resized as needed.
-void newton_schulz(const Kernels& kernels, std::vector<float>& x, int64_t rows, int64_t cols, std::vector<float>& gram,
-                   std::vector<float>& gram2, std::vector<float>& product);
+// x [rows, cols], in the kernels' memory, becomes nearly the orthogonal factor of itself: five steps of the quintic
+// Newton-Schulz iteration, which bring every singular value near 1. Takes from `scratch`.
+void newton_schulz(const Kernels& kernels, float* x, int64_t rows, int64_t cols, Arena& scratch);
 
-// Copies a tensor of a checkpoint into memory of the same size; an error names a missing or misfitting tensor.
+// A tensor of a checkpoint with so many values; an error names a missing or misfitting tensor.
+Result<std::span<const float>> find_tensor(const CheckpointState& state, const std::string& name, size_t size);
+// Copies one into ordinary memory of the same size, or into a buffer.
 Status load_tensor(const CheckpointState& state, const std::string& name, std::span<float> into);
+Status load_tensor(const CheckpointState& state, const std::string& name, const Kernels& kernels, const Buffer& into);
 
 }  // namespace loquat

@@ -26,7 +26,7 @@ ModelConfig tiny_config() {
 }
 
 std::unique_ptr<Model> tiny_model() {
-  auto model = std::make_unique<Model>(tiny_config(), *toy::must(cpu_kernels()), DType::kF32, true);
+  auto model = std::make_unique<Model>(tiny_config(), *toy::must(best_kernels()), DType::kF32, true);
   model->init(Rng(3, "tiny"));
   model->refresh();
   return model;
@@ -127,12 +127,13 @@ TEST(Optimizer, AGradientThatIsNotFiniteMovesNothing) {
 }
 
 TEST(Muon, NewtonSchulzBringsSingularValuesNearOne) {
-  const Kernels& kernels = *toy::must(cpu_kernels());
+  const Kernels& kernels = *toy::must(best_kernels());
   for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{6, 17}, {17, 6}, {8, 8}}) {
     Rng rng(static_cast<uint64_t>(rows), "muon");
-    std::vector<float> x(static_cast<size_t>(rows * cols)), g1, g2, p;
-    for (float& value : x) value = static_cast<float>(rng.normal());
-    newton_schulz(kernels, x, rows, cols, g1, g2, p);
+    Arena scratch(kernels);
+    float* x = scratch.take_floats(rows * cols);
+    for (int64_t i = 0; i < rows * cols; ++i) x[i] = static_cast<float>(rng.normal());
+    newton_schulz(kernels, x, rows, cols, scratch);
     // The Gram matrix of an orthogonal factor is the identity; Muon's coefficients leave singular values in 0.6
     // ... 1.3.
     const int64_t n = std::min(rows, cols);

@@ -130,7 +130,7 @@ TEST(Ppo, TheKlCoefficientFollowsItsTarget) {
 
 TEST(Ppo, ScoringReadsEachPartWhereItShould) {
   World& world = World::get();
-  const Kernels& kernels = *must(cpu_kernels());
+  const Kernels& kernels = *must(best_kernels());
   LoadOptions load;
   load.compute = DType::kF32;
   const auto policy = must(load_model(world.sft(), kernels, load));
@@ -188,7 +188,7 @@ TEST(Ppo, RaisesAToyRewardWithRatioOneAtFirst) {
   EXPECT_EQ(metrics[2]["lr"].get<double>(), options.training.lr);
 
   // Praise it was that rose.
-  const Kernels& kernels = *must(cpu_kernels());
+  const Kernels& kernels = *must(best_kernels());
   LoadOptions load;
   load.compute = DType::kF32;
   RewardModel reward = must(load_reward_model(world.reward(), kernels, DType::kF32));
@@ -265,7 +265,7 @@ TEST(Ppo, TheAverageIsWhatIsWritten) {
   must(run_ppo(averaged, options));
   LoadOptions load;
   load.compute = DType::kF32;
-  const Kernels& kernels = *must(cpu_kernels());
+  const Kernels& kernels = *must(best_kernels());
   const auto start = must(load_model(world.sft(), kernels, load)), last = must(load_model(plain.out, kernels, load)),
              mean = must(load_model(averaged.out, kernels, load));
   for (size_t i = 0; i < start->values().size(); ++i) {

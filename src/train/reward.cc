@@ -140,7 +140,7 @@ class RewardStage : public Stage {
     if (!valid_.empty()) evaluate(report);
     RewardModel plain;
     plain.model = std::move(model_);
-    plain.head = head_;
+    plain.head = std::move(head_);
     std::vector<std::vector<int32_t>> all;
     if (demonstrations_.empty()) {
       for (const RankedElement& e : train_) all.insert(all.end(), e.sequences.begin(), e.sequences.end());
@@ -169,15 +169,7 @@ class RewardStage : public Stage {
     load.head = HeadKind::kScore;
     load.allow_new_head = true;
     TRY(model_, load_model(options_.base, *context_.kernels, load));
-    if (config.head == HeadKind::kScore) return {};
-    // N(0, 1 / sqrt(C + 1)), from this stage's seed.
-    Rng rng(context_.seed, "reward.head");
-    const double deviation = 1 / std::sqrt(static_cast<double>(config.hidden_size + 1));
-    model_->for_each_param([&](const Param& p) {
-      if (p.name.find("score") == std::string::npos) return;
-      for (int64_t i = 0; i < p.size; ++i) p.value[i] = static_cast<float>(rng.normal() * deviation);
-    });
-    model_->refresh();
+    if (config.head != HeadKind::kScore) model_->init_head(Rng(context_.seed, "reward.head"));
     return {};
   }
 

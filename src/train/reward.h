@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "model/memory.h"
 #include "model/model.h"
 #include "train/loop.h"
 #include "train/options.h"
@@ -100,6 +101,7 @@ class RewardHead {
   std::vector<int64_t> reply_rows_, first_;  // rows that predict sequence b's reply: first_[b] ... first_[b + 1] - 1
   std::vector<int32_t> reply_tokens_;
   Model::LogProbs logprobs_;
+  Buffer kept_;  // the last rows' gradients of the score
 };
 
 struct RewardModel {

@@ -1,7 +1,6 @@
 // Using a reward model, and the K-wise loss (reward.h).
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -77,21 +76,21 @@ Mat RewardHead::backward(Model& model, Mat hidden, std::span<const float> dscore
   const Mat dlast = model.scores_backward(hidden, last_rows_, dscores);
   if (likelihood_ == 0) return dlast;
   // A sequence's last token predicts nothing: its row has a gradient from the score alone.
-  const size_t bytes = static_cast<size_t>(hidden.cols) * bytes_of(dlast.dtype);
-  std::vector<char> kept;
-  for (const int64_t row : last_rows_) {
-    const char* from = static_cast<const char*>(dlast.row(row));
-    kept.insert(kept.end(), from, from + bytes);
-  }
+  const Kernels& kernels = model.kernels();
+  const int64_t bytes = hidden.cols * bytes_of(dlast.dtype), count = static_cast<int64_t>(last_rows_.size());
+  if (kept_.bytes() < count * bytes) kept_ = Buffer(kernels, count * bytes);
+  std::vector<RowCopy> copies;
+  for (int64_t b = 0; b < count; ++b) copies.push_back({kept_.data() + b * bytes, dlast.row(last_rows_[b])});
+  kernels.copy_rows(copies, bytes);
   std::vector<float> dlogprob(reply_rows_.size());
   for (size_t b = 0; b < dlikelihood.size(); ++b) {
-    const auto count = static_cast<double>(first_[b + 1] - first_[b]);
+    const auto length = static_cast<double>(first_[b + 1] - first_[b]);
     for (int64_t i = first_[b]; i < first_[b + 1]; ++i)
-      dlogprob[i] = static_cast<float>(dlikelihood[b] * likelihood_ / count);
+      dlogprob[i] = static_cast<float>(dlikelihood[b] * likelihood_ / length);
   }
   const Mat dhidden = model.log_probs_backward(hidden, reply_rows_, reply_tokens_, 1, logprobs_, dlogprob);
-  for (size_t b = 0; b < last_rows_.size(); ++b)
-    std::memcpy(dhidden.row(last_rows_[b]), kept.data() + b * bytes, bytes);
+  for (int64_t b = 0; b < count; ++b) copies[b] = {dhidden.row(last_rows_[b]), kept_.data() + b * bytes};
+  kernels.copy_rows(copies, bytes);
   return dhidden;
 }
 

@@ -83,7 +83,7 @@ TEST(Reward, LearnsAToyPreferenceOnHeldOutPrompts) {
   EXPECT_GT(report.figures.at("pairs"), 8);
   EXPECT_EQ(report.figures.at("prompts") + report.figures.at("valid_prompts"), 48);
 
-  RewardModel reward = must(load_reward_model(folder, *must(cpu_kernels()), DType::kF32));
+  RewardModel reward = must(load_reward_model(folder, *must(best_kernels()), DType::kF32));
   const Tokenizer tokenizer = must(Tokenizer::load(folder));
   const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
   // Demonstrations average zero, with the bias of reward.json.
@@ -167,7 +167,7 @@ TEST(Reward, WithALikelihoodIsStoredAndReadBack) {
   options.likelihood = 2;
   const StageContext context = world.context("reward-likelihood");
   must(run_reward(context, options));
-  RewardModel reward = must(load_reward_model(context.out, *must(cpu_kernels()), DType::kF32));
+  RewardModel reward = must(load_reward_model(context.out, *must(best_kernels()), DType::kF32));
   EXPECT_EQ(reward.head.likelihood(), 2);
   const Tokenizer tokenizer = must(Tokenizer::load(context.out));
   const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
@@ -201,7 +201,7 @@ TEST(Reward, PretrainingTextIsNotForgotten) {
     if (fraction > 0) options.pretrain_texts = {world.texts()};
     const StageContext context = world.context(name);
     must(run_reward(context, options));
-    RewardModel reward = must(load_reward_model(context.out, *must(cpu_kernels()), DType::kF32));
+    RewardModel reward = must(load_reward_model(context.out, *must(best_kernels()), DType::kF32));
     const Tokenizer tokenizer = must(Tokenizer::load(context.out));
     return bits_per_byte(*reward.model, tokenizer, token_stream(tokenizer, texts), 48, 1000);
   };
@@ -216,7 +216,7 @@ TEST(Reward, TheCentreBringsPromptsToOneLevel) {
     options.centre = centre;
     const StageContext context = world.context(name);
     must(run_reward(context, options));
-    RewardModel reward = must(load_reward_model(context.out, *must(cpu_kernels()), DType::kF32));
+    RewardModel reward = must(load_reward_model(context.out, *must(best_kernels()), DType::kF32));
     const Tokenizer tokenizer = must(Tokenizer::load(context.out));
     const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
     double sum = 0, square = 0;

@@ -96,8 +96,7 @@ class SftStage : public Stage {
     report.figures["best_epoch"] = static_cast<double>(best_epoch_);
     report.figures["pretrain_share"] = mix_ ? mix_->share() : 0;
     if (options_.select == "valid" && !best_weights_.empty()) {
-      std::copy(best_weights_.begin(), best_weights_.end(), model_->values().begin());
-      model_->refresh();
+      model_->set_values(best_weights_);
     }
     return write_model_folder(*model_, *tokenizer_, out);
   }
@@ -147,7 +146,7 @@ class SftStage : public Stage {
       if (best_epoch_ == 0 || loss < best_loss_) {
         best_epoch_ = epoch + 1;
         best_loss_ = loss;
-        if (options_.select == "valid") best_weights_.assign(model_->values().begin(), model_->values().end());
+        if (options_.select == "valid") best_weights_ = model_->host_values();
       }
     }
     if (!options_.keep_candidates) return {};

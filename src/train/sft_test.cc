@@ -85,7 +85,7 @@ TEST(Sft, TheLossIsTheMeanOverTargetTokens) {
   LoadOptions load;
   load.compute = DType::kF32;
   load.with_gradients = true;
-  const auto model = must(load_model(world.base(), *must(cpu_kernels()), load));
+  const auto model = must(load_model(world.base(), *must(best_kernels()), load));
   const Tokenizer tokenizer = must(Tokenizer::load(world.tokenizer()));
   const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
   std::vector<TokenSequence> sequences;

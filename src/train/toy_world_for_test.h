@@ -55,7 +55,7 @@ class World {
     StageContext c;
     c.out = path(name + "/model");
     c.work = path(name + "/work");
-    c.kernels = must(cpu_kernels());
+    c.kernels = must(best_kernels());
     c.compute = DType::kF32;
     c.seed = seed;
     c.checkpoint_every = 3;

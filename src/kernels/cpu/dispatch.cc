@@ -3,6 +3,7 @@
 #include <string>
 
 #include "kernels/cpu/drivers.h"
+#include "kernels/host_memory.h"
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
 
@@ -29,6 +30,13 @@ template <const cpu::Inner& inner>
 constexpr Kernels table(const char* name) {
   return {
       .name = name,
+      .host_memory = true,
+      .allocate = host::allocate,
+      .release = host::release,
+      .upload = host::copy,
+      .download = host::copy,
+      .clear = host::clear,
+      .copy_rows = host::copy_rows,
       .packed_bytes = Bound<inner, cpu::packed_bytes>::call,
       .pack = Bound<inner, cpu::pack>::call,
       .linear = Bound<inner, cpu::linear>::call,

@@ -10,6 +10,7 @@ namespace loquat::cpu {
 namespace {
 
 constexpr int64_t kHeadRows = 64;            // rows whose logits are made together: 256 KiB
+constexpr int64_t kSumRows = 4;              // of log_sum_exp that are worth a thread
 constexpr int64_t kGradientBytes = 4 << 20;  // of dlogits
 constexpr LogSum kEmpty = {-INFINITY, 0, 0};
 
@@ -51,12 +52,17 @@ void check_head(Mat x, const PackedWeight& w, const int32_t* targets) {
 
 }  // namespace
 
-float log_sum_exp(const Inner& inner, const float* logits, int64_t n, float inv_temperature) {
-  LogSum sum = kEmpty;
-  for (int64_t first = 0; first < n; first += kVocabChunk) {
-    inner.rows->log_sum(&sum, logits + first, std::min(kVocabChunk, n - first), inv_temperature, false);
-  }
-  return total(sum);
+void log_sum_exp(const Inner& inner, Mat logits, const float* inv_temperature, float* lse) {
+  parallel_blocks(logits.rows, kSumRows, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const float* row = logits.row_range(t, t + 1).f32();
+      LogSum sum = kEmpty;
+      for (int64_t first = 0; first < logits.cols; first += kVocabChunk) {
+        inner.rows->log_sum(&sum, row + first, std::min(kVocabChunk, logits.cols - first), inv_temperature[t], false);
+      }
+      lse[t] = total(sum);
+    }
+  });
 }
 
 void lm_head(const Inner& inner, Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature,

@@ -44,7 +44,7 @@ void lm_head(const Inner& inner, Mat x, const PackedWeight& w, const int32_t* ta
 void lm_head_backward(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets,
                       float inv_temperature, const float* lse, const float* dlogprob, const float* entropy,
                       const float* dentropy);
-float log_sum_exp(const Inner& inner, const float* logits, int64_t n, float inv_temperature);
+void log_sum_exp(const Inner& inner, Mat logits, const float* inv_temperature, float* lse);
 
 void adamw(const Inner& inner, float* w, const float* g, float* m, float* v, int64_t n, const AdamWStep& step);
 double sum_of_squares(const Inner& inner, const float* x, int64_t n);
