@@ -1,6 +1,6 @@
 # LOQUAT_CUDA: ON where the kernels of graphics cards are built. AUTO (the default) builds them where CUDA 12 or newer is
 # installed; ON insists; OFF leaves them out. Sanitizers know nothing of them.
-set(LOQUAT_WITH_CUDA OFF CACHE STRING "Kernels for NVIDIA cards: AUTO, ON or OFF")
+set(LOQUAT_WITH_CUDA AUTO CACHE STRING "Kernels for NVIDIA cards: AUTO, ON or OFF")
 set_property(CACHE LOQUAT_WITH_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(LOQUAT_CUDA OFF)
 if(NOT LOQUAT_WITH_CUDA STREQUAL "OFF" AND NOT LOQUAT_SANITIZE)
@@ -15,9 +15,8 @@ if(NOT LOQUAT_WITH_CUDA STREQUAL "OFF" AND NOT LOQUAT_SANITIZE)
   if(CMAKE_CUDA_COMPILER)
     set(CMAKE_CUDA_ARCHITECTURES ${LOQUAT_CUDA_ARCHITECTURES})
     enable_language(CUDA)
-    set(CMAKE_CUDA_STANDARD 20)
-    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
-    set(CMAKE_CUDA_EXTENSIONS OFF)
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")  # CMake 3.25 does not know that nvcc 13 has it
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
     if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12)
       message(STATUS "CUDA ${CMAKE_CUDA_COMPILER_VERSION} is too old: 12 or newer is needed")
     else()

@@ -79,5 +79,12 @@ TEST_F(BadInput, Stages) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
+TEST_F(BadInput, Bench) {
+  expect_refused({"bench", "train", "--params", "7b"}, {"7b", "14m", "gpt2-124m"});
+  EXPECT_EQ(loquat_run({"bench", "sorting"}).exit_status, 2);
+  EXPECT_EQ(loquat_run({"bench", "train", "--precision", "f64"}).exit_status, 2);
+  EXPECT_EQ(loquat_run({"bench", "train", "--batch", "-3"}).exit_status, 2);
+}
+
 }  // namespace
 }  // namespace loquat

@@ -1,6 +1,7 @@
 #include "base/machine.h"
 
 #include <fmt/core.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,11 +55,17 @@ void read_cpuinfo(const std::string& text, Machine& machine) {
   }
 }
 
+int usable_cores() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));  // more than a cpu_set_t holds
+}
+
 Machine this_machine() {
   Machine machine;
   read_cpuinfo(file_text("/proc/cpuinfo"), machine);
   machine.system = system_name();
-  machine.cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  machine.cores = usable_cores();
   const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
   if (pages > 0 && page > 0) machine.memory_bytes = static_cast<int64_t>(pages) * page;
   return machine;

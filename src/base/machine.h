@@ -16,6 +16,7 @@ struct Machine {
 };
 
 Machine this_machine();
+int usable_cores();  // that the calling thread's affinity allows (taskset, containers); 1 at least
 // Reads the text of /proc/cpuinfo (for tests).
 void read_cpuinfo(const std::string& text, Machine& machine);
 std::string machine_text(const Machine& machine);  // "Intel(R) Xeon(R) ..., 2 cores, 7.8 GiB, avx2 avx512f amx_bf16"

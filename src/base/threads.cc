@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/machine.h"
 
 namespace loquat {
 namespace {
@@ -132,9 +133,8 @@ std::mutex pool_mutex;
 int thread_count() {
   int n = wanted_threads.load(std::memory_order_relaxed);
   if (n == 0) {
-    const unsigned found = std::thread::hardware_concurrency();
     int none = 0;
-    wanted_threads.compare_exchange_strong(none, found == 0 ? 1 : static_cast<int>(found));
+    wanted_threads.compare_exchange_strong(none, usable_cores());
     n = wanted_threads.load();
   }
   return n;

@@ -1,12 +1,15 @@
 #include "base/threads.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <chrono>
 #include <numeric>
 #include <thread>
 #include <vector>
+
+#include "base/machine.h"
 
 namespace loquat {
 namespace {
@@ -17,6 +20,21 @@ class Threads : public testing::Test {
   void TearDown() override { set_thread_count(before_); }
   int before_ = thread_count();
 };
+
+// Sixteen threads that spin on two cores are a hundred times slower than two.
+TEST_F(Threads, NoMoreThanTheAffinityAllows) {
+  std::thread([] {
+    cpu_set_t before, one;
+    ASSERT_EQ(sched_getaffinity(0, sizeof before, &before), 0);
+    EXPECT_EQ(usable_cores(), CPU_COUNT(&before));
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, &before)) ++cpu;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    ASSERT_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    EXPECT_EQ(usable_cores(), 1);
+  }).join();
+}
 
 TEST_F(Threads, EveryPartRunsOnce) {
   for (const int threads : {1, 2, 3, 8}) {

@@ -112,6 +112,62 @@ std::string ReplySwapper::swap(std::string_view reply, Rng& rng) const {
   return {};
 }
 
+namespace {
+
+// Words [begin, end) of a reply between joiners.
+struct Part {
+  size_t begin, end;
+};
+
+bool is_joiner(std::string_view word) {
+  return word == "and" || word == "or" || word == "plus";
+}
+
+// Neighbouring parts of one sentence, the first ending and the second beginning at a joiner.
+std::vector<std::pair<Part, Part>> joined_parts(std::string_view text, const std::vector<Word>& words) {
+  std::vector<std::pair<Part, Part>> pairs;
+  Part last{0, 0}, now{0, 0};
+  bool joined = false;  // `last` and `now` stand side by side
+  const auto close = [&](size_t end, bool joins) {
+    now.end = end;
+    if (joined && now.end > now.begin && last.end > last.begin) pairs.push_back({last, now});
+    joined = joins;
+    last = now;
+  };
+  for (size_t i = 0; i < words.size(); ++i) {
+    const size_t after = words[i].begin + words[i].text.size();
+    const std::string_view gap = text.substr(after, i + 1 < words.size() ? words[i + 1].begin - after : text.npos);
+    if (is_joiner(words[i].text)) {
+      if (now.begin < i) close(i, true);
+      now.begin = i + 1;
+    } else if (const size_t mark = gap.find_first_of(",.;:!?\n"); mark != gap.npos) {
+      close(i + 1, gap[mark] == ',');
+      now.begin = i + 1;
+    }
+  }
+  return pairs;
+}
+
+}  // namespace
+
+std::string say_twice(std::string_view reply, Rng& rng) {
+  constexpr size_t kMostWords = 4;  // of a thing
+  const std::vector<Word> words = words_in(reply);
+  auto pairs = joined_parts(reply, words);
+  std::erase_if(pairs, [&](const auto& pair) { return pair.second.end - pair.second.begin > kMostWords; });
+  if (pairs.empty()) return {};
+  const auto& [first, second] = rng.pick(pairs);
+  const size_t count = std::min(first.end - first.begin, second.end - second.begin);
+  const std::string_view old = between(reply, words, second.begin, second.end);
+  std::string again(between(reply, words, first.end - count, first.end));
+  if (std::islower(static_cast<unsigned char>(old.front())) != 0) {
+    again.front() = static_cast<char>(std::tolower(static_cast<unsigned char>(again.front())));
+  }
+  if (again == old) return {};
+  std::string out(reply);
+  return out.replace(static_cast<size_t>(old.data() - reply.data()), old.size(), again);
+}
+
 std::vector<Ranking> contrasts(std::span<const Demonstration> demonstrations,
                                std::span<const std::vector<std::string>> samples, const ContrastOptions& options,
                                Rng rng) {
@@ -129,6 +185,7 @@ std::vector<Ranking> contrasts(std::span<const Demonstration> demonstrations,
         ranking.responses.push_back({std::move(text), 1, 0, {}});
     };
     for (int64_t n = 0; n < options.swapped; ++n) add(swapper.swap(good, rng));
+    for (int64_t n = 0; n < options.repeated; ++n) add(say_twice(good, rng));
     for (int64_t n = 0; n < options.others; ++n) add(reply_of(demonstrations[rng.below(demonstrations.size())]));
     if (!samples.empty())
       for (const std::string& sample : samples[i]) add(sample);

@@ -26,9 +26,14 @@ class ReplySwapper {
   std::map<std::string, std::vector<std::string_view>, std::less<>> by_opening_;  // the first two words -> replies
 };
 
+// The reply with one thing of a list said twice: "Coffee and honey." becomes "Coffee and coffee." Empty where it lists
+// nothing ("and", "or", commas).
+std::string say_twice(std::string_view reply, Rng& rng);
+
 struct ContrastOptions {
-  int64_t swapped = 0;  // worse replies to each demonstration's prompt with something changed
-  int64_t others = 0;   // and replies of other demonstrations
+  int64_t swapped = 0;   // worse replies to each demonstration's prompt with something changed
+  int64_t repeated = 0;  // with one thing of a list said twice
+  int64_t others = 0;    // and replies of other demonstrations
 };
 
 // Each demonstration as a ranking: its own reply first, the worse ones tied behind it, and behind or beside them

@@ -20,7 +20,7 @@ Result<const Kernels*> best_kernels() {
 std::vector<const Kernels*> all_kernels() {
   std::vector<const Kernels*> tables = all_cpu_kernels();
   const Kernels* card = cuda_kernels();
-  if (card != nullptr && card->host_memory) tables.push_back(card);
+  if (card != nullptr && card->host_reads) tables.push_back(card);
   return tables;
 }
 

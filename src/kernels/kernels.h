@@ -69,7 +69,8 @@ struct Kernels {
   const char* name;  // "reference", "avx2", "avx512", "avx512bf16", "amx", "cuda"
 
   // --- memory -------------------------------------------------------------------------------------------------------------
-  bool host_memory;  // the table's memory is ordinary memory, and nothing is under way once a call has returned
+  bool host_memory;  // the table's memory is ordinary memory
+  bool host_reads;   // the host may read and write the table's memory, and nothing is under way once a call has returned
   // Aligned to 64 bytes at least, not cleared; null where there is not so much left. `bytes` > 0.
   void* (*allocate)(int64_t bytes);
   void (*release)(void* memory, int64_t bytes);

@@ -442,7 +442,8 @@ TEST(Model, LearnsToCopy) {
   c.intermediate_size = 64;
   Model model(c, *all_kernels().back(), DType::kBF16, true);
   model.init(Rng(1));
-  std::vector<float> m(model.values().size(), 0), v(model.values().size(), 0);
+  const int64_t count = static_cast<int64_t>(model.values().size());
+  const Buffer m = zeros(model.kernels(), count), v = zeros(model.kernels(), count);
   Rng rng(2);
   double first = 0, last = 0;
   constexpr int kSteps = 300;
@@ -474,8 +475,7 @@ TEST(Model, LearnsToCopy) {
                          static_cast<float>(1 - std::pow(0.9, step)),
                          static_cast<float>(1 - std::pow(0.99, step)),
                          1};
-    model.kernels().adamw(model.values().data(), model.grads().data(), m.data(), v.data(),
-                          static_cast<int64_t>(m.size()), adam);
+    model.kernels().adamw(model.values().data(), model.grads().data(), m.floats(), v.floats(), count, adam);
     model.refresh();
     (step == 1 ? first : last) = loss;
   }

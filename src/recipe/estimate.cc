@@ -137,11 +137,11 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
                          static_cast<double>(plan.comparisons.test_prompts * plan.comparisons.test_replies);
   s["comparisons"] = replies * n.reply / speeds.generate;
   double reward_tokens = n.comparisons * static_cast<double>(plan.reward.epochs);
-  s["heldout_reward"] =
-      plan.heldout_reward_share * reward_tokens / (1 - plan.reward.pretrain_fraction) / speeds.train;
+  s["heldout_reward"] = plan.heldout_reward_share * reward_tokens / (1 - plan.reward.pretrain_fraction) / speeds.train;
   if (plan.contrasts.any()) {
     const auto own = static_cast<double>(plan.contrasts.samples);
-    const double each = 1 + own + static_cast<double>(plan.contrasts.made.swapped + plan.contrasts.made.others);
+    const double each = 1 + own + static_cast<double>(plan.contrasts.made.swapped + plan.contrasts.made.others) +
+                        0.3 * static_cast<double>(plan.contrasts.made.repeated);
     s["contrasts"] = n.demonstrations / n.chat * own * n.reply / speeds.generate;
     reward_tokens += n.demonstrations * each * static_cast<double>(plan.reward.epochs);
   }

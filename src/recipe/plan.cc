@@ -86,6 +86,7 @@ Status read_comparisons(Settings s, ComparisonOptions& c) {
 
 Status read_contrasts(Settings s, ContrastPlan& c) {
   c.made.swapped = s.integer("swapped", c.made.swapped, 0, 64);
+  c.made.repeated = s.integer("repeated", c.made.repeated, 0, 64);
   c.made.others = s.integer("others", c.made.others, 0, 64);
   c.samples = s.integer("samples", c.samples, 0, 64);
   return {};

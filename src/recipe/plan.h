@@ -31,7 +31,7 @@ struct ComparisonOptions {
 struct ContrastPlan {
   ContrastOptions made;
   int64_t samples = 0;  // of the reference model, to each demonstration's prompt
-  bool any() const { return made.swapped + made.others + samples > 0; }
+  bool any() const { return made.swapped + made.repeated + made.others + samples > 0; }
 };
 
 struct SelectOptions {

@@ -31,6 +31,7 @@ constexpr Kernels table(const char* name) {
   return {
       .name = name,
       .host_memory = true,
+      .host_reads = true,
       .allocate = host::allocate,
       .release = host::release,
       .upload = host::copy,

@@ -1,0 +1,88 @@
+#include "measure/flops.h"
+
+#include <algorithm>
+
+namespace loquat::measure {
+
+Work& Work::operator+=(const Work& other) {
+  operations += other.operations;
+  bytes += other.bytes;
+  working_set = std::max(working_set, other.working_set);
+  return *this;
+}
+
+double projection_parameters(const ModelConfig& c) {
+  const int64_t attention = c.hidden_size * (c.qkv_dim() + c.num_heads * c.head_dim);
+  return static_cast<double>(c.num_layers * (attention + 3 * c.hidden_size * c.intermediate_size));
+}
+
+double head_parameters(const ModelConfig& c) {
+  return static_cast<double>(c.vocab_size * c.hidden_size);
+}
+
+double weight_bytes(const ModelConfig& c, DType compute, bool head) {
+  return (projection_parameters(c) + (head ? head_parameters(c) : 0)) * static_cast<double>(bytes_of(compute));
+}
+
+double cache_bytes(const ModelConfig& c, DType compute, double tokens) {
+  return tokens * static_cast<double>(c.num_layers * 2 * c.num_kv_heads * c.head_dim * bytes_of(compute));
+}
+
+// As TransformerLayer::Saved has it: two residual streams, two norms, q, k, v, the heads' outputs, gate, up and their
+// product; the rest is small.
+double kept_bytes(const ModelConfig& c, DType compute, double tokens) {
+  const int64_t computed = 2 * c.hidden_size + c.qkv_dim() + c.num_heads * c.head_dim + 3 * c.intermediate_size;
+  const int64_t floats = 2 * c.hidden_size + c.num_heads + 2;
+  return tokens * static_cast<double>(c.num_layers * (computed * bytes_of(compute) + floats * 4));
+}
+
+double attended_keys(const Pass& p) {
+  const auto tokens = static_cast<double>(p.tokens);
+  return tokens * static_cast<double>(p.before) + tokens * (tokens + 1) / 2;
+}
+
+double forward_operations(const ModelConfig& c, const Pass& p) {
+  const double projections = 2 * projection_parameters(c) * static_cast<double>(p.tokens);
+  // A query's score with a key, and the key's value times its weight: two operations an element of a head, each.
+  const double attention = static_cast<double>(4 * c.num_layers * c.num_heads * c.head_dim) * attended_keys(p);
+  return projections + attention + 2 * head_parameters(c) * static_cast<double>(p.head_rows);
+}
+
+Work forward_work(const ModelConfig& c, DType compute, std::span<const Pass> passes, bool cached) {
+  Work work;
+  bool head = false;
+  for (const Pass& p : passes) {
+    work.operations += forward_operations(c, p);
+    if (cached) work.bytes += cache_bytes(c, compute, static_cast<double>(p.before + p.tokens));
+    head = head || p.head_rows > 0;
+  }
+  work.bytes += weight_bytes(c, compute, head);
+  work.working_set = work.bytes;
+  return work;
+}
+
+Work train_work(const ModelConfig& c, DType compute, std::span<const Pass> passes, int64_t micro_batches) {
+  Work work;
+  double tokens = 0;
+  bool head = false;
+  for (const Pass& p : passes) {
+    work.operations += 3 * forward_operations(c, p);
+    tokens += static_cast<double>(p.tokens);
+    head = head || p.head_rows > 0;
+  }
+  const double weights = weight_bytes(c, compute, head), kept = kept_bytes(c, compute, tokens);
+  const auto gradients = 4 * static_cast<double>(c.param_count()), micro = static_cast<double>(micro_batches);
+  work.bytes = 2 * micro * weights + 2 * kept + (2 * micro - 1) * gradients;
+  work.working_set = 2 * weights + gradients + kept / std::max(1.0, micro);
+  return work;
+}
+
+Work optimizer_work(const ModelConfig& c, DType compute) {
+  const auto parameters = static_cast<double>(c.param_count());
+  const double packed = 2 * weight_bytes(c, compute, true);
+  constexpr double kOperations = 17;  // two for the norm, fifteen for AdamW
+  // Gradients: read for the norm, read, cleared; weights, both moments: read, written; weights read to be packed.
+  return {kOperations * parameters, (3 + 6 + 1) * 4 * parameters + packed, 4 * 4 * parameters + packed};
+}
+
+}  // namespace loquat::measure

@@ -1,0 +1,70 @@
+#include "measure/noise.h"
+
+#include <algorithm>
+
+namespace loquat::measure {
+namespace {
+
+constexpr int64_t kNoise = 1 << 18;  // values that are drawn, and then laid side by side
+
+std::vector<float> noise(uint64_t seed, double deviation) {
+  Rng rng(seed, "measure.noise");
+  std::vector<float> values(kNoise);
+  for (float& value : values) value = static_cast<float>(deviation * rng.normal());
+  return values;
+}
+
+void upload_tiled(const Kernels& kernels, float* to, int64_t count, const std::vector<float>& tile) {
+  const auto size = static_cast<int64_t>(tile.size());
+  for (int64_t at = 0; at < count; at += size)
+    kernels.upload(to + at, tile.data(), std::min(size, count - at) * static_cast<int64_t>(sizeof(float)));
+}
+
+}  // namespace
+
+Tensor empty_tensor(const Kernels& kernels, int64_t rows, int64_t cols, DType dtype) {
+  Tensor tensor{Buffer(kernels, rows * cols * bytes_of(dtype)), {}};
+  tensor.mat = {tensor.memory.data(), rows, cols, cols, dtype};
+  return tensor;
+}
+
+Tensor random_tensor(const Kernels& kernels, int64_t rows, int64_t cols, DType dtype, uint64_t seed) {
+  Tensor values = empty_tensor(kernels, rows, cols, DType::kF32);
+  upload_tiled(kernels, values.mat.f32(), rows * cols, noise(seed, 1));
+  if (dtype == DType::kF32) return values;
+  Tensor converted = empty_tensor(kernels, rows, cols, dtype);
+  kernels.convert(converted.mat, values.mat);
+  return converted;
+}
+
+Weight random_weight(const Kernels& kernels, int64_t n, int64_t k, DType dtype, bool gradients, uint64_t seed) {
+  const Tensor master = random_tensor(kernels, n, k, DType::kF32, seed);
+  const int64_t bytes = kernels.packed_bytes(n, k, dtype);
+  Weight weight;
+  weight.forward = Buffer(kernels, bytes);
+  if (gradients) weight.backward = Buffer(kernels, bytes);
+  weight.packed = {n, k, dtype, weight.forward.data(), weight.backward.data()};
+  kernels.pack(master.mat.f32(), n, k, dtype, weight.forward.data(), weight.backward.data());
+  return weight;
+}
+
+std::unique_ptr<Model> random_model(const ModelConfig& config, const Kernels& kernels, DType compute, bool gradients,
+                                    uint64_t seed) {
+  auto model = std::make_unique<Model>(config, kernels, compute, gradients);
+  upload_tiled(kernels, model->values().data(), static_cast<int64_t>(model->values().size()), noise(seed, 0.02));
+  model->for_each_param([&](const Param& param) {
+    if (param.shape.size() > 1) return;
+    const std::vector<float> ones(static_cast<size_t>(param.size), 1.0f);
+    kernels.upload(param.value, ones.data(), param.size * static_cast<int64_t>(sizeof(float)));
+  });
+  model->refresh();
+  return model;
+}
+
+std::vector<int32_t> random_tokens(Rng& rng, int64_t count, int64_t vocab) {
+  std::vector<int32_t> tokens(static_cast<size_t>(count));
+  for (int32_t& token : tokens) token = static_cast<int32_t>(rng.below(static_cast<uint64_t>(vocab)));
+  return tokens;
+}
+
+}  // namespace loquat::measure

@@ -1,0 +1,109 @@
+// One loop for each multiply unit. Each function names the instruction set it needs and calls nothing but intrinsics,
+// so that no inline function made for a newer processor can reach an older one.
+#include "measure/peak.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace loquat::measure {
+
+#if defined(__x86_64__)
+namespace {
+
+constexpr int kChains = 16;  // independent sums: two units times the latency, and some more
+constexpr int kChainsAvx2 = 12;
+
+[[gnu::target("avx2,fma")]] void fma_256(int64_t rounds) {
+  __m256 sums[kChainsAvx2];
+  for (int i = 0; i < kChainsAvx2; ++i) sums[i] = _mm256_set1_ps(static_cast<float>(i));
+  const __m256 a = _mm256_set1_ps(0.99f), b = _mm256_set1_ps(0.01f);
+  for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kChainsAvx2; ++i) sums[i] = _mm256_fmadd_ps(sums[i], a, b);
+  }
+#pragma GCC unroll 12
+  for (int i = 0; i < kChainsAvx2; ++i) asm volatile("" ::"x"(sums[i]));
+}
+
+[[gnu::target("avx512f")]] void fma_512(int64_t rounds) {
+  __m512 sums[kChains];
+  for (int i = 0; i < kChains; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
+  const __m512 a = _mm512_set1_ps(0.99f), b = _mm512_set1_ps(0.01f);
+  for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kChains; ++i) sums[i] = _mm512_fmadd_ps(sums[i], a, b);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kChains; ++i) asm volatile("" ::"v"(sums[i]));
+}
+
+[[gnu::target("avx512f,avx512bf16")]] void dot_bf16_512(int64_t rounds) {
+  __m512 sums[kChains];
+  for (int i = 0; i < kChains; ++i) sums[i] = _mm512_set1_ps(static_cast<float>(i));
+  const __m512bh a = (__m512bh)_mm512_set1_epi16(0x3c00), b = (__m512bh)_mm512_set1_epi16(0x3c80);
+  for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kChains; ++i) sums[i] = _mm512_dpbf16_ps(sums[i], a, b);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kChains; ++i) asm volatile("" ::"v"(sums[i]));
+}
+
+struct TileConfig {
+  uint8_t palette = 1;
+  uint8_t start_row = 0;
+  uint8_t reserved[14] = {};
+  uint16_t row_bytes[16] = {};
+  uint8_t rows[16] = {};
+};
+
+// Four sums of 16 x 16 from two by two operands of 16 x 32, as the kernels' blocks have them, but loaded once.
+[[gnu::target("amx-tile,amx-bf16")]] void tiles_bf16(int64_t rounds) {
+  alignas(64) TileConfig config;
+  for (int i = 0; i < 8; ++i) {
+    config.rows[i] = 16;
+    config.row_bytes[i] = 64;
+  }
+  alignas(64) uint16_t ones[16 * 32];
+  for (uint16_t& x : ones) x = 0x3f80;
+  asm volatile("" ::: "memory");  // the intrinsics do not say that they read memory
+  _tile_loadconfig(&config);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_loadd(4, ones, 64);
+  _tile_loadd(5, ones, 64);
+  _tile_loadd(6, ones, 64);
+  _tile_loadd(7, ones, 64);
+  for (int64_t r = 0; r < rounds; ++r) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_release();
+}
+
+}  // namespace
+
+PeakLoop peak_loop(const std::string& table, DType compute) {
+  const bool bf16 = compute == DType::kBF16;
+  if (table == "amx" && bf16) return {"AMX bf16 tile products", 4 * 2.0 * 16 * 16 * 32, tiles_bf16};
+  if (table == "avx512bf16" && bf16) return {"AVX-512 bf16 dot products", kChains * 16 * 4.0, dot_bf16_512};
+  if (table == "amx" || table == "avx512bf16" || table == "avx512")
+    return {"AVX-512 multiply-adds", kChains * 16 * 2.0, fma_512};
+  if (table == "avx2") return {"AVX2 multiply-adds", kChainsAvx2 * 8 * 2.0, fma_256};
+  return {};
+}
+
+#else
+
+PeakLoop peak_loop(const std::string&, DType) {
+  return {};
+}
+
+#endif
+
+}  // namespace loquat::measure

@@ -1,0 +1,20 @@
+// Loops that do nothing but multiply, from registers: what the multiply units reach when no byte is moved.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "kernels/tensor.h"
+
+namespace loquat::measure {
+
+struct PeakLoop {
+  const char* what = nullptr;             // for people
+  double operations = 0;                  // of a round
+  void (*run)(int64_t rounds) = nullptr;  // in the calling thread; null: there is none for this table
+};
+
+// The loop of the unit that a table's products run on. The table must be one that this machine runs.
+PeakLoop peak_loop(const std::string& table, DType compute);
+
+}  // namespace loquat::measure

@@ -1,0 +1,51 @@
+// Prompts into the cache, with the logits of each one's last token, as generation begins.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "measure/bench.h"
+#include "measure/noise.h"
+#include "model/kv_cache.h"
+
+namespace loquat::measure {
+namespace {
+
+constexpr int64_t kPrompt = 512;
+
+}  // namespace
+
+Status bench_prefill(Recorder& recorder) {
+  const BenchOptions& options = recorder.options();
+  const ModelConfig& config = options.config;
+  const int64_t length = std::min(config.max_positions, kPrompt), sequences = std::max<int64_t>(1, options.batch);
+  const double cached = cache_bytes(config, options.compute, static_cast<double>(sequences * length));
+  TRY_STATUS(check_memory(recorder.kernels(), model_bytes(config, options.compute, false) + cached,
+                          fmt::format("the model {}", options.params)));
+  const int64_t before = recorder.held();
+  const auto model = random_model(config, recorder.kernels(), options.compute, false, options.seed);
+  recorder.count_model(*model, before, 0);
+  KvCache cache(config, recorder.kernels(), options.compute, sequences, length);
+  recorder.memory().cache = static_cast<int64_t>(cached);
+
+  Rng rng(options.seed, "measure.prefill");
+  Batch batch;
+  std::vector<int32_t> slots;
+  std::vector<int64_t> last_rows;
+  for (int64_t b = 0; b < sequences; ++b) {
+    batch.add(random_tokens(rng, length, config.vocab_size));
+    slots.push_back(static_cast<int32_t>(b));
+    last_rows.push_back(batch.rows() - 1);
+  }
+  std::vector<float> logits(static_cast<size_t>(sequences * config.vocab_size));
+  const Timing timing = recorder.watch().repeat([&] {
+    for (const int32_t slot : slots) cache.reset(slot);
+    model->logits(model->forward_cached(batch, cache, slots), last_rows, logits.data());
+  });
+  const std::vector<Pass> passes(static_cast<size_t>(sequences), Pass{0, length, 1});
+  recorder.add_tokens("prompt", fmt::format("{} x {} tokens", sequences, length),
+                      static_cast<double>(sequences * length), forward_work(config, options.compute, passes, true),
+                      timing);
+  return {};
+}
+
+}  // namespace loquat::measure

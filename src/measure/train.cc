@@ -1,0 +1,67 @@
+// A step of pretraining: forward, backward and optimizer over full windows, by the functions that the stages use.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "measure/bench.h"
+#include "measure/noise.h"
+#include "train/batches.h"
+#include "train/optimizer.h"
+
+namespace loquat::measure {
+namespace {
+
+constexpr int64_t kBatchTokens = 8192;
+constexpr int64_t kMicroTokens = 8192;
+constexpr int64_t kLongest = 1024;
+constexpr double kLearningRate = 1e-5;
+
+// Windows of one token more than go through the model: the last is only predicted.
+std::vector<TokenSequence> random_windows(int64_t count, int64_t length, int64_t vocab, uint64_t seed) {
+  Rng rng(seed, "measure.train");
+  std::vector<TokenSequence> windows(static_cast<size_t>(count));
+  for (TokenSequence& window : windows) {
+    window.tokens = random_tokens(rng, length + 1, vocab);
+    window.is_target.assign(window.tokens.size(), 1);
+    window.is_target[0] = 0;
+  }
+  return windows;
+}
+
+}  // namespace
+
+Status bench_train(Recorder& recorder) {
+  const BenchOptions& options = recorder.options();
+  const ModelConfig& config = options.config;
+  const int64_t length = std::min(config.max_positions, kLongest);
+  const int64_t sequences = options.batch > 0 ? options.batch : std::max<int64_t>(1, kBatchTokens / length);
+  const int64_t at_once = std::min(sequences, std::max<int64_t>(1, kMicroTokens / length));
+  TRY_STATUS(check_memory(recorder.kernels(), training_bytes(config, options.compute, at_once * length),
+                          fmt::format("training {}", options.params)));
+
+  const int64_t before = recorder.held();
+  const auto model = random_model(config, recorder.kernels(), options.compute, true, options.seed);
+  const int64_t with_model = recorder.held();
+  Optimizer optimizer(*model, {});
+  recorder.count_model(*model, before, recorder.held() - with_model);
+
+  const auto windows = random_windows(sequences, length, config.vocab_size, options.seed);
+  const auto batch = pointers(windows);
+  const auto tokens = sequences * length;
+  LmPass pass(*model, at_once * (length + 1), false);
+  const auto timings = recorder.watch().repeat_parts(
+      {[&] { pass.train(batch, 1.0 / static_cast<double>(tokens)); }, [&] { optimizer.step(kLearningRate); }});
+
+  const std::vector<Pass> passes(static_cast<size_t>(sequences), Pass{0, length, length});
+  const Work training = train_work(config, options.compute, passes, (sequences + at_once - 1) / at_once);
+  const Work update = optimizer_work(config, options.compute);
+  Work step = training;
+  step += update;
+  const std::string shape = fmt::format("{} x {} tokens", sequences, length);
+  recorder.add_tokens("step", shape, static_cast<double>(tokens), step, timings[2]);
+  recorder.add_tokens("forward, backward", shape, static_cast<double>(tokens), training, timings[0]);
+  recorder.add_tokens("optimizer", shape, static_cast<double>(tokens), update, timings[1]);
+  return {};
+}
+
+}  // namespace loquat::measure
