@@ -141,6 +141,8 @@ struct Kernels {
   double (*sum_of_squares)(const float* x, int64_t n);  // in blocks of a fixed size: the same with any number of threads
   void (*axpby)(float* y, const float* x, int64_t n, float a, float b);  // y = a x + b y
   void (*convert)(Mat y, Mat x);                                         // same shape, either type to either
+  // y[i] = to_bf16_at_random(x[i], noise_of(seed, first + i)).
+  void (*round_at_random)(BF16* y, const float* x, int64_t n, uint64_t seed, uint64_t first);
 };
 
 enum class Isa { kAuto, kReference, kAvx2, kAvx512, kAvx512Bf16, kAmx };

@@ -141,6 +141,31 @@ TEST_P(LayerTest, FlatVectors) {
   }
 }
 
+TEST_P(LayerTest, RoundingAtRandomIsRightOnAverage) {
+  constexpr int64_t kCount = 40001;
+  const float value = 1 + 0.3f * 0x1.0p-7f;  // three tenths of the way to the next bfloat16
+  Floats x(kCount, value);
+  x[7] = INFINITY, x[8] = -INFINITY, x[9] = NAN, x[10] = 0, x[11] = -value;
+  Tensor y(1, kCount, DType::kBF16), y_ref(y);
+  k().round_at_random(y.mat().bf16(), x.data(), kCount, 5, (1ull << 33) + 3);
+  reference::round_at_random(y_ref.mat().bf16(), x.data(), kCount, 5, (1ull << 33) + 3);
+  EXPECT_EQ(y.bytes(), y_ref.bytes());
+  int64_t up = 0;
+  for (int64_t i = 12; i < kCount; ++i) {
+    ASSERT_TRUE(y.at(0, i) == 1 || y.at(0, i) == 1 + 0x1.0p-7f) << i;
+    up += y.at(0, i) > 1 ? 1 : 0;
+  }
+  EXPECT_NEAR(static_cast<double>(up) / kCount, 0.3, 0.01);
+  EXPECT_EQ(y.at(0, 7), INFINITY);
+  EXPECT_EQ(y.at(0, 8), -INFINITY);
+  EXPECT_TRUE(std::isnan(y.at(0, 9)));
+  EXPECT_EQ(y.at(0, 10), 0);
+  EXPECT_LE(y.at(0, 11), -1);
+  const Tensor part(1, 100, DType::kBF16);
+  k().round_at_random(part.mat().bf16(), x.data() + 1000, 100, 5, (1ull << 33) + 1003);
+  for (int64_t i = 0; i < 100; ++i) EXPECT_EQ(part.at(0, i), y.at(0, 1000 + i));
+}
+
 TEST_P(LayerTest, ConvertRoundsAsTheReference) {
   Rng rng(7, "convert");
   for (const Shape& s : kShapes) {

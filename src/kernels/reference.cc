@@ -39,6 +39,7 @@ constinit const Kernels kTable = {
     .sum_of_squares = sum_of_squares,
     .axpby = axpby,
     .convert = convert,
+    .round_at_random = round_at_random,
 };
 
 }  // namespace loquat::reference

@@ -134,4 +134,8 @@ void convert(Mat y, Mat x) {
   }
 }
 
+void round_at_random(BF16* y, const float* x, int64_t n, uint64_t seed, uint64_t first) {
+  for (int64_t i = 0; i < n; ++i) y[i] = to_bf16_at_random(x[i], noise_of(seed, first + static_cast<uint64_t>(i)));
+}
+
 }  // namespace loquat::reference

@@ -39,12 +39,71 @@ Optimizer::Optimizer(Model& model, const OptimizerOptions& options)
     }
     runs_.push_back(run);
   });
-  m_ = zeros(model.kernels(), static_cast<int64_t>(model.values().size()));
-  v_ = zeros(model.kernels(), static_cast<int64_t>(model.values().size()));
+  CHECK(options.moments == "f32" || options.moments == "bf16", "no moments are called {}", options.moments);
+  const DType dtype = options.moments == "bf16" ? DType::kBF16 : DType::kF32;
+  m_ = Moments(model.kernels(), static_cast<int64_t>(model.values().size()), dtype);
+  v_ = Moments(model.kernels(), static_cast<int64_t>(model.values().size()), dtype);
+}
+
+Moments::Moments(const Kernels& kernels, int64_t count, DType dtype)
+    : kernels_(&kernels), count_(count), dtype_(dtype), memory_(kernels, count * bytes_of(dtype)) {
+  memory_.clear_to_zero();
+}
+
+Mat Moments::row(int64_t begin, int64_t count) const {
+  return {memory_.data() + begin * bytes_of(dtype_), 1, count, count, dtype_};
+}
+
+float* Moments::open(int64_t begin, int64_t count, Arena& scratch) const {
+  if (dtype_ == DType::kF32) return memory_.floats() + begin;
+  float* wide = scratch.take_floats(count);
+  kernels_->convert(mat(wide, 1, count), row(begin, count));
+  return wide;
+}
+
+void Moments::close(const float* opened, int64_t begin, int64_t count, uint64_t seed) const {
+  if (dtype_ == DType::kF32) return;
+  kernels_->round_at_random(row(begin, count).bf16(), opened, count, seed, static_cast<uint64_t>(begin));
+}
+
+std::vector<float> Moments::to_host() const {
+  if (dtype_ == DType::kF32) return loquat::to_host(*kernels_, memory_.floats(), count_);
+  std::vector<BF16> narrow(static_cast<size_t>(count_));
+  kernels_->download(narrow.data(), memory_.data(), memory_.bytes());
+  std::vector<float> out(narrow.size());
+  std::transform(narrow.begin(), narrow.end(), out.begin(), [](BF16 x) { return to_float(x); });
+  return out;
+}
+
+Status Moments::load(const CheckpointState& state, const std::string& name) {
+  if (dtype_ == DType::kF32) return load_tensor(state, name, *kernels_, memory_);
+  TRY(const std::span<const float> values, find_tensor(state, name, static_cast<size_t>(count_)));
+  std::vector<BF16> narrow(values.size());
+  std::transform(values.begin(), values.end(), narrow.begin(), [](float x) { return to_bf16(x); });  // exactly
+  kernels_->upload(memory_.data(), narrow.data(), memory_.bytes());
+  return {};
+}
+
+uint64_t Optimizer::seed_of(const char* moment) const {
+  return hash64(moment, static_cast<uint64_t>(steps_));
+}
+
+void Optimizer::adamw(const Run& run, const AdamWStep& step) {
+  // Narrow moments are widened by pieces that stay in a processor's caches, or keep a card busy.
+  const int64_t narrow = model_.kernels().host_memory ? 1 << 18 : 1 << 24;
+  const int64_t most = m_.dtype() == DType::kF32 ? run.size : narrow;
+  for (int64_t begin = run.begin, end = run.begin + run.size; begin < end; begin += most) {
+    const int64_t count = std::min(most, end - begin);
+    scratch_.reset();
+    float* m = m_.open(begin, count, scratch_);
+    float* v = v_.open(begin, count, scratch_);
+    model_.kernels().adamw(model_.values().data() + begin, model_.grads().data() + begin, m, v, count, step);
+    m_.close(m, begin, count, seed_of("m"));
+    v_.close(v, begin, count, seed_of("v"));
+  }
 }
 
 double Optimizer::step(double lr) {
-  const auto values = model_.values();
   const auto grads = model_.grads();
   const Kernels& kernels = model_.kernels();
   const double norm = std::sqrt(kernels.sum_of_squares(grads.data(), static_cast<int64_t>(grads.size())));
@@ -68,8 +127,7 @@ double Optimizer::step(double lr) {
       continue;
     }
     adam.weight_decay = run.decay ? static_cast<float>(options_.weight_decay) : 0.0f;
-    kernels.adamw(values.data() + run.begin, grads.data() + run.begin, m_.floats() + run.begin, v_.floats() + run.begin,
-                  run.size, adam);
+    adamw(run, adam);
   }
   model_.refresh();
   model_.zero_grads();
@@ -80,13 +138,14 @@ void Optimizer::muon(const Run& run, double lr, float grad_scale) {
   const Kernels& kernels = model_.kernels();
   float* w = model_.values().data() + run.begin;
   const float* g = model_.grads().data() + run.begin;
-  float* m = m_.floats() + run.begin;
   const float mu = static_cast<float>(options_.muon_momentum);
   scratch_.reset();
+  float* m = m_.open(run.begin, run.size, scratch_);
   float* update = scratch_.take_floats(run.size);
   kernels.axpby(m, g, run.size, grad_scale, mu);
   kernels.axpby(update, g, run.size, grad_scale, 0);
   kernels.axpby(update, m, run.size, mu, 1);  // Nesterov
+  m_.close(m, run.begin, run.size, seed_of("m"));
   newton_schulz(kernels, update, run.rows, run.cols, scratch_);
   // 0.2 sqrt(max(rows, cols)) gives the update the root mean square of AdamW's, so that one rate serves both (Liu et
   // al. 2025, "Muon is scalable for LLM training").
@@ -120,14 +179,14 @@ void newton_schulz(const Kernels& kernels, float* x, int64_t rows, int64_t cols,
 }
 
 void Optimizer::save(CheckpointState& state, const std::string& prefix) const {
-  state.tensors[prefix + ".m"] = to_host(model_.kernels(), m_.floats(), m_.bytes() / 4);
-  state.tensors[prefix + ".v"] = to_host(model_.kernels(), v_.floats(), v_.bytes() / 4);
+  state.tensors[prefix + ".m"] = m_.to_host();
+  state.tensors[prefix + ".v"] = v_.to_host();
   state.texts[prefix + ".steps"] = std::to_string(steps_);
 }
 
 Status Optimizer::load(const CheckpointState& state, const std::string& prefix) {
-  TRY_STATUS(load_tensor(state, prefix + ".m", model_.kernels(), m_));
-  TRY_STATUS(load_tensor(state, prefix + ".v", model_.kernels(), v_));
+  TRY_STATUS(m_.load(state, prefix + ".m"));
+  TRY_STATUS(v_.load(state, prefix + ".v"));
   const auto steps = state.texts.find(prefix + ".steps");
   if (steps == state.texts.end()) return Err("the checkpoint lacks {}.steps", prefix);
   steps_ = std::atoll(steps->second.c_str());

@@ -19,9 +19,32 @@ struct OptimizerOptions {
   double beta1 = 0.9;
   double beta2 = 0.95;
   double eps = 1e-8;
-  double weight_decay = 0;  // of projections only, decoupled
-  double clip = 1;          // global gradient norm; 0: no clipping
+  double weight_decay = 0;      // of projections only, decoupled
+  double clip = 1;              // global gradient norm; 0: no clipping
+  std::string moments = "f32";  // or "bf16": half their memory, rounded at random
   double muon_momentum = 0.95;
+};
+
+// A running mean for each weight, laid out as the weights and in their memory; kept as float32 or bfloat16.
+class Moments {
+ public:
+  Moments() = default;
+  Moments(const Kernels& kernels, int64_t count, DType dtype);
+  // Of weights [begin, begin + count): as float32, in place or, where they are kept narrow, in `scratch`; close() puts
+  // them back, rounded by the noise that `seed` names.
+  float* open(int64_t begin, int64_t count, Arena& scratch) const;
+  void close(const float* opened, int64_t begin, int64_t count, uint64_t seed) const;
+  DType dtype() const { return dtype_; }
+  std::vector<float> to_host() const;
+  Status load(const CheckpointState& state, const std::string& name);
+
+ private:
+  Mat row(int64_t begin, int64_t count) const;
+
+  const Kernels* kernels_ = nullptr;
+  int64_t count_ = 0;
+  DType dtype_ = DType::kF32;
+  Buffer memory_;
 };
 
 class Optimizer {
@@ -42,13 +65,15 @@ class Optimizer {
     int64_t cols = 0;
     bool decay = false;
   };
+  void adamw(const Run& run, const AdamWStep& step);
   void muon(const Run& run, double lr, float grad_scale);
+  uint64_t seed_of(const char* moment) const;
 
   Model& model_;
   OptimizerOptions options_;
   std::vector<Run> runs_;
-  Buffer m_, v_;   // in the model's memory, laid out as its weights
-  Arena scratch_;  // Muon's
+  Moments m_, v_;
+  Arena scratch_;
   int64_t steps_ = 0;
 };
 

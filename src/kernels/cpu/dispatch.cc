@@ -62,6 +62,7 @@ constexpr Kernels table(const char* name) {
       .sum_of_squares = Bound<inner, cpu::sum_of_squares>::call,
       .axpby = Bound<inner, cpu::axpby>::call,
       .convert = Bound<inner, cpu::convert>::call,
+      .round_at_random = Bound<inner, cpu::round_at_random>::call,
   };
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/threads.h"
 #include "kernels/cpu/drivers.h"
+#include "kernels/reference.h"
 
 namespace loquat::cpu {
 namespace {
@@ -226,6 +227,12 @@ void convert(const Inner& inner, Mat y, Mat x) {
   check_same("convert", y, x);
   parallel_blocks(x.rows, row_grain(x.cols), [&](int64_t begin, int64_t end) {
     inner.rows->convert(view(y, begin), view(x, begin), end - begin, x.cols);
+  });
+}
+
+void round_at_random(const Inner&, BF16* y, const float* x, int64_t n, uint64_t seed, uint64_t first) {
+  parallel_blocks(n, kElementsPerPart, [&](int64_t begin, int64_t end) {
+    reference::round_at_random(y + begin, x + begin, end - begin, seed, first + static_cast<uint64_t>(begin));
   });
 }
 

@@ -50,5 +50,6 @@ void adamw(const Inner& inner, float* w, const float* g, float* m, float* v, int
 double sum_of_squares(const Inner& inner, const float* x, int64_t n);
 void axpby(const Inner& inner, float* y, const float* x, int64_t n, float a, float b);
 void convert(const Inner& inner, Mat y, Mat x);
+void round_at_random(const Inner& inner, BF16* y, const float* x, int64_t n, uint64_t seed, uint64_t first);
 
 }  // namespace loquat::cpu

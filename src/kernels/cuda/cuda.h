@@ -71,5 +71,6 @@ void adamw(float* w, const float* g, float* m, float* v, int64_t n, const AdamWS
 double sum_of_squares(const float* x, int64_t n);
 void axpby(float* y, const float* x, int64_t n, float a, float b);
 void convert(Mat y, Mat x);
+void round_at_random(BF16* y, const float* x, int64_t n, uint64_t seed, uint64_t first);
 
 }  // namespace loquat::cuda

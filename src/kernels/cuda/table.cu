@@ -161,6 +161,7 @@ Kernels make_table() {
       .sum_of_squares = Locked<sum_of_squares>::call,
       .axpby = Locked<axpby>::call,
       .convert = Locked<convert>::call,
+      .round_at_random = Locked<round_at_random>::call,
   };
 }
 
