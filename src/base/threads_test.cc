@@ -21,7 +21,7 @@ class Threads : public testing::Test {
   int before_ = thread_count();
 };
 
-// Sixteen threads that spin on two cores are a hundred times slower than two.
+// Sixteen threads that spin on two cores are twenty times slower than two.
 TEST_F(Threads, NoMoreThanTheAffinityAllows) {
   std::thread([] {
     cpu_set_t before, one;

@@ -155,12 +155,15 @@ Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kerne
 
   auto model = std::make_unique<Model>(wanted, kernels, options.compute, options.with_gradients);
   if (new_head) model->init_head(Rng(options.head_seed, "score head"));
-  std::vector<float> values = model->host_values();  // a new head's are there already
+  std::vector<float> values;  // of one parameter
   model->for_each_param([&](const Param& p) {
     const TensorEntry* tensor = file.find(p.name);
-    if (tensor != nullptr) read_values(*tensor, values.data() + (p.value - model->values().data()), p.size);
+    if (tensor == nullptr) return;  // a new head's
+    values.resize(static_cast<size_t>(p.size));
+    read_values(*tensor, values.data(), p.size);
+    kernels.upload(p.value, values.data(), p.size * 4);
   });
-  model->set_values(values);
+  model->refresh();
   return model;
 }
 

@@ -101,6 +101,7 @@ struct Model::Impl {
     if (language.linear.weight != nullptr) f(language.linear);
   }
 
+  void init_param(const ParamSpec& spec, const Param& param, Rng rng) const;
   void check_batch(const Batch& batch, std::span<const int32_t> positions) const;
   Mat embed(std::span<const int32_t> tokens, Arena& arena) const;
   Mat run_layers(const Batch& batch, const Sequences& all);
@@ -286,21 +287,22 @@ std::vector<float> initial_values(const ModelConfig& config, const ParamSpec& sp
 
 }  // namespace
 
+void Model::Impl::init_param(const ParamSpec& spec, const Param& param, Rng rng) const {
+  const std::vector<float> initial = initial_values(config, spec, rng);
+  kernels.upload(param.value, initial.data(), param.size * 4);
+}
+
 void Model::init(Rng rng) {
   const auto specs = param_specs(impl_->config);
-  parallel_for(static_cast<int64_t>(specs.size()), [&](int64_t i) {
-    const std::vector<float> values = initial_values(impl_->config, specs[i], rng);
-    impl_->kernels.upload(impl_->params[i].value, values.data(), impl_->params[i].size * 4);
-  });
+  parallel_for(static_cast<int64_t>(specs.size()),
+               [&](int64_t i) { impl_->init_param(specs[i], impl_->params[i], rng); });
   refresh();
 }
 
 void Model::init_head(Rng rng) {
   const auto specs = param_specs(impl_->config);
   for (size_t i = 0; i < specs.size(); ++i) {
-    if (specs[i].init != ParamInit::kScore) continue;
-    const std::vector<float> values = initial_values(impl_->config, specs[i], rng);
-    impl_->kernels.upload(impl_->params[i].value, values.data(), impl_->params[i].size * 4);
+    if (specs[i].init == ParamInit::kScore) impl_->init_param(specs[i], impl_->params[i], rng);
   }
 }
 
