@@ -55,13 +55,13 @@ LOQUAT_INLINE void multiply(const uint16_t* a, int64_t a_block, int64_t a_stride
 // dw's 32 x 32 block += four tile products over `depths` of 32 tokens; `rows` and `cols` of it exist.
 static void gradient_block(float* dw, int64_t stride, int64_t rows, int64_t cols, const uint16_t* a, const uint16_t* b,
                            int64_t tile_step, int64_t depths) {
-  alignas(64) float block[kColumns * kColumns];
-  const bool whole = rows == kColumns && cols == kColumns;
+  alignas(64) float block[kPanel * kPanel];
+  const bool whole = rows == kPanel && cols == kPanel;
   float* c = whole ? dw : block;
-  const int64_t c_stride = whole ? stride : kColumns;
+  const int64_t c_stride = whole ? stride : kPanel;
   if (!whole) {
-    for (int64_t r = 0; r < kColumns; ++r) {
-      widen_row(block + r * kColumns, dw + r * stride, r < rows ? cols : 0, kColumns, set1(1.0f));
+    for (int64_t r = 0; r < kPanel; ++r) {
+      widen_row(block + r * kPanel, dw + r * stride, r < rows ? cols : 0, kPanel, set1(1.0f));
     }
   }
   memory_barrier();
@@ -75,5 +75,5 @@ static void gradient_block(float* dw, int64_t stride, int64_t rows, int64_t cols
   _tile_stored(2, c + kTile * c_stride, c_stride * 4);
   _tile_stored(3, c + kTile * c_stride + kTile, c_stride * 4);
   memory_barrier();
-  if (!whole) store_rows(dw, stride, block, kColumns, rows, cols, false);
+  if (!whole) store_rows(dw, stride, block, kPanel, rows, cols, false);
 }

@@ -92,7 +92,7 @@ LOQUAT_INLINE void scores_of(float* out, int64_t out_stride, const uint16_t* a, 
 LOQUAT_INLINE void weighted_rows(float* out, const uint16_t* weights, int64_t stride, const uint16_t* along, int64_t d,
                                  int64_t depths, bool two) {
   const int64_t step = d / kTile * kTileHalves;
-  for (int64_t c = 0; c < d; c += kColumns) {
+  for (int64_t c = 0; c < d; c += kPanel) {
     zero_tiles(two);
     const uint16_t* b = along + c / kTile * kTileHalves;
     multiply(weights, kTile * stride, stride * 2, kDepth, b, b + kTileHalves, step, depths, two);
@@ -190,7 +190,7 @@ static void decode(const AttentionTask& t) {
   }
   pack_along(t.v, keys, all, d, v);
   memory_barrier();
-  for (int64_t c = 0; c < d; c += kColumns) {
+  for (int64_t c = 0; c < d; c += kPanel) {
     _tile_zero(3);
     _tile_zero(4);
     for (int64_t j = 0; j < all; j += kDepth) {
@@ -284,7 +284,7 @@ static void attend_backward(const AttentionBackwardTask& t, int64_t i, int64_t r
                             const BackwardBuffers& b) {
   const int64_t d = t.head_dim, depths = (i + rows + kDepth - 1) / kDepth, tiles = 2 * depths;
   const bool two = rows > kTile;
-  if (rows < kColumns) configure(two ? kTile : rows, two ? rows - kTile : 0);
+  if (rows < kPanel) configure(two ? kTile : rows, two ? rows - kTile : 0);
   const uint16_t* q = at(t.q, i, head * d);
   const uint16_t* dout = at(t.dout, i, head * d);
   scores_of(b.scores, b.all, q, t.q.stride, b.k_across, d / kDepth, tiles, two);
@@ -294,16 +294,16 @@ static void attend_backward(const AttentionBackwardTask& t, int64_t i, int64_t r
   for (int64_t c = 0; c < rows * d; c += kLanes) store(b.dq + c, load(b.dq + c) * set1(t.scale));
   store_block(t.dq, i, head * d, b.dq, d, rows, d, false);
 
-  if (rows < kColumns) configure(kTile, kTile);
+  if (rows < kPanel) configure(kTile, kTile);
   pack_tokens<true>(b.probs, b.all, rows, tiles * kTile, b.probs_turned, kTileHalves);
   pack_tokens<true>(b.dscores, b.all, rows, tiles * kTile, b.dscores_turned, kTileHalves);
   pack_tokens<false>(q, t.q.stride, rows, d, b.q_along, kTileHalves);
   pack_tokens<false>(dout, t.dout.stride, rows, d, b.dout_along, kTileHalves);
   for (int64_t j = 0; j < tiles; j += 2) {
-    for (int64_t c = 0; c < d; c += kColumns) {
+    for (int64_t c = 0; c < d; c += kPanel) {
       const int64_t block = j * kTile * d + c, a = j * kTileHalves, right = c / kTile * kTileHalves;
-      gradient_block(b.dv + block, d, kColumns, kColumns, b.probs_turned + a, b.dout_along + right, kTileHalves, 1);
-      gradient_block(b.dk + block, d, kColumns, kColumns, b.dscores_turned + a, b.q_along + right, kTileHalves, 1);
+      gradient_block(b.dv + block, d, kPanel, kPanel, b.probs_turned + a, b.dout_along + right, kTileHalves, 1);
+      gradient_block(b.dk + block, d, kPanel, kPanel, b.dscores_turned + a, b.q_along + right, kTileHalves, 1);
     }
   }
 }
@@ -311,7 +311,7 @@ static void attend_backward(const AttentionBackwardTask& t, int64_t i, int64_t r
 static void attention_backward(const AttentionBackwardTask& t) {
   const int64_t d = t.head_dim;
   if (!t.q.bf16 || d % kDepth != 0) return kAttentionAvx512.backward(t);
-  const int64_t all = round_up(t.rows, kDepth), square = kColumns * all, side = kColumns * d;
+  const int64_t all = round_up(t.rows, kDepth), square = kPanel * all, side = kPanel * d;
   Arena arena{static_cast<char*>(
       scratch(kInnerAttention,
               static_cast<size_t>(3 * 2 * all * d + 2 * 4 * all * d + (2 * 4 + 4 * 2) * square + 8 * side + 2048)))};
@@ -340,8 +340,8 @@ static void attention_backward(const AttentionBackwardTask& t) {
   }
   configure(kTile, kTile);
   for (int64_t head = 0; head < t.group; ++head) {
-    for (int64_t i = 0; i < t.rows; i += kColumns) {
-      attend_backward(t, i, t.rows - i < kColumns ? t.rows - i : kColumns, head, b);
+    for (int64_t i = 0; i < t.rows; i += kPanel) {
+      attend_backward(t, i, t.rows - i < kPanel ? t.rows - i : kPanel, head, b);
     }
   }
   _tile_release();

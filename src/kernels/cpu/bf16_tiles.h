@@ -1,24 +1,27 @@
-// bfloat16 operands as pairs along the summed dimension, which is what both AMX and AVX-512 BF16 multiply: a tile has 16
-// rows of pairs by 16 columns. A weight's panel is 32 output columns; for every 32 of k it holds two tiles. Written over
-// vec_avx512.h and simd_math.h, which the including file includes first.
+// bfloat16 operands as pairs along the summed dimension, which is what both AMX and AVX-512 BF16 multiply: a tile has
+// 16 rows of pairs by 16 columns. A weight's panel is 32 output columns; for every 32 of k it holds two tiles. Written
+// over vec_avx512.h and simd_math.h, which the including file includes first.
 
 constexpr int64_t kTile = 16;   // rows of a tile; columns too, in 4-byte elements
 constexpr int64_t kDepth = 32;  // of k in a tile
 constexpr int64_t kTileBytes = 1024;
-constexpr int64_t kTileHalves = 512;     // bfloat16 values in a tile
-constexpr int64_t kColumns = 2 * kTile;  // of a panel
+constexpr int64_t kTileHalves = 512;   // bfloat16 values in a tile
+constexpr int64_t kPanel = 2 * kTile;  // columns of a panel
+constexpr int kGroup = 2;              // elements of a sum that one step takes
+
+using Element = uint16_t;  // of the operands that block_product multiplies
 
 static int64_t round_up(int64_t n, int64_t to) {
   return (n + to - 1) / to * to;
 }
 
 static inline int64_t panel_bytes(int64_t k, bool bf16) {
-  return bf16 ? round_up(k, kDepth) * kColumns * 2 : kProductsAvx512.panel_bytes(k, false);
+  return bf16 ? round_up(k, kDepth) * kPanel * 2 : kProductsAvx512.panel_bytes(k, false);
 }
 
 // One tile: pairs (k, k + 1) of 16 columns, zeros outside [n, k].
 static inline void pack_tile(const float* w, int64_t row_stride, int64_t col_stride, int64_t columns, int64_t depth,
-                      uint16_t* out) {
+                             uint16_t* out) {
   float block[kDepth][kTile] = {};
   if (col_stride == 1 && columns == kTile && depth == kDepth) {
     Vec low[16], high[16];
@@ -44,15 +47,15 @@ static inline void pack_tile(const float* w, int64_t row_stride, int64_t col_str
   }
 }
 
-static inline void pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, bool bf16, void* packed,
-                 int64_t begin, int64_t end) {
+static inline void pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, bool bf16,
+                        void* packed, int64_t begin, int64_t end) {
   if (!bf16) return kProductsAvx512.pack(w, row_stride, col_stride, n, k, false, packed, begin, end);
   const int64_t depths = round_up(k, kDepth) / kDepth;
   uint16_t* out = static_cast<uint16_t*>(packed) + begin * depths * 2 * kTileHalves;
   for (int64_t p = begin; p < end; ++p) {
     for (int64_t s = 0; s < depths; ++s) {
       for (int64_t half = 0; half < 2; ++half, out += kTileHalves) {
-        const int64_t column = p * kColumns + half * kTile, from = s * kDepth;
+        const int64_t column = p * kPanel + half * kTile, from = s * kDepth;
         const int64_t columns = n - column < 0 ? 0 : n - column < kTile ? n - column : kTile;
         const int64_t depth = k - from < kDepth ? k - from : kDepth;
         pack_tile(w + column * row_stride + from * col_stride, row_stride, col_stride, columns, depth, out);
@@ -103,6 +106,67 @@ static void pack_tokens(const uint16_t* x, int64_t stride, int64_t tokens, int64
     for (int r = 0; r < 16; ++r) {
       _mm512_store_si512(out + r * 32, low[r]);
       _mm512_store_si512(out + tile_step + r * 32, high[r]);
+    }
+  }
+}
+
+// --- small products of attention
+// ------------------------------------------------------------------------------------------
+
+// Elements from one row of a left operand to the next: rows that are a multiple of 1 KiB apart would share the cache's
+// few places.
+static inline int64_t padded_stride(int64_t k) {
+  const int64_t stride = round_up(k, kDepth);
+  return stride % 512 == 0 ? stride + kDepth : stride;
+}
+
+// Elements that a right operand [n, depth] takes for block_product.
+static inline int64_t operand_elements(int64_t n, int64_t depth) {
+  return round_up(n, kPanel) * round_up(depth, kDepth);
+}
+
+// 16 rows by 32 columns of x, turned: vector i holds columns c + 2i and c + 2i + 1; zeros outside [rows, cols].
+static inline void turned_pairs(__m512i (&tile)[16], const View& x, int64_t row, int64_t rows, int64_t c,
+                                int64_t cols) {
+  const int64_t width = cols - c;
+  const __mmask32 mask = width >= 32 ? 0xffffffffu : (1u << width) - 1;
+  const uint16_t* in = static_cast<const uint16_t*>(x.data) + row * x.stride + c;
+  for (int i = 0; i < 16; ++i) tile[i] = _mm512_maskz_loadu_epi16(row + i < rows ? mask : 0, in + i * x.stride);
+  transpose_epi32(tile);
+}
+
+// W [n, cols] from its rows, of which `rows` exist; zeros for the others.
+static inline void pack_rows(Element* out, View w, int64_t rows, int64_t n, int64_t cols) {
+  for (int64_t j = 0; j < round_up(n, kPanel); j += kPanel) {
+    for (int64_t c = 0; c < cols; c += kDepth) {
+      for (int64_t half = 0; half < kPanel; half += kTile, out += kTileHalves) {
+        __m512i tile[16];
+        turned_pairs(tile, w, j + half, rows, c, cols);
+        for (int r = 0; r < 16; ++r) _mm512_store_si512(out + r * kDepth, tile[r]);
+      }
+    }
+  }
+}
+
+// W [n, depth] from its columns: `depth` rows of w with n columns, of which `rows` exist.
+static inline void pack_columns(Element* out, View w, int64_t n, int64_t depth, int64_t rows) {
+  for (int64_t j = 0; j < n; j += kPanel) {
+    for (int64_t t = 0; t < depth; t += kDepth, out += 2 * kTileHalves) {
+      const int64_t left = rows - t < kDepth ? rows - t : kDepth;
+      pack_tokens<false>(static_cast<const uint16_t*>(w.data) + t * w.stride + j, w.stride, left,
+                         n - j < kPanel ? n - j : kPanel, out, kTileHalves);
+    }
+  }
+}
+
+// A left operand's rows, zeros from `cols` on.
+static inline void gather_rows(Element* out, int64_t stride, View x, int64_t rows, int64_t cols) {
+  const uint16_t* in = static_cast<const uint16_t*>(x.data);
+  for (int64_t r = 0; r < rows; ++r, in += x.stride, out += stride) {
+    for (int64_t c = 0; c < stride; c += 32) {
+      const int64_t left = cols - c;
+      const __mmask32 mask = left >= 32 ? 0xffffffffu : left > 0 ? (1u << left) - 1 : 0;
+      _mm512_storeu_si512(out + c, _mm512_maskz_loadu_epi16(mask, in + c));
     }
   }
 }

@@ -116,7 +116,7 @@ struct Inner {
 
 // Defined where the build targets x86-64.
 extern const Products kProductsAvx2, kProductsAvx512, kProductsAvx512Bf16, kProductsAmx;
-extern const Attention kAttentionAvx2, kAttentionAvx512, kAttentionAmx;
+extern const Attention kAttentionAvx2, kAttentionAvx512, kAttentionAvx512Bf16, kAttentionAmx;
 extern const Rows kRowsAvx2, kRowsAvx512;
 
 }  // namespace loquat::cpu

@@ -10,15 +10,17 @@ namespace avx2 {
 // clang-format off
 #include "kernels/cpu/vec_avx2.h"
 #include "kernels/cpu/simd_math.h"
+#include "kernels/cpu/register_tile.h"
 #include "kernels/cpu/simd_product.h"
 #include "kernels/cpu/simd_attention.h"
+#include "kernels/cpu/simd_decode.h"
 #include "kernels/cpu/simd_rows.h"
 // clang-format on
 
 }  // namespace avx2
 
-extern const Products kProductsAvx2 = {avx2::kPanel, avx2::fma_panel_bytes, avx2::fma_pack, avx2::fma_product,
-                                       avx2::fma_weight_gradient};
+extern const Products kProductsAvx2 = {avx2::kPanel, avx2::panel_bytes, avx2::pack, avx2::product,
+                                       avx2::weight_gradient};
 
 extern const Attention kAttentionAvx2 = {avx2::attention, avx2::attention_backward};
 

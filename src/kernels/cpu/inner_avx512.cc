@@ -13,15 +13,17 @@ namespace avx512 {
 // clang-format off
 #include "kernels/cpu/vec_avx512.h"
 #include "kernels/cpu/simd_math.h"
+#include "kernels/cpu/register_tile.h"
 #include "kernels/cpu/simd_product.h"
 #include "kernels/cpu/simd_attention.h"
+#include "kernels/cpu/simd_decode.h"
 #include "kernels/cpu/simd_rows.h"
 // clang-format on
 
 }  // namespace avx512
 
-extern const Products kProductsAvx512 = {avx512::kPanel, avx512::fma_panel_bytes, avx512::fma_pack, avx512::fma_product,
-                                         avx512::fma_weight_gradient};
+extern const Products kProductsAvx512 = {avx512::kPanel, avx512::panel_bytes, avx512::pack, avx512::product,
+                                         avx512::weight_gradient};
 
 extern const Attention kAttentionAvx512 = {avx512::attention, avx512::attention_backward};
 

@@ -21,12 +21,12 @@ namespace amx {
 // 1 to 32 rows against panels [begin, end); the tiles are configured for them.
 static void product_rows(View y, const uint16_t* x, int64_t x_stride, int64_t row, int64_t rows, const uint16_t* packed,
                          int64_t n, int64_t depths, int64_t begin, int64_t end, bool add) {
-  alignas(64) float block[kColumns * kColumns];
+  alignas(64) float block[kPanel * kPanel];
   const bool two = rows > kTile;
   for (int64_t p = begin; p < end; ++p) {
     const uint16_t* b = packed + p * depths * 2 * kTileHalves;
-    const int64_t columns = n - p * kColumns < kColumns ? n - p * kColumns : kColumns;
-    const bool direct = !add && !y.bf16 && columns == kColumns;
+    const int64_t columns = n - p * kPanel < kPanel ? n - p * kPanel : kPanel;
+    const bool direct = !add && !y.bf16 && columns == kPanel;
     _tile_zero(0);
     _tile_zero(1);
     if (two) {
@@ -35,8 +35,8 @@ static void product_rows(View y, const uint16_t* x, int64_t x_stride, int64_t ro
     }
     memory_barrier();
     multiply(x, kTile * x_stride, x_stride * 2, kDepth, b, b + kTileHalves, 2 * kTileHalves, depths, two);
-    float* c = direct ? static_cast<float*>(y.data) + row * y.stride + p * kColumns : block;
-    const int64_t stride = direct ? y.stride : kColumns;
+    float* c = direct ? static_cast<float*>(y.data) + row * y.stride + p * kPanel : block;
+    const int64_t stride = direct ? y.stride : kPanel;
     _tile_stored(0, c, stride * 4);
     _tile_stored(1, c + kTile, stride * 4);
     if (two) {
@@ -44,7 +44,7 @@ static void product_rows(View y, const uint16_t* x, int64_t x_stride, int64_t ro
       _tile_stored(3, c + kTile * stride + kTile, stride * 4);
     }
     memory_barrier();
-    if (!direct) store_block(y, row, p * kColumns, block, kColumns, rows, columns, add);
+    if (!direct) store_block(y, row, p * kPanel, block, kPanel, rows, columns, add);
   }
 }
 
@@ -57,10 +57,10 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   int64_t stride = x.stride;
   if (k % kDepth != 0) in = pad_depth(in, rows, k, &stride);
   const uint16_t* weights = static_cast<const uint16_t*>(packed);
-  const int64_t whole = rows / kColumns * kColumns, rest = rows - whole;
+  const int64_t whole = rows / kPanel * kPanel, rest = rows - whole;
   if (whole) configure(kTile, kTile);
-  for (int64_t row = 0; row < whole; row += kColumns) {
-    product_rows(y, in + row * stride, stride, row, kColumns, weights, n, depths, begin, end, add);
+  for (int64_t row = 0; row < whole; row += kPanel) {
+    product_rows(y, in + row * stride, stride, row, kPanel, weights, n, depths, begin, end, add);
   }
   if (rest) {
     configure(rest < kTile ? rest : kTile, rest > kTile ? rest - kTile : 0);
@@ -76,7 +76,7 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
   if (!x.bf16) return kProductsAvx512.weight_gradient(dw, dw_stride, dy, x, tokens, n, k);
   if (tokens == 0) return;
   // As many tokens at a time as leave both rearranged operands in the second-level cache.
-  const int64_t n_padded = round_up(n, kColumns), k_padded = round_up(k, kColumns);
+  const int64_t n_padded = round_up(n, kPanel), k_padded = round_up(k, kPanel);
   int64_t block = (768 << 10) / ((n_padded + k_padded) * 2) / kDepth * kDepth;
   block = block < 4 * kDepth ? 4 * kDepth : block > 512 ? 512 : block;
   const int64_t most = block / kDepth;
@@ -93,10 +93,10 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
       pack_tokens<true>(dy_rows + s * kDepth * dy.stride, dy.stride, left, n, a + s * kTileHalves, step);
       pack_tokens<false>(x_rows + s * kDepth * x.stride, x.stride, left, k, b + s * kTileHalves, step);
     }
-    for (int64_t i = 0; i < n; i += kColumns) {
-      for (int64_t j = 0; j < k; j += kColumns) {
-        gradient_block(dw + i * dw_stride + j, dw_stride, n - i < kColumns ? n - i : kColumns,
-                       k - j < kColumns ? k - j : kColumns, a + i / kTile * step, b + j / kTile * step, step, depths);
+    for (int64_t i = 0; i < n; i += kPanel) {
+      for (int64_t j = 0; j < k; j += kPanel) {
+        gradient_block(dw + i * dw_stride + j, dw_stride, n - i < kPanel ? n - i : kPanel,
+                       k - j < kPanel ? k - j : kPanel, a + i / kTile * step, b + j / kTile * step, step, depths);
       }
     }
   }
@@ -105,6 +105,6 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
 
 }  // namespace amx
 
-extern const Products kProductsAmx = {amx::kColumns, amx::panel_bytes, amx::pack, amx::product, amx::weight_gradient};
+extern const Products kProductsAmx = {amx::kPanel, amx::panel_bytes, amx::pack, amx::product, amx::weight_gradient};
 
 }  // namespace loquat::cpu

@@ -1,48 +1,43 @@
-// Products by fused multiply-add, for float32 and (expanded to float32 on the fly) bfloat16, over the Vec of the
-// including file. The right operand lies in panels of kPanel columns, [k][kPanel]; the left one is rearranged, a few
-// rows at a time, to [k][rows]. Every element of the result is one chain of FMAs in ascending k, whatever the number of
-// rows.
+// Products by fused multiply-add, for float32 and (expanded to float32) bfloat16, over the Vec of the including file.
+// The right operand lies in panels of kPanel columns, [k][kPanel]; rows of the left one are widened, a few at a time.
+// Every element of the result is one chain of FMAs in ascending k, whatever the number of rows.
 
 constexpr int64_t kPanel = 2 * kLanes;
+constexpr int64_t kWidenedBytes = 256 << 10;  // of the left operand's rows that one pass over the panels multiplies
 
-// c [R, kPanel] = (+= with `accumulate`) Σ_s a[s * a_step + r] b[s * b_step + j].
-template <int R, typename B>
-static void fma_tile(float* c, bool accumulate, const float* a, int64_t a_step, const B* b, int64_t b_step,
-                     int64_t steps) {
-  Vec acc[R][2];
-  for (int r = 0; r < R; ++r) {
-    acc[r][0] = accumulate ? load(c + r * kPanel) : zero();
-    acc[r][1] = accumulate ? load(c + r * kPanel + kLanes) : zero();
-  }
-  for (int64_t s = 0; s < steps; ++s) {
-    const Vec b0 = load(b), b1 = load(b + kLanes);
-    for (int r = 0; r < R; ++r) {
-      const Vec x = set1(a[r]);
-      acc[r][0] = fma(x, b0, acc[r][0]);
-      acc[r][1] = fma(x, b1, acc[r][1]);
-    }
-    a += a_step;
-    b += b_step;
-  }
-  for (int r = 0; r < R; ++r) {
-    store(c + r * kPanel, acc[r][0]);
-    store(c + r * kPanel + kLanes, acc[r][1]);
+// What attention is written over: the operands' element, elements that one step of a sum takes, and the multiple that a
+// sum's length is padded to.
+using Element = float;
+using Step = MultiplyAdd<float>;
+constexpr int kGroup = 1;
+constexpr int64_t kDepth = 1;
+
+static int64_t round_up(int64_t n, int64_t to) {
+  return (n + to - 1) / to * to;
+}
+
+// Elements from one row of a left operand to the next: rows that are a multiple of 1 KiB apart would share the cache's
+// few places.
+static int64_t padded_stride(int64_t k) {
+  const int64_t stride = round_up(k, kLanes);
+  return stride % 256 == 0 ? stride + kLanes : stride;
+}
+
+// c [rows, kPanel] (rows `c_stride` apart) = a [rows, depth] times one panel.
+template <typename B>
+static void panel_product(float* c, int64_t c_stride, const float* a, int64_t a_stride, int64_t rows, const B* panel,
+                          int64_t depth) {
+  for (int64_t row = 0; row < rows; row += kTileRows) {
+    with_rows<kTileRows>(rows - row < kTileRows ? rows - row : kTileRows, [&]<int R>() {
+      Vec sums[R][2];
+      clear(sums);
+      add_products<MultiplyAdd<B>, R, 2>(sums, a + row * a_stride, a_stride, 1, panel, kLanes, kPanel, depth);
+      store_sums(c + row * c_stride, c_stride, sums);
+    });
   }
 }
 
-template <typename B, int R = kTileRows>
-LOQUAT_INLINE void fma_rows(int64_t rows, float* c, bool accumulate, const float* a, int64_t a_step, const B* b,
-                            int64_t b_step, int64_t steps) {
-  if constexpr (R > 0) {
-    if (rows == R) {
-      fma_tile<R>(c, accumulate, a, a_step, b, b_step, steps);
-    } else {
-      fma_rows<B, R - 1>(rows, c, accumulate, a, a_step, b, b_step, steps);
-    }
-  }
-}
-
-static int64_t fma_panel_bytes(int64_t k, bool bf16) {
+static int64_t panel_bytes(int64_t k, bool bf16) {
   return k * kPanel * (bf16 ? 2 : 4);
 }
 
@@ -62,78 +57,168 @@ static void pack_panels(const float* w, int64_t row_stride, int64_t col_stride, 
   }
 }
 
-static void fma_pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, bool bf16,
-                     void* packed, int64_t begin, int64_t end) {
+static void pack(const float* w, int64_t row_stride, int64_t col_stride, int64_t n, int64_t k, bool bf16, void* packed,
+                 int64_t begin, int64_t end) {
   with_type(View{packed, 0, bf16}, [&](auto* out) { pack_panels(w, row_stride, col_stride, n, k, out, begin, end); });
 }
 
-// `rows` rows of x as floats, [k][rows].
+// bfloat16 panels are widened once for several tiles of rows.
 template <typename T>
-LOQUAT_INLINE void gather_rows(float* out, const T* x, int64_t stride, int64_t rows, int64_t k) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const T* in = x + r * stride;
-    float lanes[kLanes];
-    for_vecs(
-        k,
-        [&](int64_t c) {
-          store(lanes, load(in + c));
-          for (int i = 0; i < kLanes; ++i) out[(c + i) * rows + r] = lanes[i];
-        },
-        [&](int64_t c, int64_t n) {
-          store(lanes, load_part(in + c, n));
-          for (int64_t i = 0; i < n; ++i) out[(c + i) * rows + r] = lanes[i];
-        });
-  }
-}
-
-static void fma_product(View y, View x, int64_t rows, const void* packed, int64_t n, int64_t k, int64_t begin,
-                        int64_t end, bool add) {
-  float* a = static_cast<float*>(scratch(kInnerA, sizeof(float) * kTileRows * (k + 1)));
-  alignas(64) float c[kTileRows * kPanel];
-  for (int64_t row = 0; row < rows; row += kTileRows) {
-    const int64_t count = rows - row < kTileRows ? rows - row : kTileRows;
-    with_type(x, [&](auto* data) {
-      gather_rows(a, data + row * x.stride, x.stride, count, k);
-      auto* panels = static_cast<decltype(data)>(const_cast<void*>(packed));
-      for (int64_t p = begin; p < end; ++p) {
-        fma_rows(count, c, false, a, count, panels + p * k * kPanel, kPanel, k);
-        const int64_t columns = n - p * kPanel < kPanel ? n - p * kPanel : kPanel;
-        store_block(y, row, p * kPanel, c, kPanel, count, columns, add);
+static void product_of(View y, const T* x, int64_t x_stride, int64_t rows, const T* packed, int64_t n, int64_t k,
+                       int64_t begin, int64_t end, bool add) {
+  const int64_t stride = padded_stride(k);
+  int64_t block = kWidenedBytes / (4 * stride) / kTileRows * kTileRows;
+  block = block < kTileRows ? kTileRows : block;
+  block = block < rows ? block : rows;
+  constexpr bool kNarrow = sizeof(T) < sizeof(float);
+  float* a = static_cast<float*>(scratch(kInnerA, sizeof(float) * block * stride));
+  float* c = static_cast<float*>(scratch(kInnerB, sizeof(float) * (block + (kNarrow ? k : 0)) * kPanel));
+  float* wide = c + block * kPanel;
+  for (int64_t row = 0; row < rows; row += block) {
+    const int64_t count = rows - row < block ? rows - row : block;
+    for (int64_t r = 0; r < count; ++r)
+      widen_row(a + r * stride, x + (row + r) * x_stride, k, round_up(k, kLanes), set1(1.0f));
+    for (int64_t p = begin; p < end; ++p) {
+      const T* panel = packed + p * k * kPanel;
+      if (kNarrow && count > 2 * kTileRows) {
+        for (int64_t i = 0; i < k * kPanel; i += kLanes) store(wide + i, load(panel + i));
+        panel_product(c, kPanel, a, stride, count, wide, k);
+      } else {
+        panel_product(c, kPanel, a, stride, count, panel, k);
       }
-    });
+      const int64_t columns = n - p * kPanel < kPanel ? n - p * kPanel : kPanel;
+      store_block(y, row, p * kPanel, c, kPanel, count, columns, add);
+    }
   }
 }
 
-// Tokens in blocks: dy's block as floats [tokens][n], x's in panels [k / kPanel][tokens][kPanel], dw loaded and stored
-// by tile.
-static void fma_weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k) {
-  constexpr int64_t kBlock = 128;
-  const int64_t panels = (k + kPanel - 1) / kPanel;
-  float* a = static_cast<float*>(scratch(kInnerA, sizeof(float) * kBlock * n));
-  float* b = static_cast<float*>(scratch(kInnerB, sizeof(float) * kBlock * panels * kPanel));
-  alignas(64) float c[kTileRows * kPanel];
+static void product(View y, View x, int64_t rows, const void* packed, int64_t n, int64_t k, int64_t begin, int64_t end,
+                    bool add) {
+  if (rows == 0) return;
+  with_type(x, [&](auto* data) {
+    product_of(y, data, x.stride, rows, static_cast<decltype(data)>(const_cast<void*>(packed)), n, k, begin, end, add);
+  });
+}
+
+// --- weight gradient
+// ------------------------------------------------------------------------------------------------------
+
+// Rows t ... of x [.., cols] as floats in columns of kLanes: [cols / kLanes][tokens][kLanes], zeros past the last.
+static void widen_columns(float* out, View x, int64_t row, int64_t tokens, int64_t cols) {
+  with_type(x, [&](auto* data) {
+    for (int64_t t = 0; t < tokens; ++t) {
+      const auto* in = data + (row + t) * x.stride;
+      float* to = out + t * kLanes;
+      for_vecs(
+          cols, [&](int64_t c) { store(to + c * tokens, load(in + c)); },
+          [&](int64_t c, int64_t n) { store(to + c * tokens, load_part(in + c, n)); });
+    }
+  });
+}
+
+// Tokens in blocks, whose operands' columns stay in the caches; dw is loaded and stored by tile.
+static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k) {
+  constexpr int64_t kBlock = 128, kRows = kLanes / 2, kWidth = 3 * kLanes;
+  const int64_t most = tokens < kBlock ? tokens : kBlock;
+  float* a = static_cast<float*>(scratch(kInnerA, sizeof(float) * most * round_up(n, kLanes)));
+  float* b = static_cast<float*>(scratch(kInnerB, sizeof(float) * most * round_up(k, kLanes)));
   for (int64_t begin = 0; begin < tokens; begin += kBlock) {
-    const int64_t count = tokens - begin < kBlock ? tokens - begin : kBlock;
-    for (int64_t t = 0; t < count; ++t) {
-      with_type(dy, [&](auto* data) { widen_row(a + t * n, data + (begin + t) * dy.stride, n, n, set1(1.0f)); });
-      with_type(x, [&](auto* data) {
-        for (int64_t p = 0; p < panels; ++p) {
-          const int64_t columns = k - p * kPanel < kPanel ? k - p * kPanel : kPanel;
-          widen_row(b + (p * count + t) * kPanel, data + (begin + t) * x.stride + p * kPanel, columns, kPanel,
-                    set1(1.0f));
-        }
-      });
-    }
-    for (int64_t p = 0; p < panels; ++p) {
-      const int64_t columns = k - p * kPanel < kPanel ? k - p * kPanel : kPanel;
-      for (int64_t i = 0; i < n; i += kTileRows) {
-        const int64_t height = n - i < kTileRows ? n - i : kTileRows;
-        float* out = dw + i * dw_stride + p * kPanel;
-        for (int64_t r = 0; r < height; ++r)
-          widen_row(c + r * kPanel, out + r * dw_stride, columns, kPanel, set1(1.0f));
-        fma_rows(height, c, true, a + i, n, b + p * count * kPanel, kPanel, count);
-        store_rows(out, dw_stride, c, kPanel, height, columns, false);
+    const int64_t count = tokens - begin < kBlock ? tokens - begin : kBlock, step = count * kLanes;
+    widen_columns(a, dy, begin, count, n);
+    widen_columns(b, x, begin, count, k);
+    for (int64_t j = 0; j < k; j += kWidth) {
+      const int64_t cols = k - j;
+      for (int64_t i = 0; i < n; i += kRows) {
+        const float* left = a + i / kLanes * step + i % kLanes;
+        float* out = dw + i * dw_stride + j;
+        with_rows<3>(cols > 2 * kLanes ? 3
+                     : cols > kLanes   ? 2
+                                       : 1,
+                     [&]<int W>() {
+                       gradient_tile<MultiplyAdd<float>, kRows, W>(out, dw_stride, n - i, cols, left, 1, kLanes,
+                                                                   b + j * count, step, kLanes, count);
+                     });
       }
     }
+  }
+}
+
+// --- small products of attention
+// ------------------------------------------------------------------------------------------
+
+// kLanes rows by kLanes columns of x, turned: vector i holds column c + i; zeros outside [rows, cols].
+LOQUAT_INLINE void key_tile(Vec (&tile)[kLanes], const View& x, int64_t row, int64_t rows, int64_t c, int64_t cols) {
+  const int64_t width = cols - c < kLanes ? cols - c : kLanes;
+  with_type(x, [&](auto* data) {
+    for (int i = 0; i < kLanes; ++i) {
+      const auto* in = data + (row + i) * x.stride + c;
+      tile[i] = row + i >= rows ? zero() : width == kLanes ? load(in) : load_part(in, width);
+    }
+  });
+  transpose(tile);
+}
+
+// The step's operands of row `row` of x, W vectors from column c on; zeros from `cols` on.
+template <int W>
+LOQUAT_INLINE void value_columns(Vec (&out)[W], const View& x, int64_t row, int64_t, int64_t c, int64_t cols) {
+  with_type(x, [&](auto* data) {
+    const auto* in = data + row * x.stride + c;
+#pragma GCC unroll 4
+    for (int w = 0; w < W; ++w) {
+      const int64_t left = cols - c - w * kLanes;
+      out[w] = left >= kLanes ? load(in + w * kLanes) : left > 0 ? load_part(in + w * kLanes, left) : zero();
+    }
+  });
+}
+
+// Sums over value_columns, in the columns' order.
+template <int W>
+LOQUAT_INLINE void store_value_columns(float* out, const Vec (&sums)[W]) {
+  for (int w = 0; w < W; ++w) store(out + w * kLanes, sums[w]);
+}
+
+// Elements that a right operand [n, depth] takes for block_product.
+static int64_t operand_elements(int64_t n, int64_t depth) {
+  return round_up(n, kPanel) * depth;
+}
+
+// W [n, cols] from its rows, of which `rows` exist; zeros for the others.
+static void pack_rows(Element* out, View w, int64_t rows, int64_t n, int64_t cols) {
+  for (int64_t j = 0; j < round_up(n, kPanel); j += kLanes) {
+    Element* to = out + j / kPanel * kPanel * cols + j % kPanel;
+    for (int64_t c = 0; c < cols; c += kLanes) {
+      Vec tile[kLanes];
+      key_tile(tile, w, j, rows, c, cols);
+      for (int i = 0; i < kLanes && c + i < cols; ++i) store(to + (c + i) * kPanel, tile[i]);
+    }
+  }
+}
+
+// W [n, depth] from its columns: `depth` rows of w with n columns, of which `rows` exist.
+static void pack_columns(Element* out, View w, int64_t n, int64_t depth, int64_t rows) {
+  with_type(w, [&](auto* data) {
+    for (int64_t j = 0; j < round_up(n, kPanel); j += kLanes) {
+      Element* to = out + j / kPanel * kPanel * depth + j % kPanel;
+      const int64_t width = n - j < kLanes ? n - j : kLanes;
+      for (int64_t t = 0; t < depth; ++t) {
+        const auto* in = data + t * w.stride + j;
+        store(to + t * kPanel, t >= rows || width <= 0 ? zero() : width == kLanes ? load(in) : load_part(in, width));
+      }
+    }
+  });
+}
+
+// A left operand's rows [rows, depth], zeros from `cols` on.
+static void gather_rows(Element* out, int64_t stride, View x, int64_t rows, int64_t cols) {
+  with_type(x, [&](auto* data) {
+    for (int64_t r = 0; r < rows; ++r) widen_row(out + r * stride, data + r * x.stride, cols, stride, set1(1.0f));
+  });
+}
+
+// c [rows, n] (rounded up to whole panels) = a [rows, depth] times an operand packed with `packed_depth` >= depth.
+static void block_product(float* c, int64_t c_stride, const Element* a, int64_t a_stride, int64_t rows,
+                          const Element* packed, int64_t packed_depth, int64_t n, int64_t depth) {
+  for (int64_t j = 0; j < n; j += kPanel) {
+    panel_product(c + j, c_stride, a, a_stride, rows, packed + j * packed_depth, depth);
   }
 }

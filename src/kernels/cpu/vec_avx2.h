@@ -6,7 +6,6 @@ struct Vec {
 };
 constexpr int kLanes = 8;
 constexpr int kTileRows = 6;
-constexpr int kAttentionVecs = 2;
 
 LOQUAT_INLINE __m256i first_lanes(int64_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -104,6 +103,9 @@ LOQUAT_INLINE Vec unless_less(Vec a, Vec b, Vec x) {
 LOQUAT_INLINE Vec keep_first(Vec x, int64_t n) {
   const int64_t lanes = n > kLanes ? kLanes : n < 0 ? 0 : n;
   return {_mm256_and_ps(_mm256_castsi256_ps(first_lanes(lanes)), x.v)};
+}
+LOQUAT_INLINE Vec first_of(Vec x, int64_t n, Vec rest) {
+  return {_mm256_blendv_ps(rest.v, x.v, _mm256_castsi256_ps(first_lanes(n)))};
 }
 LOQUAT_INLINE float sum_lanes(Vec x) {
   __m128 s = _mm_add_ps(_mm256_castps256_ps128(x.v), _mm256_extractf128_ps(x.v, 1));

@@ -7,7 +7,6 @@ struct Vec {
 };
 constexpr int kLanes = 16;
 constexpr int kTileRows = 12;      // rows of a product's register tile, two Vecs wide
-constexpr int kAttentionVecs = 4;  // Vecs of a head held in registers for each of four queries
 
 LOQUAT_INLINE __mmask16 first_lanes(int64_t n) {
   return static_cast<__mmask16>((1u << n) - 1);
@@ -105,6 +104,10 @@ LOQUAT_INLINE Vec unless_less(Vec a, Vec b, Vec x) {
 // x in the first n lanes (any n), zero in the others.
 LOQUAT_INLINE Vec keep_first(Vec x, int64_t n) {
   return {_mm512_maskz_mov_ps(n >= kLanes ? static_cast<__mmask16>(0xffff) : first_lanes(n < 0 ? 0 : n), x.v)};
+}
+// x in the first n > 0 lanes, `rest` in the others.
+LOQUAT_INLINE Vec first_of(Vec x, int64_t n, Vec rest) {
+  return {_mm512_mask_mov_ps(rest.v, n >= kLanes ? static_cast<__mmask16>(0xffff) : first_lanes(n), x.v)};
 }
 LOQUAT_INLINE float sum_lanes(Vec x) {
   return _mm512_reduce_add_ps(x.v);
