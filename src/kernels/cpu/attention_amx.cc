@@ -213,9 +213,8 @@ static void decode(const AttentionTask& t) {
   }
 }
 
-static void attention(const AttentionTask& t) {
+static void attend(const AttentionTask& t) {
   const int64_t d = t.head_dim;
-  if (!t.q.bf16 || d % kDepth != 0) return kAttentionAvx512.forward(t);
   if (t.rows == 1 && t.group <= kTile) return decode(t);
   const int64_t keys = t.first + t.rows, all = round_up(keys, kDepth);
   Arena arena{static_cast<char*>(
@@ -250,6 +249,21 @@ static void attention(const AttentionTask& t) {
     }
   }
   _tile_release();
+}
+
+static void attention(const AttentionTask& t) {
+  const int64_t d = t.head_dim;
+  if (!t.q.bf16 || d % kDepth != 0) return kAttentionAvx512.forward(t);
+  for (int64_t g = 0; g < t.kv_heads; ++g) {
+    AttentionTask one = t;
+    one.q = view_from(t.q, 0, g * t.group * d);
+    one.out = view_from(t.out, 0, g * t.group * d);
+    one.k = view_from(t.k, 0, g * d);
+    one.v = view_from(t.v, 0, g * d);
+    if (t.lse) one.lse = t.lse + g * t.group;
+    one.kv_heads = 1;
+    attend(one);
+  }
 }
 
 // What the backward of one key-value head keeps in scratch: of all keys, then of 32 queries.

@@ -126,7 +126,7 @@ static inline int64_t operand_elements(int64_t n, int64_t depth) {
 }
 
 // 16 rows by 32 columns of x, turned: vector i holds columns c + 2i and c + 2i + 1; zeros outside [rows, cols].
-static inline void turned_pairs(__m512i (&tile)[16], const View& x, int64_t row, int64_t rows, int64_t c,
+LOQUAT_INLINE void turned_pairs(__m512i (&tile)[16], const View& x, int64_t row, int64_t rows, int64_t c,
                                 int64_t cols) {
   const int64_t width = cols - c;
   const __mmask32 mask = width >= 32 ? 0xffffffffu : (1u << width) - 1;

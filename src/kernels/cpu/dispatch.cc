@@ -68,7 +68,8 @@ constexpr Kernels table(const char* name) {
 
 constinit const cpu::Inner kInnerAvx2 = {&cpu::kProductsAvx2, &cpu::kAttentionAvx2, &cpu::kRowsAvx2};
 constinit const cpu::Inner kInnerAvx512 = {&cpu::kProductsAvx512, &cpu::kAttentionAvx512, &cpu::kRowsAvx512};
-constinit const cpu::Inner kInnerAvx512Bf16 = {&cpu::kProductsAvx512Bf16, &cpu::kAttentionAvx512Bf16, &cpu::kRowsAvx512};
+constinit const cpu::Inner kInnerAvx512Bf16 = {&cpu::kProductsAvx512Bf16, &cpu::kAttentionAvx512Bf16,
+                                               &cpu::kRowsAvx512};
 constinit const cpu::Inner kInnerAmx = {&cpu::kProductsAmx, &cpu::kAttentionAmx, &cpu::kRowsAvx512};
 constinit const Kernels kAvx2 = table<kInnerAvx2>("avx2");
 constinit const Kernels kAvx512 = table<kInnerAvx512>("avx512");

@@ -119,18 +119,20 @@ void dropout_backward(const Inner& inner, Mat dx, Mat dy, float p, uint64_t seed
 namespace {
 
 struct Piece {
-  int64_t segment, kv_head, begin, end;  // queries [begin, end) of the segment
+  int64_t segment, kv_head, kv_heads, begin, end;  // queries [begin, end) of the segment
 };
 
-// A part per key-value head of a segment; a long segment's queries are cut where there would be too few parts.
+// A part per key-value head of a segment; a long segment's queries are cut where there would be too few parts. A single
+// query's keys are read once for all heads, unless there are too few parts.
 const std::vector<Piece>& cut_attention(std::span<const AttentionSegment> segments, int64_t kv_heads,
-                                        int64_t max_queries) {
+                                        int64_t max_queries, bool few) {
   static thread_local std::vector<Piece> pieces;
   pieces.clear();
   for (size_t s = 0; s < segments.size(); ++s) {
-    for (int64_t g = 0; g < kv_heads; ++g) {
-      for (int64_t begin = 0; begin < segments[s].q_len; begin += max_queries) {
-        pieces.push_back({static_cast<int64_t>(s), g, begin, std::min(begin + max_queries, segments[s].q_len)});
+    const int64_t queries = segments[s].q_len, heads = queries == 1 && !few ? kv_heads : 1;
+    for (int64_t g = 0; g < kv_heads; g += heads) {
+      for (int64_t begin = 0; begin < queries; begin += max_queries) {
+        pieces.push_back({static_cast<int64_t>(s), g, heads, begin, std::min(begin + max_queries, queries)});
       }
     }
   }
@@ -144,8 +146,9 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
   const int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
   CHECK(shape.heads % shape.kv_heads == 0 && q.cols == shape.heads * d && out.cols == q.cols && out.dtype == q.dtype,
         "attention: {} heads over {} of {} in [{}, {}]", shape.heads, shape.kv_heads, d, q.rows, q.cols);
-  const bool few = static_cast<int64_t>(segments.size()) * shape.kv_heads < 2 * thread_count();
-  const std::vector<Piece>& pieces = cut_attention(segments, shape.kv_heads, few ? 64 : 1 << 20);
+  const int64_t sequences = static_cast<int64_t>(segments.size()), wanted = 2 * thread_count();
+  const std::vector<Piece>& pieces =
+      cut_attention(segments, shape.kv_heads, sequences * shape.kv_heads < wanted ? 64 : 1 << 20, sequences < wanted);
   const int64_t count = static_cast<int64_t>(pieces.size());
   const bool bf16 = q.dtype == DType::kBF16;
   parallel_blocks(count, std::clamp<int64_t>(count / (8 * thread_count()), 1, 16), [&](int64_t first, int64_t last) {
@@ -159,6 +162,7 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
                                 .v = {const_cast<char*>(static_cast<const char*>(s.v)) + offset, s.kv_stride, bf16},
                                 .rows = p.end - p.begin,
                                 .first = s.kv_len - s.q_len + p.begin,
+                                .kv_heads = p.kv_heads,
                                 .group = group,
                                 .head_dim = d,
                                 .scale = shape.scale,
@@ -173,7 +177,7 @@ void attention_backward(const Inner& inner, Mat dq, Mat dk, Mat dv, Mat dout, Ma
   const int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
   CHECK(shape.heads % shape.kv_heads == 0 && q.cols == shape.heads * d && k.cols == shape.kv_heads * d,
         "attention_backward: {} heads over {} of {}", shape.heads, shape.kv_heads, d);
-  const std::vector<Piece>& pieces = cut_attention(segments, shape.kv_heads, INT64_MAX / 2);
+  const std::vector<Piece>& pieces = cut_attention(segments, shape.kv_heads, INT64_MAX / 2, true);
   parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
     const Piece& p = pieces[i];
     const AttentionSegment& s = segments[p.segment];

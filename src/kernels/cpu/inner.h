@@ -1,7 +1,7 @@
 // What one instruction set brings: the inner loops, single-threaded, over raw pointers. The drivers (drivers.h) cut the
-// work into parts and own everything else. This header and all that the *_avx2, *_avx512, *_avx512bf16 and *_amx files include is
-// free of inline standard templates: the linker keeps one copy of an inline function, and an old processor must not be
-// handed theirs.
+// work into parts and own everything else. This header and all that the *_avx2, *_avx512, *_avx512bf16 and *_amx files
+// include is free of inline standard templates: the linker keeps one copy of an inline function, and an old processor
+// must not be handed theirs.
 #pragma once
 
 #include <stddef.h>
@@ -45,19 +45,21 @@ struct Products {
   void (*weight_gradient)(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k);
 };
 
-// One key-value head of one segment, and the query heads that read it; every View starts at the first row and column.
+// Key-value heads of one segment, and the query heads that read them; every View starts at the first row and column.
 struct AttentionTask {
-  View out, q;    // `group` heads side by side
-  View k, v;      // rows from key 0
+  View out, q;    // kv_heads * group heads side by side
+  View k, v;      // rows from key 0, kv_heads heads side by side
   int64_t rows;   // queries
   int64_t first;  // the first query's position: it attends to keys 0 ... first
-  int64_t group;
+  int64_t kv_heads;
+  int64_t group;  // query heads of each
   int64_t head_dim;
   float scale;
   float* lse;  // may be null; query r, head h at lse[r * lse_stride + h]
   int64_t lse_stride;
 };
 
+// One key-value head.
 struct AttentionBackwardTask {
   View dq, dk, dv, dout, out, q, k, v;
   int64_t rows, group, head_dim;

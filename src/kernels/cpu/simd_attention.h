@@ -1,4 +1,4 @@
-// Causal attention of one key-value head of one segment, over the products of the including file (simd_product.h,
+// Causal attention of one segment, over the products of the including file (simd_product.h,
 // bf16_dot.h, amx_product.h: Element, MultiplyAdd or DotPairs as Step, pack_rows, pack_columns, gather_rows,
 // block_product, weight_gradient). A block of queries at a time: scores against all keys that any of them sees,
 // softmax, weighted values. A query's sums run over keys counted from key 0, with exact zeros for keys it must not see,
@@ -56,57 +56,55 @@ LOQUAT_INLINE float softmax_row(Element* probs, const float* scores, int64_t see
   return most;
 }
 
+static void scale_floats(float* x, int64_t n, float scale) {
+  for (int64_t c = 0; c < n; c += kLanes) store(x + c, load(x + c) * set1(scale));
+}
+
 static void decode(const AttentionTask& t);  // one query: simd_decode.h, or the including file's own
 
 // --- blocks of queries
 // ------------------------------------------------------------------------------------------------------------
 
-static View columns_from(const View& x, int64_t row, int64_t col) {
-  const int64_t at = row * x.stride + col;
-  View from = x;
-  from.data = x.bf16 ? static_cast<void*>(static_cast<uint16_t*>(x.data) + at)
-                     : static_cast<void*>(static_cast<float*>(x.data) + at);
-  return from;
-}
-
-static void attention(const AttentionTask& t) {
-  if (t.rows == 1) return decode(t);
+// The query heads that read one of the task's key-value heads.
+static void attend(const AttentionTask& t, int64_t kv_head) {
   const int64_t d = t.head_dim, depth = round_up(d, kDepth), width = round_up(d, kPanel);
   const int64_t keys = t.first + t.rows, all = round_up(keys, kKeyGrain), most = query_rows(keys);
   const int64_t stride = all + kKeyGrain, q_stride = padded_stride(depth);
-  Arena arena{static_cast<char*>(scratch(
-      kInnerAttention, arena_bytes(most * (stride + width), operand_elements(all, depth) + operand_elements(d, all) +
-                                                                most * (stride + q_stride))))};
-  Element* k = arena.take<Element>(operand_elements(all, depth));
-  Element* v = arena.take<Element>(operand_elements(d, all));
+  const int64_t across = operand_elements(all, depth), along = operand_elements(d, all);
+  Arena arena{static_cast<char*>(
+      scratch(kInnerAttention, arena_bytes(most * (stride + width + 1), across + along + most * (stride + q_stride))))};
+  Element* k = arena.take<Element>(across);
+  Element* v = arena.take<Element>(along);
   Element* q = arena.take<Element>(most * q_stride);
   Element* probs = arena.take<Element>(most * stride);
   float* scores = arena.take<float>(most * stride);
   float* out = arena.take<float>(most * width);
-  pack_rows(k, t.k, keys, all, d);
-  pack_columns(v, t.v, d, all, keys);
-  for (int64_t head = 0; head < t.group; ++head) {
+  float* inverse = arena.take<float>(most);
+  pack_rows(k, view_from(t.k, 0, kv_head * d), keys, all, d);
+  pack_columns(v, view_from(t.v, 0, kv_head * d), d, all, keys);
+  for (int64_t head = kv_head * t.group; head < (kv_head + 1) * t.group; ++head) {
     for (int64_t i = 0; i < t.rows; i += most) {
       const int64_t rows = t.rows - i < most ? t.rows - i : most;
       const int64_t seen = round_up(t.first + i + rows, kKeyGrain);
-      gather_rows(q, q_stride, columns_from(t.q, i, head * d), rows, d);
+      gather_rows(q, q_stride, view_from(t.q, i, head * d), rows, d);
       block_product(scores, stride, q, q_stride, rows, k, depth, seen, depth);
-      float* sums = out;  // not in use yet
-      float inverse[64];
       for (int64_t r = 0; r < rows; ++r) {
+        float sum;
         const float top =
-            softmax_row(probs + r * stride, scores + r * stride, t.first + i + r + 1, seen, t.scale, sums);
-        if (t.lse) t.lse[(i + r) * t.lse_stride + head] = top + __builtin_logf(*sums);
-        inverse[r] = 1.0f / *sums;
+            softmax_row(probs + r * stride, scores + r * stride, t.first + i + r + 1, seen, t.scale, &sum);
+        if (t.lse) t.lse[(i + r) * t.lse_stride + head] = top + __builtin_logf(sum);
+        inverse[r] = 1.0f / sum;
       }
       block_product(out, width, probs, stride, rows, v, all, d, seen);
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t c = 0; c < width; c += kLanes)
-          store(out + r * width + c, load(out + r * width + c) * set1(inverse[r]));
-      }
+      for (int64_t r = 0; r < rows; ++r) scale_floats(out + r * width, width, inverse[r]);
       store_block(t.out, i, head * d, out, width, rows, d, false);
     }
   }
+}
+
+static void attention(const AttentionTask& t) {
+  if (t.rows == 1) return decode(t);
+  for (int64_t g = 0; g < t.kv_heads; ++g) attend(t, g);
 }
 
 // --- backward
@@ -129,10 +127,6 @@ LOQUAT_INLINE void gradient_row(Element* probs, Element* dscores, const float* s
     store(probs + j, zero());
     store(dscores + j, zero());
   }
-}
-
-static void scale_floats(float* x, int64_t n, float scale) {
-  for (int64_t c = 0; c < n; c += kLanes) store(x + c, load(x + c) * set1(scale));
 }
 
 // With s = scale q · k, p = exp(s - lse): dv += pᵀ dout; dp = dout vᵀ; ds = p (dp - dout · out); dq = scale ds k;
@@ -169,9 +163,9 @@ static void attention_backward(const AttentionBackwardTask& t) {
   for (int64_t head = 0; head < t.group; ++head) {
     for (int64_t i = 0; i < t.rows; i += most) {
       const int64_t rows = t.rows - i < most ? t.rows - i : most, seen = round_up(i + rows, kKeyGrain);
-      gather_rows(q, q_stride, columns_from(t.q, i, head * d), rows, d);
-      gather_rows(dout, q_stride, columns_from(t.dout, i, head * d), rows, d);
-      gather_rows(out, q_stride, columns_from(t.out, i, head * d), rows, d);
+      gather_rows(q, q_stride, view_from(t.q, i, head * d), rows, d);
+      gather_rows(dout, q_stride, view_from(t.dout, i, head * d), rows, d);
+      gather_rows(out, q_stride, view_from(t.out, i, head * d), rows, d);
       block_product(scores, stride, q, q_stride, rows, k_across, depth, seen, depth);
       block_product(dprobs, stride, dout, q_stride, rows, v_across, depth, seen, depth);
       for (int64_t r = 0; r < rows; ++r) {

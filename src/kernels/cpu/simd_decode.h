@@ -1,75 +1,112 @@
-// One query of each head against a cache, over simd_attention.h: keys and values are multiplied as they lie in the
-// cache, by the same chains as a block's.
+// One query of each head against a cache, over simd_attention.h: by the same chains as a block's, but keys and values
+// are read as they lie in the cache, once, all heads of a row together.
 
-constexpr int kDecodeHeads = 4;
+constexpr int kDecodeHeads = 4;  // query heads of one key-value head that share what was read of it
 constexpr int kDecodeVecs = kLanes == 16 ? 4 : 2;
+constexpr int64_t kDecodeValues = 32;  // rows of values between two stores of the sums
+constexpr int64_t kAhead = 16;         // rows that are asked for before they are read
 
-// scores[h][j] = q[h] · key j for H heads and all keys: by the same chains as block_product.
-template <int H>
-static void decode_scores(float* scores, int64_t stride, const Element* q, int64_t q_stride, const View& k,
-                          int64_t keys, int64_t d) {
-  for (int64_t j = 0; j < keys; j += kLanes) {
-    Vec sums[H][1];
-    clear(sums);
-    for (int64_t c = 0; c < d; c += kLanes * kGroup) {
-      Step::Operand tile[kLanes];
-      key_tile(tile, k, j, keys, c, d);
-#pragma GCC unroll 16
-      for (int i = 0; i < kLanes; ++i) {
-#pragma GCC unroll 4
-        for (int h = 0; h < H; ++h) sums[h][0] = Step::add(sums[h][0], q + h * q_stride + c + i * kGroup, tile[i]);
-      }
-    }
-    store_sums(scores + j, stride, sums);
+// Asks for `count` rows of x, `cols` elements each, to be brought to the second cache: the order in which heads are
+// read is none that a processor foresees. (To the first one, the requests would wait for each other.)
+LOQUAT_INLINE void prefetch_rows(const View& x, int64_t row, int64_t count, int64_t cols) {
+  const int64_t size = x.bf16 ? 2 : 4;
+  for (int64_t r = row; r < row + count; ++r) {
+    const char* from = static_cast<const char*>(x.data) + r * x.stride * size;
+    for (int64_t at = 0; at < cols * size; at += 64) __builtin_prefetch(from + at, 0, 2);
   }
 }
 
-// out[h][...] = Σ_j probs[h][j] value j of kDecodeVecs vectors of the head, from column c on.
+// scores[h][0 ... kLanes) = q[h] · keys j ... of H heads.
 template <int H>
-static void decode_values(float* out, int64_t out_stride, const Element* probs, int64_t stride, const View& v,
-                          int64_t keys, int64_t c, int64_t d) {
-  Vec sums[H][kDecodeVecs];
+LOQUAT_INLINE void decode_scores(float* scores, int64_t stride, const Element* q, int64_t q_stride, const View& k,
+                                 int64_t j, int64_t keys, int64_t d) {
+  Vec sums[H][1];
   clear(sums);
-  for (int64_t j = 0; j < keys; j += kGroup) {
+  for (int64_t c = 0; c < d; c += kLanes * kGroup) {
+    Step::Operand tile[kLanes];
+    key_tile(tile, k, j, keys, c, d);
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; ++i) {
+#pragma GCC unroll 4
+      for (int h = 0; h < H; ++h) sums[h][0] = Step::add(sums[h][0], q + h * q_stride + c + i * kGroup, tile[i]);
+    }
+  }
+  store_sums(scores, stride, sums);
+}
+
+// sums[h][...] += Σ_j probs[h][j] value j for j in [begin, end) of kDecodeVecs vectors of H heads, from column c on.
+template <int H>
+LOQUAT_INLINE void decode_values(float* out, int64_t out_stride, const Element* probs, int64_t stride, const View& v,
+                                 int64_t begin, int64_t end, int64_t c, int64_t d) {
+  Vec sums[H][kDecodeVecs];
+#pragma GCC unroll 4
+  for (int h = 0; h < H; ++h) {
+#pragma GCC unroll 4
+    for (int w = 0; w < kDecodeVecs; ++w) sums[h][w] = load(out + h * out_stride + w * kLanes);
+  }
+  for (int64_t j = begin; j < end; j += kGroup) {
     Step::Operand right[kDecodeVecs];
-    value_columns(right, v, j, keys, c, d);
+    value_columns(right, v, j, end, c, d);
 #pragma GCC unroll 4
     for (int h = 0; h < H; ++h) {
 #pragma GCC unroll 4
       for (int w = 0; w < kDecodeVecs; ++w) sums[h][w] = Step::add(sums[h][w], probs + h * stride + j, right[w]);
     }
   }
-#pragma GCC unroll 4
-  for (int h = 0; h < H; ++h) store_value_columns(out + h * out_stride + c, sums[h]);
+  store_sums(out, out_stride, sums);
+}
+
+// f.operator()<H>(key-value head, first query head) for all query heads, up to kDecodeHeads at a time.
+template <typename F>
+LOQUAT_INLINE void for_heads(const AttentionTask& t, F&& f) {
+  for (int64_t g = 0; g < t.kv_heads; ++g) {
+    for (int64_t h = 0; h < t.group; h += kDecodeHeads) {
+      const int64_t count = t.group - h < kDecodeHeads ? t.group - h : kDecodeHeads;
+      with_rows<kDecodeHeads>(count, [&]<int H>() { f.template operator()<H>(g, g * t.group + h); });
+    }
+  }
 }
 
 static void decode(const AttentionTask& t) {
-  const int64_t d = t.head_dim, keys = t.first + 1, all = round_up(keys, kKeyGrain);
+  const int64_t d = t.head_dim, heads = t.kv_heads * t.group, keys = t.first + 1, all = round_up(keys, kKeyGrain);
   const int64_t q_stride = round_up(d, kLanes * kGroup), width = round_up(d, kDecodeVecs * kLanes);
   Arena arena{static_cast<char*>(
-      scratch(kInnerAttention, arena_bytes(kDecodeHeads * (all + width), kDecodeHeads * (all + q_stride))))};
-  float* scores = arena.take<float>(kDecodeHeads * all);
-  float* out = arena.take<float>(kDecodeHeads * width);
-  Element* probs = arena.take<Element>(kDecodeHeads * all);
-  Element* q = arena.take<Element>(kDecodeHeads * q_stride);
-  for (int64_t first = 0; first < t.group; first += kDecodeHeads) {
-    const int64_t heads = t.group - first < kDecodeHeads ? t.group - first : kDecodeHeads;
-    for (int64_t h = 0; h < heads; ++h) {
-      gather_rows(q + h * q_stride, q_stride, columns_from(t.q, 0, (first + h) * d), 1, d);
-    }
-    with_rows<kDecodeHeads>(heads, [&]<int H>() { decode_scores<H>(scores, all, q, q_stride, t.k, keys, d); });
-    float sums[kDecodeHeads];
-    for (int64_t h = 0; h < heads; ++h) {
-      const float top = softmax_row(probs + h * all, scores + h * all, keys, all, t.scale, &sums[h]);
-      if (t.lse) t.lse[first + h] = top + __builtin_logf(sums[h]);
-    }
-    with_rows<kDecodeHeads>(heads, [&]<int H>() {
-      for (int64_t c = 0; c < d; c += kDecodeVecs * kLanes) decode_values<H>(out, width, probs, all, t.v, keys, c, d);
+      scratch(kInnerAttention, arena_bytes(heads * (all + 2 * width + 1), heads * (all + q_stride))))};
+  float* scores = arena.take<float>(heads * all);
+  float* sums = arena.take<float>(heads * width);
+  float* out = arena.take<float>(heads * width);
+  float* inverse = arena.take<float>(heads);
+  Element* probs = arena.take<Element>(heads * all);
+  Element* q = arena.take<Element>(heads * q_stride);
+  for (int64_t h = 0; h < heads; ++h) gather_rows(q + h * q_stride, q_stride, view_from(t.q, 0, h * d), 1, d);
+  for (int64_t j = 0; j < keys; j += kLanes) {
+    prefetch_rows(t.k, j + kAhead, kLanes, t.kv_heads * d);
+    for_heads(t, [&]<int H>(int64_t g, int64_t h) {
+      decode_scores<H>(scores + h * all + j, all, q + h * q_stride, q_stride, view_from(t.k, 0, g * d), j, keys, d);
     });
-    for (int64_t h = 0; h < heads; ++h) {
-      for (int64_t c = 0; c < width; c += kLanes)
-        store(out + h * width + c, load(out + h * width + c) * set1(1.0f / sums[h]));
-      store_block(t.out, 0, (first + h) * d, out + h * width, width, 1, d, false);
+  }
+  for (int64_t h = 0; h < heads; ++h) {
+    float sum;
+    const float top = softmax_row(probs + h * all, scores + h * all, keys, all, t.scale, &sum);
+    if (t.lse) t.lse[h] = top + __builtin_logf(sum);
+    inverse[h] = 1.0f / sum;
+  }
+  for (int64_t c = 0; c < heads * width; c += kLanes) store(sums + c, zero());
+  for (int64_t j = 0; j < keys; j += kDecodeValues) {
+    const int64_t end = j + kDecodeValues < keys ? j + kDecodeValues : keys;
+    prefetch_rows(t.v, j + kAhead, kDecodeValues, t.kv_heads * d);
+    for_heads(t, [&]<int H>(int64_t g, int64_t h) {
+      for (int64_t c = 0; c < d; c += kDecodeVecs * kLanes) {
+        decode_values<H>(sums + h * width + c, width, probs + h * all, all, view_from(t.v, 0, g * d), j, end, c, d);
+      }
+    });
+  }
+  for (int64_t h = 0; h < heads; ++h) {
+    for (int64_t c = 0; c < width; c += kDecodeVecs * kLanes) {
+      Vec values[kDecodeVecs];
+      for (int w = 0; w < kDecodeVecs; ++w) values[w] = load(sums + h * width + c + w * kLanes) * set1(inverse[h]);
+      store_value_columns(out + h * width + c, values);
     }
+    store_block(t.out, 0, h * d, out + h * width, width, 1, d, false);
   }
 }

@@ -33,6 +33,12 @@ LOQUAT_INLINE void with_type(const View& view, F&& f) {
   }
 }
 
+// A View of the same rows from an element on.
+LOQUAT_INLINE View view_from(View x, int64_t row, int64_t col) {
+  x.data = static_cast<char*>(x.data) + (row * x.stride + col) * (x.bf16 ? 2 : 4);
+  return x;
+}
+
 // body(offset, lanes): whole Vecs of [0, n), then the rest, in ascending order.
 template <typename Whole, typename Part>
 LOQUAT_INLINE void for_vecs(int64_t n, Whole&& whole, Part&& part) {

@@ -6,7 +6,7 @@ struct Vec {
   __m512 v;
 };
 constexpr int kLanes = 16;
-constexpr int kTileRows = 12;      // rows of a product's register tile, two Vecs wide
+constexpr int kTileRows = 12;  // rows of a product's register tile, two Vecs wide
 
 LOQUAT_INLINE __mmask16 first_lanes(int64_t n) {
   return static_cast<__mmask16>((1u << n) - 1);
