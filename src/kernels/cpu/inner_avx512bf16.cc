@@ -64,7 +64,9 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   const int64_t depth = round_up(k, kDepth);
   float* c = static_cast<float*>(scratch(kInnerB, static_cast<size_t>(rows * kPanel * 4)));
   for (int64_t p = begin; p < end; ++p) {
-    panel_product(c, kPanel, in, stride, rows, static_cast<const uint16_t*>(packed) + p * depth * kPanel, depth);
+    const uint16_t* panel = static_cast<const uint16_t*>(packed) + p * depth * kPanel;
+    if (p + 1 < end) prefetch(panel + depth * kPanel, depth * kPanel * 2);
+    panel_product(c, kPanel, in, stride, rows, panel, depth);
     store_block(y, 0, p * kPanel, c, kPanel, rows, n - p * kPanel < kPanel ? n - p * kPanel : kPanel, add);
   }
 }

@@ -6,14 +6,9 @@ constexpr int kDecodeVecs = kLanes == 16 ? 4 : 2;
 constexpr int64_t kDecodeValues = 32;  // rows of values between two stores of the sums
 constexpr int64_t kAhead = 16;         // rows that are asked for before they are read
 
-// Asks for `count` rows of x, `cols` elements each, to be brought to the second cache: the order in which heads are
-// read is none that a processor foresees. (To the first one, the requests would wait for each other.)
+// The next rows: the order in which their heads are read is none that a processor foresees.
 LOQUAT_INLINE void prefetch_rows(const View& x, int64_t row, int64_t count, int64_t cols) {
-  const int64_t size = x.bf16 ? 2 : 4;
-  for (int64_t r = row; r < row + count; ++r) {
-    const char* from = static_cast<const char*>(x.data) + r * x.stride * size;
-    for (int64_t at = 0; at < cols * size; at += 64) __builtin_prefetch(from + at, 0, 2);
-  }
+  for (int64_t r = row; r < row + count; ++r) prefetch(view_from(x, r, 0).data, cols * (x.bf16 ? 2 : 4));
 }
 
 // scores[h][0 ... kLanes) = q[h] · keys j ... of H heads.
