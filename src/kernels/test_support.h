@@ -130,8 +130,12 @@ class KernelsTest : public testing::TestWithParam<std::tuple<const Kernels*, DTy
   void TearDown() override { set_thread_count(2); }
 };
 
+const Kernels* emulated_amx_kernels();  // cpu/amx_emulated_test.cc; null where the processor lacks AVX-512
+
 inline auto every_table() {
-  return testing::Combine(testing::ValuesIn(all_kernels()), testing::Values(DType::kF32, DType::kBF16));
+  std::vector<const Kernels*> tables = all_kernels();
+  if (const Kernels* emulated = emulated_amx_kernels()) tables.push_back(emulated);
+  return testing::Combine(testing::ValuesIn(tables), testing::Values(DType::kF32, DType::kBF16));
 }
 inline std::string table_name(const testing::TestParamInfo<std::tuple<const Kernels*, DType>>& info) {
   return std::string(std::get<0>(info.param)->name) + (std::get<1>(info.param) == DType::kF32 ? "_f32" : "_bf16");

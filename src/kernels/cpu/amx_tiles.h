@@ -77,3 +77,77 @@ static void gradient_block(float* dw, int64_t stride, int64_t rows, int64_t cols
   memory_barrier();
   if (!whole) store_rows(dw, stride, block, kPanel, rows, cols, false);
 }
+
+// f(first row, rows) for blocks of 32 rows and what is left, with the tiles configured for them.
+template <typename F>
+static void for_row_blocks(int64_t rows, F&& f) {
+  const int64_t whole = rows / kPanel * kPanel, rest = rows - whole;
+  if (whole) configure(kTile, kTile);
+  for (int64_t row = 0; row < whole; row += kPanel) f(row, kPanel);
+  if (rest) {
+    configure(rest < kTile ? rest : kTile, rest > kTile ? rest - kTile : 0);
+    f(whole, rest);
+  }
+  if (rows) _tile_release();
+}
+
+// c [rows, kPanel] = a [rows, depth] times one panel; the tiles are configured for 1 to 32 rows.
+LOQUAT_INLINE void block_of(float* c, int64_t c_stride, const uint16_t* a, int64_t a_stride, int64_t rows,
+                            const uint16_t* panel, int64_t depth) {
+  const bool two = rows > kTile;
+  _tile_zero(0);
+  _tile_zero(1);
+  if (two) {
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  memory_barrier();
+  multiply(a, kTile * a_stride, a_stride * 2, kDepth, panel, panel + kTileHalves, 2 * kTileHalves, depth / kDepth, two);
+  _tile_stored(0, c, c_stride * 4);
+  _tile_stored(1, c + kTile, c_stride * 4);
+  if (two) {
+    _tile_stored(2, c + kTile * c_stride, c_stride * 4);
+    _tile_stored(3, c + kTile * c_stride + kTile, c_stride * 4);
+  }
+  memory_barrier();
+}
+
+// c [rows, n] (rounded up to whole panels) = a [rows, depth] times an operand packed with `packed_depth` >= depth.
+static void block_product(float* c, int64_t c_stride, const Element* a, int64_t a_stride, int64_t rows,
+                          const Element* packed, int64_t packed_depth, int64_t n, int64_t depth) {
+  for_row_blocks(rows, [&](int64_t row, int64_t count) {
+    for (int64_t j = 0; j < n; j += kPanel) {
+      block_of(c + row * c_stride + j, c_stride, a + row * a_stride, a_stride, count, packed + j * packed_depth, depth);
+    }
+  });
+}
+
+static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k) {
+  if (tokens == 0) return;
+  // As many tokens at a time as leave both rearranged operands in the second-level cache.
+  const int64_t n_padded = round_up(n, kPanel), k_padded = round_up(k, kPanel);
+  int64_t block = (768 << 10) / ((n_padded + k_padded) * 2) / kDepth * kDepth;
+  block = block < 4 * kDepth ? 4 * kDepth : block > 512 ? 512 : block;
+  const int64_t most = block / kDepth;
+  uint16_t* a = static_cast<uint16_t*>(scratch(kInnerA, static_cast<size_t>(n_padded / kTile * most * kTileBytes)));
+  uint16_t* b = static_cast<uint16_t*>(scratch(kInnerB, static_cast<size_t>(k_padded / kTile * most * kTileBytes)));
+  configure(kTile, kTile);
+  for (int64_t begin = 0; begin < tokens; begin += block) {
+    const int64_t count = tokens - begin < block ? tokens - begin : block;
+    const int64_t depths = (count + kDepth - 1) / kDepth, step = depths * kTileHalves;
+    const uint16_t* dy_rows = static_cast<const uint16_t*>(dy.data) + begin * dy.stride;
+    const uint16_t* x_rows = static_cast<const uint16_t*>(x.data) + begin * x.stride;
+    for (int64_t s = 0; s < depths; ++s) {
+      const int64_t left = count - s * kDepth < kDepth ? count - s * kDepth : kDepth;
+      pack_tokens<true>(dy_rows + s * kDepth * dy.stride, dy.stride, left, n, a + s * kTileHalves, step);
+      pack_tokens<false>(x_rows + s * kDepth * x.stride, x.stride, left, k, b + s * kTileHalves, step);
+    }
+    for (int64_t i = 0; i < n; i += kPanel) {
+      for (int64_t j = 0; j < k; j += kPanel) {
+        gradient_block(dw + i * dw_stride + j, dw_stride, n - i < kPanel ? n - i : kPanel,
+                       k - j < kPanel ? k - j : kPanel, a + i / kTile * step, b + j / kTile * step, step, depths);
+      }
+    }
+  }
+  _tile_release();
+}

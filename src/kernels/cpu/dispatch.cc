@@ -2,8 +2,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "kernels/cpu/drivers.h"
-#include "kernels/host_memory.h"
+#include "kernels/cpu/table.h"
 #include "kernels/kernels.h"
 #include "kernels/reference.h"
 
@@ -18,63 +17,15 @@ namespace {
 
 #if defined(__x86_64__)
 
-// A driver with its inner loops bound: a plain function for the table.
-template <const cpu::Inner& inner, auto F>
-struct Bound;
-template <const cpu::Inner& inner, typename R, typename... A, R (*F)(const cpu::Inner&, A...)>
-struct Bound<inner, F> {
-  static R call(A... args) { return F(inner, args...); }
-};
-
-template <const cpu::Inner& inner>
-constexpr Kernels table(const char* name) {
-  return {
-      .name = name,
-      .host_memory = true,
-      .host_reads = true,
-      .allocate = host::allocate,
-      .release = host::release,
-      .upload = host::copy,
-      .download = host::copy,
-      .clear = host::clear,
-      .copy_rows = host::copy_rows,
-      .packed_bytes = Bound<inner, cpu::packed_bytes>::call,
-      .pack = Bound<inner, cpu::pack>::call,
-      .linear = Bound<inner, cpu::linear>::call,
-      .linear_backward_input = Bound<inner, cpu::linear_backward_input>::call,
-      .linear_backward_weight = Bound<inner, cpu::linear_backward_weight>::call,
-      .matmul = Bound<inner, cpu::matmul>::call,
-      .embedding = Bound<inner, cpu::embedding>::call,
-      .embedding_backward = Bound<inner, cpu::embedding_backward>::call,
-      .rms_norm = Bound<inner, cpu::rms_norm>::call,
-      .rms_norm_backward = Bound<inner, cpu::rms_norm_backward>::call,
-      .rope = Bound<inner, cpu::rope>::call,
-      .swiglu = Bound<inner, cpu::swiglu>::call,
-      .swiglu_backward = Bound<inner, cpu::swiglu_backward>::call,
-      .attention = Bound<inner, cpu::attention>::call,
-      .attention_backward = Bound<inner, cpu::attention_backward>::call,
-      .dropout_add = Bound<inner, cpu::dropout_add>::call,
-      .dropout_backward = Bound<inner, cpu::dropout_backward>::call,
-      .lm_head = Bound<inner, cpu::lm_head>::call,
-      .lm_head_backward = Bound<inner, cpu::lm_head_backward>::call,
-      .log_sum_exp = Bound<inner, cpu::log_sum_exp>::call,
-      .adamw = Bound<inner, cpu::adamw>::call,
-      .sum_of_squares = Bound<inner, cpu::sum_of_squares>::call,
-      .axpby = Bound<inner, cpu::axpby>::call,
-      .convert = Bound<inner, cpu::convert>::call,
-      .round_at_random = Bound<inner, cpu::round_at_random>::call,
-  };
-}
-
 constinit const cpu::Inner kInnerAvx2 = {&cpu::kProductsAvx2, &cpu::kAttentionAvx2, &cpu::kRowsAvx2};
 constinit const cpu::Inner kInnerAvx512 = {&cpu::kProductsAvx512, &cpu::kAttentionAvx512, &cpu::kRowsAvx512};
 constinit const cpu::Inner kInnerAvx512Bf16 = {&cpu::kProductsAvx512Bf16, &cpu::kAttentionAvx512Bf16,
                                                &cpu::kRowsAvx512};
 constinit const cpu::Inner kInnerAmx = {&cpu::kProductsAmx, &cpu::kAttentionAmx, &cpu::kRowsAvx512};
-constinit const Kernels kAvx2 = table<kInnerAvx2>("avx2");
-constinit const Kernels kAvx512 = table<kInnerAvx512>("avx512");
-constinit const Kernels kAvx512Bf16 = table<kInnerAvx512Bf16>("avx512bf16");
-constinit const Kernels kAmx = table<kInnerAmx>("amx");
+constinit const Kernels kAvx2 = cpu::table_of<kInnerAvx2>("avx2");
+constinit const Kernels kAvx512 = cpu::table_of<kInnerAvx512>("avx512");
+constinit const Kernels kAvx512Bf16 = cpu::table_of<kInnerAvx512Bf16>("avx512bf16");
+constinit const Kernels kAmx = cpu::table_of<kInnerAmx>("amx");
 
 // The state components that the operating system saves (XCR0).
 uint64_t saved_state() {

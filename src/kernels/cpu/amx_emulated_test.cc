@@ -1,0 +1,38 @@
+// The table for AMX with its tiles in plain C++, so that what is written over them is tested on any processor with
+// AVX-512.
+#include "kernels/test_support.h"
+
+#if defined(__x86_64__)
+
+#include "kernels/cpu/table.h"
+
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
+#define LOQUAT_EMULATED_TILES
+#include "kernels/cpu/inner_amx.cc"
+#undef amx
+
+namespace loquat {
+namespace {
+
+constinit const cpu::Inner kInner = {&cpu::amx_emulated::kProducts, &cpu::amx_emulated::kAttention, &cpu::kRowsAvx512};
+constinit const Kernels kTable = cpu::table_of<kInner>("amx_emulated");
+
+}  // namespace
+
+const Kernels* emulated_amx_kernels() {
+  return cpu_kernels(Isa::kAvx512).ok() ? &kTable : nullptr;
+}
+
+}  // namespace loquat
+
+#else
+
+namespace loquat {
+
+const Kernels* emulated_amx_kernels() {
+  return nullptr;
+}
+
+}  // namespace loquat
+
+#endif
