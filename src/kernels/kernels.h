@@ -1,19 +1,22 @@
-// The kernel table: everything that touches a tensor's numbers, as plain function pointers over views. cpu_kernels(isa) and,
-// where linked, cuda_kernels() return one; the choice is made once, at start. Layers (src/model) are written against this
-// table alone.
+// The kernel table: everything that touches a tensor's numbers, as plain function pointers over views. cpu_kernels(isa)
+// and, where linked, cuda_kernels() return one; the choice is made once, at start. Layers (src/model) are written
+// against this table alone.
 //
 // Rules that every implementation keeps:
-//  * Batch invariance: what a row (a token, a sequence) gets does not depend on the other rows of the call, on how many there
-//    are, or on the number of threads. One query row decoded against a KV cache gets the bits that the same row gets inside a
-//    packed training forward.
+//  * Batch invariance: what a row (a token, a sequence) gets does not depend on the other rows of the call, on how many
+//  there
+//    are, or on the number of threads. One query row decoded against a KV cache gets the bits that the same row gets
+//    inside a packed training forward.
 //  * A gradient argument that is ADDED to is marked "+="; any other output is overwritten.
-//  * Sums are kept in float32 at least. `Mat`s named x, y, q, k, v, dx ... hold the compute type (float32 or bfloat16, all of
+//  * Sums are kept in float32 at least. `Mat`s named x, y, q, k, v, dx ... hold the compute type (float32 or bfloat16,
+//  all of
 //    one call alike); parameters and their gradients are float32, contiguous.
 //  * Zero rows are allowed everywhere and do nothing.
 //  * Views, weights, gradients and plain float pointers are in the table's own memory (a graphics card's, say), which
 //    only the table's functions read and write. Arguments marked HOST are ordinary memory; they may be changed or freed
 //    as soon as the call returns, and HOST results are there then. Other work may still be under way.
-// Shapes: B sequences, T tokens (rows), C channels, H heads, G key-value heads, D head size, F feed-forward, V vocabulary.
+// Shapes: B sequences, T tokens (rows), C channels, H heads, G key-value heads, D head size, F feed-forward, V
+// vocabulary.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +29,8 @@
 
 namespace loquat {
 
-// W [N, K] (y = x Wᵀ, as nn.Linear stores it) in the layout that this table multiplies from. `forward` serves linear and
-// lm_head, `backward` serves linear_backward_input; both were filled by `pack` from the same float32 master.
+// W [N, K] (y = x Wᵀ, as nn.Linear stores it) in the layout that this table multiplies from. `forward` serves linear
+// and lm_head, `backward` serves linear_backward_input; both were filled by `pack` from the same float32 master.
 struct PackedWeight {
   int64_t n = 0;
   int64_t k = 0;
@@ -68,9 +71,10 @@ struct RowCopy {
 struct Kernels {
   const char* name;  // "reference", "avx2", "avx512", "avx512bf16", "amx", "cuda"
 
-  // --- memory -------------------------------------------------------------------------------------------------------------
+  // --- memory
+  // -------------------------------------------------------------------------------------------------------------
   bool host_memory;  // the table's memory is ordinary memory
-  bool host_reads;   // the host may read and write the table's memory, and nothing is under way once a call has returned
+  bool host_reads;  // the host may read and write the table's memory, and nothing is under way once a call has returned
   // Aligned to 64 bytes at least, not cleared; null where there is not so much left. `bytes` > 0.
   void* (*allocate)(int64_t bytes);
   void (*release)(void* memory, int64_t bytes);
@@ -80,24 +84,27 @@ struct Kernels {
   // `bytes` of each row. No two may overlap. HOST: the span.
   void (*copy_rows)(std::span<const RowCopy> rows, int64_t bytes);
 
-  // --- products -----------------------------------------------------------------------------------------------------------
-  // Bytes that one orientation of W [n, k] takes packed, 64-byte aligned memory.
+  // --- products
+  // ----------------------------------------------------------------------------------------------------------- Bytes
+  // that one orientation of W [n, k] takes packed, 64-byte aligned memory.
   int64_t (*packed_bytes)(int64_t n, int64_t k, DType dtype);
   // Packs float32 W [n, k] into `forward` and, if not null, `backward`.
   void (*pack)(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void* backward);
-  // y [T, N] = x [T, K] Wᵀ; with `add`, y += (then y is float32 whatever the compute type: the residual stream). y may be
-  // float32 or the compute type.
+  // y [T, N] = x [T, K] Wᵀ; with `add`, y += (then y is float32 whatever the compute type: the residual stream). y may
+  // be float32 or the compute type.
   void (*linear)(Mat y, Mat x, const PackedWeight& w, bool add);
   // dx [T, K] = dy [T, N] W; with `add`, dx +=.
   void (*linear_backward_input)(Mat dx, Mat dy, const PackedWeight& w, bool add);
   // dw [N, K] += dyᵀ x.
   void (*linear_backward_weight)(float* dw, Mat dy, Mat x);
-  // c [m, n] = a [m, k] b [k, n], each transposed first where its flag says so (then a is stored [k, m], b [n, k]); float32.
+  // c [m, n] = a [m, k] b [k, n], each transposed first where its flag says so (then a is stored [k, m], b [n, k]);
+  // float32.
   void (*matmul)(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k, bool transpose_a,
                  bool transpose_b);
 
-  // --- the layer's other parts --------------------------------------------------------------------------------------------
-  // x [T, C] float32 = table [V, C] rows of tokens (HOST).
+  // --- the layer's other parts
+  // -------------------------------------------------------------------------------------------- x [T, C] float32 =
+  // table [V, C] rows of tokens (HOST).
   void (*embedding)(Mat x, const float* table, const int32_t* tokens);
   // dtable [V, C] += rows of dx [T, C] float32. HOST: tokens.
   void (*embedding_backward)(float* dtable, int64_t vocab, Mat dx, const int32_t* tokens);
@@ -105,40 +112,48 @@ struct Kernels {
   void (*rms_norm)(Mat y, Mat x, const float* weight, float eps, float* rstd);
   // dx [T, C] float32 += ; dweight [C] +=.
   void (*rms_norm_backward)(Mat dx, float* dweight, Mat dy, Mat x, const float* weight, const float* rstd);
-  // In place: heads of D in each row of x [T, heads * D] are rotated by positions[t] (HOST; the halves convention of Hugging Face's
-  // Llama: element i pairs with i + D/2). cos_sin: [max_position, D] float32, D/2 cosines then D/2 sines. With `inverse`, the
-  // rotation is undone (the backward).
+  // In place: heads of D in each row of x [T, heads * D] are rotated by positions[t] (HOST; the halves convention of
+  // Hugging Face's Llama: element i pairs with i + D/2). cos_sin: [max_position, D] float32, D/2 cosines then D/2
+  // sines. With `inverse`, the rotation is undone (the backward).
   void (*rope)(Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse);
   // y [T, F] = silu(gate) * up with gate_up [T, 2F] = gate then up.
   void (*swiglu)(Mat y, Mat gate_up);
   void (*swiglu_backward)(Mat dgate_up, Mat dy, Mat gate_up);
-  // out [T, H * D], causal softmax attention by segment (HOST: the span); lse [T, H] float32: log of the sum of exponentials of the scaled
-  // scores, for the backward (null: not wanted). Query head h reads key-value head h / (H / G).
-  void (*attention)(Mat out, Mat q, std::span<const AttentionSegment> segments, const AttentionShape& shape, float* lse);
-  // For training, where each segment's keys and values are rows q_begin ... of packed k, v [T, G * D] (q_len == kv_len).
-  // dq, dk, dv are overwritten; they may be column ranges of one [T, (H + 2G) D] tensor.
+  // out [T, H * D], causal softmax attention by segment (HOST: the span); lse [T, H] float32: log of the sum of
+  // exponentials of the scaled scores, for the backward (null: not wanted). Query head h reads key-value head h / (H /
+  // G).
+  void (*attention)(Mat out, Mat q, std::span<const AttentionSegment> segments, const AttentionShape& shape,
+                    float* lse);
+  // For training, where each segment's keys and values are rows q_begin ... of packed k, v [T, G * D] (q_len ==
+  // kv_len). dq, dk, dv are overwritten; they may be column ranges of one [T, (H + 2G) D] tensor.
   void (*attention_backward)(Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k, Mat v, const float* lse,
                              std::span<const AttentionSegment> segments, const AttentionShape& shape);
-  // y [T, C] float32 += x [T, C] with each element kept with probability 1 - p and scaled by 1 / (1 - p). The mask is a hash
-  // of (seed, row * C + col), so the backward makes it again: dx = dy with the same mask.
+  // y [T, C] float32 += x [T, C] with each element kept with probability 1 - p and scaled by 1 / (1 - p). The mask is a
+  // hash of (seed, row * C + col), so the backward makes it again: dx = dy with the same mask.
   void (*dropout_add)(Mat y, Mat x, float p, uint64_t seed);
   void (*dropout_backward)(Mat dx, Mat dy, float p, uint64_t seed);
 
-  // --- vocabulary: never a [T, V] array; HOST: targets, logprob, lse, entropy, dlogprob, dentropy ---------------------------
-  // For row t: logits = x[t] Wᵀ * inv_temperature; logprob[t] = log softmax(logits)[targets[t]]; lse[t] = logsumexp(logits);
-  // entropy[t] (null: not wanted) = of the softmax, in nats.
-  void (*lm_head)(Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature, float* logprob, float* lse,
-                  float* entropy);
+  // --- vocabulary: never a [T, V] array; HOST: targets, logprob, lse, entropy, dlogprob, dentropy
+  // --------------------------- For row t: logits = x[t] Wᵀ * inv_temperature; logprob[t] = log
+  // softmax(logits)[targets[t]]; lse[t] = logsumexp(logits); entropy[t] (null: not wanted) = of the softmax, in nats.
+  void (*lm_head)(Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature, float* logprob,
+                  float* lse, float* entropy);
   // The loss's derivative by logprob[t] is dlogprob[t], by entropy[t] dentropy[t] (null: zero). dx [T, C] overwritten;
   // dw [V, C] += (null: frozen).
-  void (*lm_head_backward)(Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature,
-                           const float* lse, const float* dlogprob, const float* entropy, const float* dentropy);
+  void (*lm_head_backward)(Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets,
+                           float inv_temperature, const float* lse, const float* dlogprob, const float* entropy,
+                           const float* dentropy);
+  // Both at once, where dlogprob is known beforehand (a weighted sum of log-likelihoods): logits are made once.
+  void (*lm_head_loss)(Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets, const float* dlogprob,
+                       float* logprob, float* lse);
   // lse[t] = logsumexp(logits[t] * inv_temperature[t]) of float32 logits [T, V], by exactly the arithmetic of lm_head.
   void (*log_sum_exp)(Mat logits, const float* inv_temperature, float* lse);
 
-  // --- flat float32 vectors -------------------------------------------------------------------------------------------------
+  // --- flat float32 vectors
+  // -------------------------------------------------------------------------------------------------
   void (*adamw)(float* w, const float* g, float* m, float* v, int64_t n, const AdamWStep& step);
-  double (*sum_of_squares)(const float* x, int64_t n);  // in blocks of a fixed size: the same with any number of threads
+  double (*sum_of_squares)(const float* x,
+                           int64_t n);  // in blocks of a fixed size: the same with any number of threads
   void (*axpby)(float* y, const float* x, int64_t n, float a, float b);  // y = a x + b y
   void (*convert)(Mat y, Mat x);                                         // same shape, either type to either
   // y[i] = to_bf16_at_random(x[i], noise_of(seed, first + i)).

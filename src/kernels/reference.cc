@@ -34,6 +34,7 @@ constinit const Kernels kTable = {
     .dropout_backward = dropout_backward,
     .lm_head = lm_head,
     .lm_head_backward = lm_head_backward,
+    .lm_head_loss = lm_head_loss,
     .log_sum_exp = log_sum_exp_rows,
     .adamw = adamw,
     .sum_of_squares = sum_of_squares,

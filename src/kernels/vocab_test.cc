@@ -64,6 +64,20 @@ TEST_P(VocabTest, MatchesReference) {
   }
 }
 
+TEST_P(VocabTest, LossEqualsForwardAndBackwardInBits) {
+  for (const Shape& s : kShapes) {
+    Head head(k(), dtype(), 4, s.rows, s.vocab, s.width), whole(k(), dtype(), 4, s.rows, s.vocab, s.width);
+    head.forward(k(), 1);
+    head.backward(k(), 1, false);
+    k().lm_head_loss(whole.dx, whole.dw.data(), whole.x, whole.w, whole.targets.data(), whole.dlogprob.data(),
+                     whole.logprob.data(), whole.lse.data());
+    EXPECT_EQ(whole.lse, head.lse);
+    EXPECT_EQ(whole.logprob, head.logprob);
+    EXPECT_EQ(whole.dw, head.dw);
+    EXPECT_EQ(whole.dx.bytes(), head.dx.bytes());
+  }
+}
+
 // A sampler that takes logits by `linear` gets the very log-probabilities that training computes.
 TEST_P(VocabTest, EqualsLinearAndLogSumExpInBits) {
   for (const Shape& s : kShapes) {

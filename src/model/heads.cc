@@ -88,6 +88,24 @@ Mat LanguageHead::log_probs_backward(const LayerContext& context, Mat hidden, st
   return scatter_rows(*context.kernels, dx, rows, hidden.rows, arena);
 }
 
+Model::Likelihood LanguageHead::likelihood_backward(const LayerContext& context, Mat hidden,
+                                                    std::span<const int64_t> rows, std::span<const int32_t> targets,
+                                                    std::span<const float> dlogprob, Arena& arena) const {
+  check_rows(hidden, rows, targets.size());
+  check_targets(targets, linear.packed.n);
+  CHECK(dlogprob.size() == rows.size(), "{} rows, {} dlogprob", rows.size(), dlogprob.size());
+  Model::Likelihood out;
+  out.logprobs.logprob.resize(rows.size());
+  out.logprobs.lse.resize(rows.size());
+  arena.reset();
+  const Mat x = gather_rows(*context.kernels, hidden, rows, arena);
+  const Mat dx = arena.take(x.rows, x.cols, x.dtype);
+  context.kernels->lm_head_loss(dx, linear.gradient, x, linear.packed, targets.data(), dlogprob.data(),
+                                out.logprobs.logprob.data(), out.logprobs.lse.data());
+  out.dhidden = scatter_rows(*context.kernels, dx, rows, hidden.rows, arena);
+  return out;
+}
+
 void LanguageHead::logits(const LayerContext& context, Mat hidden, std::span<const int64_t> rows, float* out,
                           const float* inv_temperature, float* lse, Arena& arena) const {
   const Kernels& kernels = *context.kernels;

@@ -26,6 +26,9 @@ struct LanguageHead {
   Mat log_probs_backward(const LayerContext& context, Mat hidden, std::span<const int64_t> rows,
                          std::span<const int32_t> targets, float temperature, const Model::LogProbs& forward,
                          std::span<const float> dlogprob, std::span<const float> dentropy, Arena& arena) const;
+  Model::Likelihood likelihood_backward(const LayerContext& context, Mat hidden, std::span<const int64_t> rows,
+                                        std::span<const int32_t> targets, std::span<const float> dlogprob,
+                                        Arena& arena) const;
   // `out`, `inv_temperature` and `lse` (null: not wanted) are in ordinary memory.
   void logits(const LayerContext& context, Mat hidden, std::span<const int64_t> rows, float* out,
               const float* inv_temperature, float* lse, Arena& arena) const;

@@ -419,6 +419,13 @@ Mat Model::log_probs_backward(Mat hidden, std::span<const int64_t> rows, std::sp
                                             dentropy, impl_->head_backward_memory);
 }
 
+Model::Likelihood Model::likelihood_backward(Mat hidden, std::span<const int64_t> rows,
+                                             std::span<const int32_t> targets, std::span<const float> dlogprob) {
+  check_language(impl_->language.linear);
+  return impl_->language.likelihood_backward(impl_->context, hidden, rows, targets, dlogprob,
+                                             impl_->head_backward_memory);
+}
+
 void Model::logits(Mat hidden, std::span<const int64_t> rows, float* out, std::span<const float> inv_temperature,
                    std::span<float> lse) {
   check_language(impl_->language.linear);

@@ -98,9 +98,8 @@ Speeds probe_speeds(const RecipePlan& plan, const Kernels& kernels, DType comput
   const double budget = plan.scale == "smoke" ? 0.05 : 1.0;
   speeds.train = static_cast<double>(batch.rows()) / shortest(budget, [&] {
                    const Mat hidden = model.forward(batch, {.keep_for_backward = true});
-                   const Model::LogProbs logprobs = model.log_probs(hidden, rows, targets);
                    model.zero_grads();
-                   model.backward(batch, model.log_probs_backward(hidden, rows, targets, 1, logprobs, dlogprob));
+                   model.backward(batch, model.likelihood_backward(hidden, rows, targets, dlogprob).dhidden);
                    model.refresh();
                  });
   speeds.forward = static_cast<double>(batch.rows()) / shortest(budget / 2, [&] { model.forward(batch); });

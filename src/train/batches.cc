@@ -90,12 +90,12 @@ LmSum LmPass::train(std::span<const TokenSequence* const> sequences, double weig
     options.dropout = static_cast<float>(dropout);
     options.dropout_seed = mix64(dropout_seed ^ mix64(static_cast<uint64_t>(index)));
     const Mat hidden = model_.forward(micro_.batch, options);
-    const auto result = model_.log_probs(hidden, micro_.rows, micro_.targets);
-    for (const float logprob : result.logprob) sum.logprob += logprob;
+    weights_.assign(micro_.targets.size(), static_cast<float>(-weight));
+    const auto result = model_.likelihood_backward(hidden, micro_.rows, micro_.targets, weights_);
+    for (const float logprob : result.logprobs.logprob) sum.logprob += logprob;
     sum.targets += static_cast<int64_t>(micro_.targets.size());
     sum.tokens += micro_.batch.rows();
-    weights_.assign(micro_.targets.size(), static_cast<float>(-weight));
-    model_.backward(micro_.batch, model_.log_probs_backward(hidden, micro_.rows, micro_.targets, 1, result, weights_));
+    model_.backward(micro_.batch, result.dhidden);
   });
   return sum;
 }

@@ -12,6 +12,7 @@ namespace {
 constexpr int64_t kHeadRows = 64;            // rows whose logits are made together: 256 KiB
 constexpr int64_t kSumRows = 4;              // of log_sum_exp that are worth a thread
 constexpr int64_t kGradientBytes = 4 << 20;  // of dlogits
+constexpr int64_t kKeptLogits = 256 << 10;   // that lm_head_loss keeps in a thread's second-level cache
 constexpr LogSum kEmpty = {-INFINITY, 0, 0};
 
 int64_t ceil_div(int64_t a, int64_t b) {
@@ -27,21 +28,37 @@ int64_t head_rows(int64_t rows) {
   return std::clamp<int64_t>(ceil_div(ceil_div(rows, 2 * thread_count()), 16) * 16, 16, kHeadRows);
 }
 
-// f(first column, columns, logits [rows, kVocabChunk]) for each chunk of the vocabulary, in order.
-template <typename F>
-void for_chunks(const Inner& inner, Mat x, const PackedWeight& w, F&& f) {
-  float* logits =
-      static_cast<float*>(scratch(kDriverLogits, sizeof(float) * static_cast<size_t>(x.rows * kVocabChunk)));
+// Logits [rows, columns] of x's rows from vocabulary column `first` on, rows `stride` apart.
+void chunk_logits(const Inner& inner, float* logits, int64_t stride, Mat x, const PackedWeight& w, int64_t first,
+                  int64_t columns) {
   const int64_t panel = inner.products->panel;
   const int64_t panel_bytes = inner.products->panel_bytes(w.k, w.dtype == DType::kBF16);
-  for (int64_t first = 0; first < w.n; first += kVocabChunk) {
-    const int64_t columns = std::min(kVocabChunk, w.n - first);
-    const char* panels = static_cast<const char*>(w.forward) + first / panel * panel_bytes;
-    inner.products->product({logits, kVocabChunk, false}, view(x), x.rows, panels, columns, w.k, 0,
-                            ceil_div(columns, panel), false);
-    f(first, columns, logits);
-  }
+  const char* panels = static_cast<const char*>(w.forward) + first / panel * panel_bytes;
+  inner.products->product({logits, stride, false}, view(x), x.rows, panels, columns, w.k, 0, ceil_div(columns, panel),
+                          false);
 }
+
+// f(first column, columns) for each chunk of the vocabulary, in order.
+template <typename F>
+void for_chunks(int64_t vocab, F&& f) {
+  for (int64_t first = 0; first < vocab; first += kVocabChunk) f(first, std::min(kVocabChunk, vocab - first));
+}
+
+float* logits_scratch(int64_t floats) {
+  return static_cast<float*>(scratch(kDriverLogits, sizeof(float) * static_cast<size_t>(floats)));
+}
+
+// What a row of the head has summed so far.
+struct RowSums {
+  LogSum sum = kEmpty;
+  float target_logit = 0;
+
+  void add(const Inner& inner, const float* logits, int64_t first, int64_t columns, int32_t target,
+           float inv_temperature, bool entropy) {
+    inner.rows->log_sum(&sum, logits, columns, inv_temperature, entropy);
+    if (target >= first && target < first + columns) target_logit = logits[target - first];
+  }
+};
 
 void check_head(Mat x, const PackedWeight& w, const int32_t* targets) {
   CHECK(x.cols == w.k && x.dtype == w.dtype, "the head: x [{}, {}] times W [{}, {}]", x.rows, x.cols, w.n, w.k);
@@ -69,55 +86,95 @@ void lm_head(const Inner& inner, Mat x, const PackedWeight& w, const int32_t* ta
              float* logprob, float* lse, float* entropy) {
   check_head(x, w, targets);
   parallel_blocks(x.rows, head_rows(x.rows), [&](int64_t begin, int64_t end) {
-    LogSum sums[kHeadRows];
-    float target_logit[kHeadRows] = {};
-    std::fill_n(sums, end - begin, kEmpty);
-    for_chunks(inner, x.row_range(begin, end), w, [&](int64_t first, int64_t columns, const float* logits) {
+    RowSums rows[kHeadRows];
+    float* logits = logits_scratch((end - begin) * kVocabChunk);
+    for_chunks(w.n, [&](int64_t first, int64_t columns) {
+      chunk_logits(inner, logits, kVocabChunk, x.row_range(begin, end), w, first, columns);
       for (int64_t t = begin; t < end; ++t) {
-        const float* row = logits + (t - begin) * kVocabChunk;
-        inner.rows->log_sum(&sums[t - begin], row, columns, inv_temperature, entropy != nullptr);
-        const int64_t column = targets[t] - first;
-        if (column >= 0 && column < columns) target_logit[t - begin] = row[column];
+        rows[t - begin].add(inner, logits + (t - begin) * kVocabChunk, first, columns, targets[t], inv_temperature,
+                            entropy != nullptr);
       }
     });
     for (int64_t t = begin; t < end; ++t) {
-      const LogSum& s = sums[t - begin];
+      const LogSum& s = rows[t - begin].sum;
       lse[t] = total(s);
-      logprob[t] = target_logit[t - begin] * inv_temperature - lse[t];
+      logprob[t] = rows[t - begin].target_logit * inv_temperature - lse[t];
       if (entropy) entropy[t] = std::log(s.sum) - s.weighted / s.sum;
     }
   });
 }
 
-void lm_head_backward(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets,
-                      float inv_temperature, const float* lse, const float* dlogprob, const float* entropy,
-                      const float* dentropy) {
-  check_head(x, w, targets);
+namespace {
+
+// dx and dw of blocks of rows: fill(dlogits, first row of the block, begin, end) makes rows [begin, end) of a block's
+// dlogits, on any thread. How many rows a block has depends on V alone, so that dw's sums do too.
+template <typename F>
+void backward_by_blocks(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeight& w, int64_t part, F&& fill) {
   CHECK(dx.rows == x.rows && dx.cols == x.cols, "dx [{}, {}] of x [{}, {}]", dx.rows, dx.cols, x.rows, x.cols);
-  CHECK(!dentropy || entropy, "lm_head_backward: dentropy without entropy");
   const int64_t size = bytes_of(x.dtype);
-  // Depends on V alone, so that dw's sums do too.
   const int64_t rows = std::clamp<int64_t>(kGradientBytes / (w.n * size) / kHeadRows * kHeadRows, kHeadRows, 1024);
   for (int64_t top = 0; top < x.rows; top += rows) {
     const int64_t bottom = std::min(top + rows, x.rows);
     const Mat block = x.row_range(top, bottom);
     void* data = scratch(kDriverRows, static_cast<size_t>(block.rows * w.n * size));
     const Mat dlogits = {data, block.rows, w.n, w.n, x.dtype};
-    parallel_blocks(block.rows, head_rows(block.rows), [&](int64_t begin, int64_t end) {
-      for_chunks(inner, block.row_range(begin, end), w, [&](int64_t first, int64_t columns, float* logits) {
-        for (int64_t t = begin; t < end; ++t) {
-          const int64_t row = top + t, column = targets[row] - first;
-          float* values = logits + (t - begin) * kVocabChunk;
-          inner.rows->vocab_gradient(values, columns, inv_temperature, lse[row], dlogprob[row],
-                                     dentropy ? dentropy[row] : 0.0f, dentropy ? entropy[row] : 0.0f);
-          if (column >= 0 && column < columns) values[column] += dlogprob[row] * inv_temperature;
-        }
-        inner.rows->convert(view(dlogits, begin, first), {logits, kVocabChunk, false}, end - begin, columns);
-      });
-    });
+    parallel_blocks(block.rows, std::min(part, head_rows(block.rows)),
+                    [&](int64_t begin, int64_t end) { fill(dlogits, top, begin, end); });
     linear_backward_input(inner, dx.row_range(top, bottom), dlogits, w, false);
     if (dw) linear_backward_weight(inner, dw, dlogits, block);
   }
+}
+
+}  // namespace
+
+void lm_head_backward(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets,
+                      float inv_temperature, const float* lse, const float* dlogprob, const float* entropy,
+                      const float* dentropy) {
+  check_head(x, w, targets);
+  CHECK(!dentropy || entropy, "lm_head_backward: dentropy without entropy");
+  backward_by_blocks(inner, dx, dw, x, w, kHeadRows, [&](Mat dlogits, int64_t top, int64_t begin, int64_t end) {
+    float* logits = logits_scratch((end - begin) * kVocabChunk);
+    for_chunks(w.n, [&](int64_t first, int64_t columns) {
+      chunk_logits(inner, logits, kVocabChunk, x.row_range(top + begin, top + end), w, first, columns);
+      for (int64_t t = begin; t < end; ++t) {
+        const int64_t row = top + t, column = targets[row] - first;
+        float* values = logits + (t - begin) * kVocabChunk;
+        inner.rows->vocab_gradient(values, columns, inv_temperature, lse[row], dlogprob[row],
+                                   dentropy ? dentropy[row] : 0.0f, dentropy ? entropy[row] : 0.0f);
+        if (column >= 0 && column < columns) values[column] += dlogprob[row] * inv_temperature;
+      }
+      inner.rows->convert(view(dlogits, begin, first), {logits, kVocabChunk, false}, end - begin, columns);
+    });
+  });
+}
+
+void lm_head_loss(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets,
+                  const float* dlogprob, float* logprob, float* lse) {
+  const int64_t part = std::min(kKeptLogits / w.n / 16 * 16, kHeadRows);
+  if (part == 0) {  // too many to keep
+    lm_head(inner, x, w, targets, 1, logprob, lse, nullptr);
+    return lm_head_backward(inner, dx, dw, x, w, targets, 1, lse, dlogprob, nullptr, nullptr);
+  }
+  check_head(x, w, targets);
+  backward_by_blocks(inner, dx, dw, x, w, part, [&](Mat dlogits, int64_t top, int64_t begin, int64_t end) {
+    RowSums rows[kHeadRows];
+    const int64_t stride = ceil_div(w.n, 16) * 16;
+    float* logits = logits_scratch((end - begin) * stride);
+    for_chunks(w.n, [&](int64_t first, int64_t columns) {
+      chunk_logits(inner, logits + first, stride, x.row_range(top + begin, top + end), w, first, columns);
+      for (int64_t t = begin; t < end; ++t)
+        rows[t - begin].add(inner, logits + (t - begin) * stride + first, first, columns, targets[top + t], 1, false);
+    });
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t row = top + t;
+      float* values = logits + (t - begin) * stride;
+      lse[row] = total(rows[t - begin].sum);
+      logprob[row] = rows[t - begin].target_logit - lse[row];
+      inner.rows->vocab_gradient(values, w.n, 1, lse[row], dlogprob[row], 0, 0);
+      values[targets[row]] += dlogprob[row];
+    }
+    inner.rows->convert(view(dlogits, begin), {logits, stride, false}, end - begin, w.n);
+  });
 }
 
 }  // namespace loquat::cpu

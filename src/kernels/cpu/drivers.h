@@ -41,6 +41,8 @@ void attention_backward(const Inner& inner, Mat dq, Mat dk, Mat dv, Mat dout, Ma
 
 void lm_head(const Inner& inner, Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature,
              float* logprob, float* lse, float* entropy);
+void lm_head_loss(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets,
+                  const float* dlogprob, float* logprob, float* lse);
 void lm_head_backward(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets,
                       float inv_temperature, const float* lse, const float* dlogprob, const float* entropy,
                       const float* dentropy);

@@ -45,6 +45,7 @@ constexpr Kernels table_of(const char* name) {
       .dropout_backward = Bound<inner, dropout_backward>::call,
       .lm_head = Bound<inner, lm_head>::call,
       .lm_head_backward = Bound<inner, lm_head_backward>::call,
+      .lm_head_loss = Bound<inner, lm_head_loss>::call,
       .log_sum_exp = Bound<inner, log_sum_exp>::call,
       .adamw = Bound<inner, adamw>::call,
       .sum_of_squares = Bound<inner, sum_of_squares>::call,

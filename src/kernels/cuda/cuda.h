@@ -62,6 +62,8 @@ void attention_backward(Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k,
 // Vocabulary (vocab.cu).
 void lm_head(Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature, float* logprob, float* lse,
              float* entropy);
+void lm_head_loss(Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets, const float* dlogprob,
+                  float* logprob, float* lse);
 void lm_head_backward(Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature,
                       const float* lse, const float* dlogprob, const float* entropy, const float* dentropy);
 void log_sum_exp(Mat logits, const float* inv_temperature, float* lse);

@@ -156,6 +156,7 @@ Kernels make_table() {
       .dropout_backward = Locked<dropout_backward>::call,
       .lm_head = Locked<lm_head>::call,
       .lm_head_backward = Locked<lm_head_backward>::call,
+      .lm_head_loss = Locked<lm_head_loss>::call,
       .log_sum_exp = Locked<log_sum_exp>::call,
       .adamw = Locked<adamw>::call,
       .sum_of_squares = Locked<sum_of_squares>::call,

@@ -248,6 +248,12 @@ void lm_head_backward(Mat dx, float* dw, Mat x, const PackedWeight& w, const int
   }
 }
 
+void lm_head_loss(Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets, const float* dlogprob,
+                  float* logprob, float* lse) {
+  lm_head(x, w, targets, 1, logprob, lse, nullptr);
+  lm_head_backward(dx, dw, x, w, targets, 1, lse, dlogprob, nullptr, nullptr);
+}
+
 void log_sum_exp(Mat logits, const float* inv_temperature, float* lse) {
   if (logits.rows == 0) return;
   HeadRows h = head_rows(logits);
