@@ -64,8 +64,7 @@ class CapturedLog {
   TemporaryFile file_;
 };
 
-// --- result and check
-// -------------------------------------------------------------------------------------------------------
+// --- result and check ----------------------------------------------------------------------------
 
 Result<int> half(int x) {
   if (x % 2) return Err("{} is odd", x);
@@ -99,8 +98,7 @@ TEST(Check, SaysWhereAndWhat) {
   EXPECT_DEATH(CHECK(false, "shape {}", 3), "failed: shape 3");
 }
 
-// --- log
-// ----------------------------------------------------------------------------------------------------------------------
+// --- log -----------------------------------------------------------------------------------------
 
 TEST(Log, LevelsAndPrefixes) {
   CapturedLog log(false);
@@ -155,8 +153,7 @@ TEST(Log, LinesOfThreadsAreWhole) {
   EXPECT_EQ(count, 200);
 }
 
-// --- progress
-// ---------------------------------------------------------------------------------------------------------------
+// --- progress ------------------------------------------------------------------------------------
 
 double fake_now = 0;
 double fake_clock() {
@@ -252,8 +249,7 @@ TEST(Progress, Texts) {
   EXPECT_EQ(count_text(2e9), "2.00G");
 }
 
-// --- interrupts, machine, subprocesses
-// --------------------------------------------------------------------------------------
+// --- interrupts, machine, subprocesses -----------------------------------------------------------
 
 TEST(Interrupt, TheFirstIsAFlagTheSecondEnds) {
   EXPECT_EXIT(

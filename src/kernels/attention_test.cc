@@ -68,6 +68,54 @@ TEST_P(AttentionTest, MatchesReference) {
   }
 }
 
+// Makes every sequence but the first go on from the first one, where the first has any rows.
+void share_first(Case& c) {
+  for (size_t s = 1; s < c.segments.size(); ++s) {
+    AttentionSegment& one = c.segments[s];
+    one.prefix_len = c.lengths[0];
+    one.kv_len += one.prefix_len;
+    one.prefix_begin = 0;
+    one.prefix_k = c.k().row(0);
+    one.prefix_v = c.v().row(0);
+  }
+}
+
+TEST_P(AttentionTest, SharedPrefixMatchesReference) {
+  if (!k().shared_prefixes) GTEST_SKIP();
+  for (const auto& lengths : std::vector<std::vector<int64_t>>{{1, 1}, {37, 5, 1, 40}, {64, 0, 33}, {100, 70, 31}}) {
+    for (const AttentionShape& s : kHeads) {
+      SCOPED_TRACE(fmt::format("prefix {}, {} over {} heads of {}", lengths[0], s.heads, s.kv_heads, s.head_dim));
+      Case a(dtype(), 5, lengths, s.heads, s.kv_heads, s.head_dim),
+          b(dtype(), 5, lengths, s.heads, s.kv_heads, s.head_dim);
+      share_first(a);
+      share_first(b);
+      a.forward(k());
+      b.forward(reference::kTable);
+      expect_close(a.out[0], b.out[0], tolerance(), "out");
+      expect_close(a.lse, b.lse, 2e-5, "lse");
+      a.backward(k());
+      b.backward(reference::kTable);
+      expect_close(a.dqkv[0], b.dqkv[0], dtype() == DType::kF32 ? 1e-4 : 3e-2, "dq, dk, dv");
+    }
+  }
+}
+
+TEST_P(AttentionTest, SharedPrefixGivesTheBitsOfWholeSequences) {
+  if (!k().shared_prefixes) GTEST_SKIP();
+  const int64_t prompt = 45;
+  for (const int64_t tail : {1, 2, 30, 90}) {
+    for (const AttentionShape& s : {AttentionShape{4, 2, 32, 0}, {2, 1, 20, 0}, {5, 1, 64, 0}}) {
+      Case whole(dtype(), 6, {prompt + tail}, s.heads, s.kv_heads, s.head_dim);
+      Case shared(dtype(), 6, {prompt, tail}, s.heads, s.kv_heads, s.head_dim);
+      share_first(shared);
+      whole.forward(k());
+      shared.forward(k());
+      EXPECT_EQ(whole.out[0].bytes(), shared.out[0].bytes());
+      EXPECT_EQ(whole.lse, shared.lse);
+    }
+  }
+}
+
 TEST_P(AttentionTest, DecodingGivesTheBitsOfThePackedForward) {
   for (const AttentionShape& s : {AttentionShape{4, 2, 32, 0}, {2, 1, 20, 0}, {2, 2, 32, 0}, {5, 1, 64, 0}}) {
     Case all(dtype(), 2, {40, 83}, s.heads, s.kv_heads, s.head_dim);

@@ -48,6 +48,13 @@ struct AttentionSegment {
   const void* v = nullptr;
   int64_t kv_len = 0;
   int64_t kv_stride = 0;
+  // Keys 0 ... prefix_len - 1 are those of another segment of the call, all of it (a prompt that several replies go on
+  // from): its rows prefix_begin ..., at prefix_k and prefix_v. Then k and v begin at key prefix_len. Such segments
+  // follow that one, and only where the table has shared_prefixes.
+  int64_t prefix_len = 0;
+  int64_t prefix_begin = 0;
+  const void* prefix_k = nullptr;
+  const void* prefix_v = nullptr;
 };
 
 struct AttentionShape {
@@ -71,9 +78,9 @@ struct RowCopy {
 struct Kernels {
   const char* name;  // "reference", "avx2", "avx512", "avx512bf16", "amx", "cuda"
 
-  // --- memory
-  // -------------------------------------------------------------------------------------------------------------
-  bool host_memory;  // the table's memory is ordinary memory
+  // --- memory ------------------------------------------------------------------------------------
+  bool host_memory;      // the table's memory is ordinary memory
+  bool shared_prefixes;  // attention takes segments with a prefix
   bool host_reads;  // the host may read and write the table's memory, and nothing is under way once a call has returned
   // Aligned to 64 bytes at least, not cleared; null where there is not so much left. `bytes` > 0.
   void* (*allocate)(int64_t bytes);
@@ -124,8 +131,8 @@ struct Kernels {
   // G).
   void (*attention)(Mat out, Mat q, std::span<const AttentionSegment> segments, const AttentionShape& shape,
                     float* lse);
-  // For training, where each segment's keys and values are rows q_begin ... of packed k, v [T, G * D] (q_len ==
-  // kv_len). dq, dk, dv are overwritten; they may be column ranges of one [T, (H + 2G) D] tensor.
+  // For training, where each segment's own keys and values are rows q_begin ... of packed k, v [T, G * D], as
+  // many as queries. dq, dk, dv are overwritten; they may be column ranges of one [T, (H + 2G) D] tensor.
   void (*attention_backward)(Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k, Mat v, const float* lse,
                              std::span<const AttentionSegment> segments, const AttentionShape& shape);
   // y [T, C] float32 += x [T, C] with each element kept with probability 1 - p and scaled by 1 / (1 - p). The mask is a
@@ -149,8 +156,7 @@ struct Kernels {
   // lse[t] = logsumexp(logits[t] * inv_temperature[t]) of float32 logits [T, V], by exactly the arithmetic of lm_head.
   void (*log_sum_exp)(Mat logits, const float* inv_temperature, float* lse);
 
-  // --- flat float32 vectors
-  // -------------------------------------------------------------------------------------------------
+  // --- flat float32 vectors ----------------------------------------------------------------------
   void (*adamw)(float* w, const float* g, float* m, float* v, int64_t n, const AdamWStep& step);
   double (*sum_of_squares)(const float* x,
                            int64_t n);  // in blocks of a fixed size: the same with any number of threads

@@ -8,6 +8,7 @@ namespace loquat::reference {
 constinit const Kernels kTable = {
     .name = "reference",
     .host_memory = true,
+    .shared_prefixes = true,
     .host_reads = true,
     .allocate = host::allocate,
     .release = host::release,

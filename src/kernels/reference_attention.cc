@@ -14,13 +14,17 @@ void attention(Mat out, Mat q, std::span<const AttentionSegment> segments, const
     parallel_for(s.q_len, [&](int64_t i) {
       const int64_t row = s.q_begin + i, keys = s.kv_len - s.q_len + i + 1;
       std::vector<double> p(keys), sum_v(d);
+      const auto at = [&](const void* own, const void* prefix, int64_t j, int64_t col) {
+        return j < s.prefix_len ? load(prefix, j * s.kv_stride + col, q.dtype)
+                                : load(own, (j - s.prefix_len) * s.kv_stride + col, q.dtype);
+      };
       for (int64_t h = 0; h < shape.heads; ++h) {
         const int64_t kv_col = h / group * d;
         double top = -std::numeric_limits<double>::infinity();
         for (int64_t j = 0; j < keys; ++j) {
           double dot = 0;
           for (int64_t c = 0; c < d; ++c) {
-            dot += get(q, row, h * d + c) * load(s.k, j * s.kv_stride + kv_col + c, q.dtype);
+            dot += get(q, row, h * d + c) * at(s.k, s.prefix_k, j, kv_col + c);
           }
           p[j] = dot * shape.scale;
           top = std::max(top, p[j]);
@@ -30,7 +34,7 @@ void attention(Mat out, Mat q, std::span<const AttentionSegment> segments, const
         for (int64_t j = 0; j < keys; ++j) {
           const double e = std::exp(p[j] - top);
           sum += e;
-          for (int64_t c = 0; c < d; ++c) sum_v[c] += e * load(s.v, j * s.kv_stride + kv_col + c, q.dtype);
+          for (int64_t c = 0; c < d; ++c) sum_v[c] += e * at(s.v, s.prefix_v, j, kv_col + c);
         }
         for (int64_t c = 0; c < d; ++c) put(out, row, h * d + c, sum_v[c] / sum);
         if (lse) lse[row * shape.heads + h] = static_cast<float>(top + std::log(sum));
@@ -43,40 +47,42 @@ void attention(Mat out, Mat q, std::span<const AttentionSegment> segments, const
 void attention_backward(Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k, Mat v, const float* lse,
                         std::span<const AttentionSegment> segments, const AttentionShape& shape) {
   const int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
-  const int64_t parts = static_cast<int64_t>(segments.size()) * shape.kv_heads;
-  parallel_for(parts, [&](int64_t part) {
-    const AttentionSegment& s = segments[part / shape.kv_heads];
-    const int64_t g = part % shape.kv_heads;
-    std::vector<double> key_grad(s.q_len * d), value_grad(s.q_len * d), query_grad(d);
-    for (int64_t h = g * group; h < (g + 1) * group; ++h) {
-      for (int64_t i = 0; i < s.q_len; ++i) {
-        const int64_t row = s.q_begin + i;
-        double delta = 0;
-        for (int64_t c = 0; c < d; ++c)
-          delta += static_cast<double>(get(dout, row, h * d + c)) * get(out, row, h * d + c);
-        query_grad.assign(d, 0);
-        for (int64_t j = 0; j <= i; ++j) {
-          const int64_t key = s.q_begin + j;
-          double dot = 0, dp = 0;
-          for (int64_t c = 0; c < d; ++c) {
-            dot += static_cast<double>(get(q, row, h * d + c)) * get(k, key, g * d + c);
-            dp += static_cast<double>(get(dout, row, h * d + c)) * get(v, key, g * d + c);
-          }
-          const double p = std::exp(dot * shape.scale - lse[row * shape.heads + h]);
-          const double ds = p * (dp - delta) * shape.scale;
-          for (int64_t c = 0; c < d; ++c) {
-            query_grad[c] += ds * get(k, key, g * d + c);
-            key_grad[j * d + c] += ds * get(q, row, h * d + c);
-            value_grad[j * d + c] += p * get(dout, row, h * d + c);
-          }
+  parallel_for(shape.kv_heads, [&](int64_t g) {
+    std::vector<double> key_grad(k.rows * d), value_grad(k.rows * d), query_grad(d);
+    const auto query = [&](const AttentionSegment& s, int64_t i, int64_t h) {
+      const int64_t row = s.q_begin + i;
+      double delta = 0;
+      for (int64_t c = 0; c < d; ++c)
+        delta += static_cast<double>(get(dout, row, h * d + c)) * get(out, row, h * d + c);
+      query_grad.assign(d, 0);
+      for (int64_t j = 0; j <= s.prefix_len + i; ++j) {
+        const int64_t key = j < s.prefix_len ? s.prefix_begin + j : s.q_begin + j - s.prefix_len;
+        double dot = 0, dp = 0;
+        for (int64_t c = 0; c < d; ++c) {
+          dot += static_cast<double>(get(q, row, h * d + c)) * get(k, key, g * d + c);
+          dp += static_cast<double>(get(dout, row, h * d + c)) * get(v, key, g * d + c);
         }
-        for (int64_t c = 0; c < d; ++c) put(dq, row, h * d + c, query_grad[c]);
+        const double p = std::exp(dot * shape.scale - lse[row * shape.heads + h]);
+        const double ds = p * (dp - delta) * shape.scale;
+        for (int64_t c = 0; c < d; ++c) {
+          query_grad[c] += ds * get(k, key, g * d + c);
+          key_grad[key * d + c] += ds * get(q, row, h * d + c);
+          value_grad[key * d + c] += p * get(dout, row, h * d + c);
+        }
+      }
+      for (int64_t c = 0; c < d; ++c) put(dq, row, h * d + c, query_grad[c]);
+    };
+    for (const AttentionSegment& s : segments) {
+      for (int64_t h = g * group; h < (g + 1) * group; ++h) {
+        for (int64_t i = 0; i < s.q_len; ++i) query(s, i, h);
       }
     }
-    for (int64_t j = 0; j < s.q_len; ++j) {
-      for (int64_t c = 0; c < d; ++c) {
-        put(dk, s.q_begin + j, g * d + c, key_grad[j * d + c]);
-        put(dv, s.q_begin + j, g * d + c, value_grad[j * d + c]);
+    for (const AttentionSegment& s : segments) {
+      for (int64_t key = s.q_begin; key < s.q_begin + s.q_len; ++key) {
+        for (int64_t c = 0; c < d; ++c) {
+          put(dk, key, g * d + c, key_grad[key * d + c]);
+          put(dv, key, g * d + c, value_grad[key * d + c]);
+        }
       }
     }
   });

@@ -119,8 +119,7 @@ class Model {
   void logits(Mat hidden, std::span<const int64_t> rows, float* out, std::span<const float> inv_temperature = {},
               std::span<float> lse = {});
 
-  // --- score head
-  // ------------------------------------------------------------------------------------------------------------
+  // --- score head --------------------------------------------------------------------------------
   std::vector<float> scores(Mat hidden, std::span<const int64_t> rows);
   Mat scores_backward(Mat hidden, std::span<const int64_t> rows, std::span<const float> dscore);
 

@@ -276,8 +276,7 @@ std::string attacks_section(const ReportData& data) {
          rows + "</tbody></table></div></section>";
 }
 
-// --- curves
-// --------------------------------------------------------------------------------------------------------------
+// --- curves --------------------------------------------------------------------------------------
 
 Points points_of(const serve::MetricTable& table, const std::string& x, const std::string& y) {
   const int cx = table.column(x), cy = table.column(y);
@@ -391,8 +390,7 @@ std::string curves_section(const ReportData& data, const std::string& folder) {
          "</section>";
 }
 
-// --- dialogues, the run
-// ----------------------------------------------------------------------------------------------------
+// --- dialogues, the run --------------------------------------------------------------------------
 
 std::string measure_title(const std::string& measure) {
   static const std::map<std::string, std::string> kTitles = {{"helpful", "an everyday request"},

@@ -111,8 +111,7 @@ struct PpoOptions {
 // normalisation).
 Result<StageReport> run_ppo(const StageContext& context, const PpoOptions& options);
 
-// --- the two losses, for one token
-// --------------------------------------------------------------------------------------
+// --- the two losses, for one token ---------------------------------------------------------------
 struct ClippedLoss {
   double loss = 0;
   double slope = 0;  // d loss / d logprob, or d value

@@ -79,8 +79,7 @@ struct RewardOptions {
 // that prefer the longer or the shorter reply), valid_loss, reward_bias, reward_std, prompts, valid_prompts.
 Result<StageReport> run_reward(const StageContext& context, const RewardOptions& options);
 
-// --- using one
-// ---------------------------------------------------------------------------------------------------------
+// --- using one -----------------------------------------------------------------------------------
 // What turns a score model's hidden states into one score for each sequence of a packed batch.
 class RewardHead {
  public:
@@ -125,8 +124,7 @@ std::vector<float> rewards_of(RewardModel& reward, std::span<const std::vector<i
 std::vector<int32_t> reward_tokens(const ChatTemplate& chat, const Messages& prompt, const std::string& reply,
                                    int64_t context);
 
-// --- its loss
-// ------------------------------------------------------------------------------------------------------------
+// --- its loss ------------------------------------------------------------------------------------
 struct RankedElement {                          // one prompt
   std::vector<std::vector<int32_t>> sequences;  // K of prompt + reply
   std::vector<int32_t> ranks;                   // 0 is best

@@ -66,8 +66,7 @@ struct RewardMoments {
 };
 RewardMoments moments_of(std::span<const Episode> episodes, float Episode::*score);
 
-// --- best of n
-// -------------------------------------------------------------------------------------------------------------
+// --- best of n -----------------------------------------------------------------------------------
 struct ScoredReply {
   std::string text;
   std::vector<int32_t> tokens;

@@ -124,8 +124,7 @@ Interval bits_per_byte(const town::World& world, const Score& score, int64_t wor
   return bootstrap(clusters, kBootstrapSeed, bytes);
 }
 
-// --- the base model's document: one of the forms in which the town's documents ask and answer
-// ---------------------------------------------------------------------------------------
+// --- the base model's document: one of the forms in which the town's documents ask and answer ----
 
 constexpr const char* kQuestionMark = "Question: ";
 constexpr const char* kAnswerMark = "Answer: ";

@@ -110,8 +110,7 @@ static void pack_tokens(const uint16_t* x, int64_t stride, int64_t tokens, int64
   }
 }
 
-// --- small products of attention
-// ------------------------------------------------------------------------------------------
+// --- small products of attention -----------------------------------------------------------------
 
 // Elements from one row of a left operand to the next: rows that are a multiple of 1 KiB apart would share the cache's
 // few places.

@@ -113,8 +113,7 @@ void dropout_backward(const Inner& inner, Mat dx, Mat dy, float p, uint64_t seed
   });
 }
 
-// --- attention
-// --------------------------------------------------------------------------------------------------------------
+// --- attention -----------------------------------------------------------------------------------
 
 namespace {
 
@@ -156,10 +155,16 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
       const Piece& p = pieces[i];
       const AttentionSegment& s = segments[p.segment];
       const int64_t row = s.q_begin + p.begin, col = p.kv_head * group * d, offset = p.kv_head * d * bytes_of(q.dtype);
+      const auto rows_at = [&](const void* rows) {
+        return View{const_cast<char*>(static_cast<const char*>(rows)) + (rows ? offset : 0), s.kv_stride, bf16};
+      };
       inner.attention->forward({.out = view(out, row, col),
                                 .q = view(q, row, col),
-                                .k = {const_cast<char*>(static_cast<const char*>(s.k)) + offset, s.kv_stride, bf16},
-                                .v = {const_cast<char*>(static_cast<const char*>(s.v)) + offset, s.kv_stride, bf16},
+                                .k = rows_at(s.k),
+                                .v = rows_at(s.v),
+                                .prefix_k = rows_at(s.prefix_k),
+                                .prefix_v = rows_at(s.prefix_v),
+                                .prefix = s.prefix_len,
                                 .rows = p.end - p.begin,
                                 .first = s.kv_len - s.q_len + p.begin,
                                 .kv_heads = p.kv_heads,
@@ -172,36 +177,76 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
   });
 }
 
+namespace {
+
+// A segment, and those after it that go on from it: segments [begin, end).
+struct Family {
+  size_t begin, end;
+};
+
+const std::vector<Family>& families_of(std::span<const AttentionSegment> segments) {
+  static thread_local std::vector<Family> families;
+  families.clear();
+  for (size_t s = 0; s < segments.size(); ++s) {
+    const AttentionSegment& one = segments[s];
+    CHECK(one.q_len + one.prefix_len == one.kv_len, "attention_backward: a segment of {} queries and {} keys",
+          one.q_len, one.kv_len);
+    if (one.prefix_len == 0) {
+      families.push_back({s, s + 1});
+      continue;
+    }
+    const bool follows = !families.empty() && segments[families.back().begin].q_begin == one.prefix_begin &&
+                         segments[families.back().begin].q_len == one.prefix_len;
+    CHECK(follows, "attention_backward: a segment that does not follow the one whose {} keys it shares",
+          one.prefix_len);
+    families.back().end = s + 1;
+  }
+  return families;
+}
+
+}  // namespace
+
 void attention_backward(const Inner& inner, Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k, Mat v,
                         const float* lse, std::span<const AttentionSegment> segments, const AttentionShape& shape) {
   const int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
   CHECK(shape.heads % shape.kv_heads == 0 && q.cols == shape.heads * d && k.cols == shape.kv_heads * d,
         "attention_backward: {} heads over {} of {}", shape.heads, shape.kv_heads, d);
-  const std::vector<Piece>& pieces = cut_attention(segments, shape.kv_heads, INT64_MAX / 2, true);
-  parallel_for(static_cast<int64_t>(pieces.size()), [&](int64_t i) {
-    const Piece& p = pieces[i];
-    const AttentionSegment& s = segments[p.segment];
-    CHECK(s.q_len == s.kv_len, "attention_backward: a segment of {} queries and {} keys", s.q_len, s.kv_len);
-    const int64_t col = p.kv_head * group * d, kv_col = p.kv_head * d;
-    inner.attention->backward({.dq = view(dq, s.q_begin, col),
-                               .dk = view(dk, s.q_begin, kv_col),
-                               .dv = view(dv, s.q_begin, kv_col),
-                               .dout = view(dout, s.q_begin, col),
-                               .out = view(out, s.q_begin, col),
-                               .q = view(q, s.q_begin, col),
-                               .k = view(k, s.q_begin, kv_col),
-                               .v = view(v, s.q_begin, kv_col),
-                               .rows = s.q_len,
-                               .group = group,
-                               .head_dim = d,
-                               .scale = shape.scale,
-                               .lse = lse + s.q_begin * shape.heads + p.kv_head * group,
-                               .lse_stride = shape.heads});
+  const std::vector<Family>& families = families_of(segments);
+  parallel_for(static_cast<int64_t>(families.size()) * shape.kv_heads, [&](int64_t part) {
+    const Family& family = families[part / shape.kv_heads];
+    const int64_t head = part % shape.kv_heads, col = head * group * d, kv_col = head * d;
+    const int64_t shared = segments[family.begin].q_len * ((d + 31) / 32 * 32);
+    float* sums = nullptr;
+    if (family.end - family.begin > 1) {
+      sums = static_cast<float*>(scratch(kDriverPartials, sizeof(float) * static_cast<size_t>(2 * shared)));
+      std::fill_n(sums, 2 * shared, 0.0f);
+    }
+    for (size_t i = family.end; i-- > family.begin;) {  // the shared one last
+      const AttentionSegment& s = segments[i];
+      inner.attention->backward({.dq = view(dq, s.q_begin, col),
+                                 .dk = view(dk, s.q_begin, kv_col),
+                                 .dv = view(dv, s.q_begin, kv_col),
+                                 .dout = view(dout, s.q_begin, col),
+                                 .out = view(out, s.q_begin, col),
+                                 .q = view(q, s.q_begin, col),
+                                 .k = view(k, s.q_begin, kv_col),
+                                 .v = view(v, s.q_begin, kv_col),
+                                 .prefix_k = view(k, s.prefix_begin, kv_col),
+                                 .prefix_v = view(v, s.prefix_begin, kv_col),
+                                 .prefix = s.prefix_len,
+                                 .rows = s.q_len,
+                                 .group = group,
+                                 .head_dim = d,
+                                 .shared_dk = sums,
+                                 .shared_dv = sums ? sums + shared : nullptr,
+                                 .scale = shape.scale,
+                                 .lse = lse + s.q_begin * shape.heads + head * group,
+                                 .lse_stride = shape.heads});
+    }
   });
 }
 
-// --- flat vectors
-// -------------------------------------------------------------------------------------------------------------
+// --- flat vectors --------------------------------------------------------------------------------
 
 void adamw(const Inner& inner, float* w, const float* g, float* m, float* v, int64_t n, const AdamWStep& step) {
   const AdamWScalars s = {

@@ -47,8 +47,10 @@ struct Products {
 
 // Key-value heads of one segment, and the query heads that read them; every View starts at the first row and column.
 struct AttentionTask {
-  View out, q;    // kv_heads * group heads side by side
-  View k, v;      // rows from key 0, kv_heads heads side by side
+  View out, q;              // kv_heads * group heads side by side
+  View k, v;                // rows from key `prefix`, kv_heads heads side by side
+  View prefix_k, prefix_v;  // those of keys 0 ... prefix - 1
+  int64_t prefix;
   int64_t rows;   // queries
   int64_t first;  // the first query's position: it attends to keys 0 ... first
   int64_t kv_heads;
@@ -62,7 +64,11 @@ struct AttentionTask {
 // One key-value head.
 struct AttentionBackwardTask {
   View dq, dk, dv, dout, out, q, k, v;
-  int64_t rows, group, head_dim;
+  View prefix_k, prefix_v;
+  int64_t prefix, rows, group, head_dim;
+  // Float32 [keys][round_up(D, 32)], may be null: what other segments add to dk and dv of the segment that they go on
+  // from. With a prefix this one adds to them, else it takes them up.
+  float *shared_dk, *shared_dv;
   float scale;
   const float* lse;
   int64_t lse_stride;

@@ -58,8 +58,7 @@ static void weight_gradient_of(float* dw, int64_t dw_stride, View dy, View x, in
   weight_gradient(dw, dw_stride, dy, x, tokens, n, k);
 }
 
-// --- attention
-// ------------------------------------------------------------------------------------------------------------
+// --- attention -----------------------------------------------------------------------------------
 
 // The tiles of a decoding step with `group` query heads: 0 scores [key][head], 1 keys, 2 queries [pair of D][head];
 // 3, 4 result [head][D], 5 probabilities, 6, 7 values.

@@ -103,8 +103,7 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
   }
 }
 
-// --- small products of attention
-// ------------------------------------------------------------------------------------------
+// --- small products of attention -----------------------------------------------------------------
 
 // c [rows, n] (rounded up to whole panels) = a [rows, depth] times an operand packed with `packed_depth` >= depth.
 static void block_product(float* c, int64_t c_stride, const Element* a, int64_t a_stride, int64_t rows,

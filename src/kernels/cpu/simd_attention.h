@@ -62,8 +62,21 @@ static void scale_floats(float* x, int64_t n, float scale) {
 
 static void decode(const AttentionTask& t);  // one query: simd_decode.h, or the including file's own
 
-// --- blocks of queries
-// ------------------------------------------------------------------------------------------------------------
+// --- blocks of queries ---------------------------------------------------------------------------
+
+// Elements of keys' rows [keys][padded_stride(D)], for join_rows.
+static int64_t joined_elements(int64_t prefix, int64_t keys, int64_t d) {
+  return prefix > 0 ? keys * padded_stride(d) : 0;
+}
+
+// Keys (or values) one after the other: `rest` itself where there is no prefix, else both copied to `out`.
+static View join_rows(Element* out, const View& before, int64_t prefix, const View& rest, int64_t keys, int64_t d) {
+  if (prefix == 0) return rest;
+  const int64_t stride = padded_stride(d);
+  gather_rows(out, stride, before, prefix, d);
+  gather_rows(out + prefix * stride, stride, rest, keys - prefix, d);
+  return {out, stride, sizeof(Element) == 2};
+}
 
 // The query heads that read one of the task's key-value heads.
 static void attend(const AttentionTask& t, int64_t kv_head) {
@@ -71,8 +84,10 @@ static void attend(const AttentionTask& t, int64_t kv_head) {
   const int64_t keys = t.first + t.rows, all = round_up(keys, kKeyGrain), most = query_rows(keys);
   const int64_t stride = all + kKeyGrain, q_stride = padded_stride(depth);
   const int64_t across = operand_elements(all, depth), along = operand_elements(d, all);
-  Arena arena{static_cast<char*>(
-      scratch(kInnerAttention, arena_bytes(most * (stride + width + 1), across + along + most * (stride + q_stride))))};
+  const int64_t joined = joined_elements(t.prefix, keys, d);
+  Arena arena{
+      static_cast<char*>(scratch(kInnerAttention, arena_bytes(most * (stride + width + 1),
+                                                              across + along + joined + most * (stride + q_stride))))};
   Element* k = arena.take<Element>(across);
   Element* v = arena.take<Element>(along);
   Element* q = arena.take<Element>(most * q_stride);
@@ -80,8 +95,12 @@ static void attend(const AttentionTask& t, int64_t kv_head) {
   float* scores = arena.take<float>(most * stride);
   float* out = arena.take<float>(most * width);
   float* inverse = arena.take<float>(most);
-  pack_rows(k, view_from(t.k, 0, kv_head * d), keys, all, d);
-  pack_columns(v, view_from(t.v, 0, kv_head * d), d, all, keys);
+  Element* both = arena.take<Element>(joined);
+  const auto keys_of = [&](const View& before, const View& rest) {
+    return join_rows(both, view_from(before, 0, kv_head * d), t.prefix, view_from(rest, 0, kv_head * d), keys, d);
+  };
+  pack_rows(k, keys_of(t.prefix_k, t.k), keys, all, d);
+  pack_columns(v, keys_of(t.prefix_v, t.v), d, all, keys);
   for (int64_t head = kv_head * t.group; head < (kv_head + 1) * t.group; ++head) {
     for (int64_t i = 0; i < t.rows; i += most) {
       const int64_t rows = t.rows - i < most ? t.rows - i : most;
@@ -103,12 +122,11 @@ static void attend(const AttentionTask& t, int64_t kv_head) {
 }
 
 static void attention(const AttentionTask& t) {
-  if (t.rows == 1) return decode(t);
+  if (t.rows == 1 && t.prefix == 0) return decode(t);
   for (int64_t g = 0; g < t.kv_heads; ++g) attend(t, g);
 }
 
-// --- backward
-// ---------------------------------------------------------------------------------------------------------------------
+// --- backward ------------------------------------------------------------------------------------
 
 // One query's p = exp(scale s - lse) and ds = p (dp - dout · out), zeros from `seen` to `padded`.
 LOQUAT_INLINE void gradient_row(Element* probs, Element* dscores, const float* scores, const float* dprobs,
@@ -132,13 +150,13 @@ LOQUAT_INLINE void gradient_row(Element* probs, Element* dscores, const float* s
 // With s = scale q · k, p = exp(s - lse): dv += pᵀ dout; dp = dout vᵀ; ds = p (dp - dout · out); dq = scale ds k;
 // dk += scale dsᵀ q.
 static void attention_backward(const AttentionBackwardTask& t) {
-  const int64_t d = t.head_dim, depth = round_up(d, kDepth), width = round_up(d, kPanel);
-  const int64_t all = round_up(t.rows, kKeyGrain), most = query_rows(t.rows);
+  const int64_t d = t.head_dim, depth = round_up(d, kDepth), width = round_up(d, kKeyGrain), keys = t.prefix + t.rows;
+  const int64_t all = round_up(keys, kKeyGrain), most = query_rows(keys), joined = joined_elements(t.prefix, keys, d);
   const int64_t stride = all + kKeyGrain, q_stride = padded_stride(round_up(depth, kLanes));
   const int64_t across = operand_elements(all, depth), along = operand_elements(d, all);
   Arena arena{static_cast<char*>(
       scratch(kInnerAttention, arena_bytes(2 * all * width + most * (2 * stride + width),
-                                           2 * across + along + most * (2 * stride + 3 * q_stride))))};
+                                           2 * across + along + joined + most * (2 * stride + 3 * q_stride))))};
   float* dk = arena.take<float>(all * width);
   float* dv = arena.take<float>(all * width);
   float* scores = arena.take<float>(most * stride);
@@ -152,9 +170,11 @@ static void attention_backward(const AttentionBackwardTask& t) {
   Element* q = arena.take<Element>(most * q_stride);
   Element* dout = arena.take<Element>(most * q_stride);
   Element* out = arena.take<Element>(most * q_stride);
-  pack_rows(k_across, t.k, t.rows, all, d);
-  pack_rows(v_across, t.v, t.rows, all, d);
-  pack_columns(k_along, t.k, d, all, t.rows);
+  Element* both = arena.take<Element>(joined);
+  pack_rows(v_across, join_rows(both, t.prefix_v, t.prefix, t.v, keys, d), keys, all, d);
+  const View k = join_rows(both, t.prefix_k, t.prefix, t.k, keys, d);
+  pack_rows(k_across, k, keys, all, d);
+  pack_columns(k_along, k, d, all, keys);
   for (int64_t c = 0; c < all * width; c += kLanes) {
     store(dk + c, zero());
     store(dv + c, zero());
@@ -162,7 +182,7 @@ static void attention_backward(const AttentionBackwardTask& t) {
   const auto elements = [](Element* data, int64_t of) { return View{data, of, sizeof(Element) == 2}; };
   for (int64_t head = 0; head < t.group; ++head) {
     for (int64_t i = 0; i < t.rows; i += most) {
-      const int64_t rows = t.rows - i < most ? t.rows - i : most, seen = round_up(i + rows, kKeyGrain);
+      const int64_t rows = t.rows - i < most ? t.rows - i : most, seen = round_up(t.prefix + i + rows, kKeyGrain);
       gather_rows(q, q_stride, view_from(t.q, i, head * d), rows, d);
       gather_rows(dout, q_stride, view_from(t.dout, i, head * d), rows, d);
       gather_rows(out, q_stride, view_from(t.out, i, head * d), rows, d);
@@ -170,7 +190,7 @@ static void attention_backward(const AttentionBackwardTask& t) {
       block_product(dprobs, stride, dout, q_stride, rows, v_across, depth, seen, depth);
       for (int64_t r = 0; r < rows; ++r) {
         gradient_row(probs + r * stride, dscores + r * stride, scores + r * stride, dprobs + r * stride,
-                     dout + r * q_stride, out + r * q_stride, q_stride, i + r + 1, seen, t.scale,
+                     dout + r * q_stride, out + r * q_stride, q_stride, t.prefix + i + r + 1, seen, t.scale,
                      t.lse[(i + r) * t.lse_stride + head]);
       }
       block_product(dq, width, dscores, stride, rows, k_along, all, d, seen);
@@ -181,6 +201,14 @@ static void attention_backward(const AttentionBackwardTask& t) {
     }
   }
   scale_floats(dk, all * width, t.scale);
-  store_block(t.dk, 0, 0, dk, width, t.rows, d, false);
-  store_block(t.dv, 0, 0, dv, width, t.rows, d, false);
+  const auto finish = [&](View to, float* own, float* shared) {
+    if (shared && t.prefix > 0) {
+      store_rows(shared, width, own, width, t.prefix, width, true);
+    } else if (shared) {
+      store_rows(own, width, shared, width, t.rows, width, true);
+    }
+    store_block(to, 0, 0, own + t.prefix * width, width, t.rows, d, false);
+  };
+  finish(t.dk, dk, t.shared_dk);
+  finish(t.dv, dv, t.shared_dv);
 }

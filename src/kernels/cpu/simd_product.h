@@ -100,8 +100,7 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   });
 }
 
-// --- weight gradient
-// ------------------------------------------------------------------------------------------------------
+// --- weight gradient -----------------------------------------------------------------------------
 
 // Rows t ... of x [.., cols] as floats in columns of kLanes: [cols / kLanes][tokens][kLanes], zeros past the last.
 static void widen_columns(float* out, View x, int64_t row, int64_t tokens, int64_t cols) {
@@ -143,8 +142,7 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
   }
 }
 
-// --- small products of attention
-// ------------------------------------------------------------------------------------------
+// --- small products of attention -----------------------------------------------------------------
 
 // kLanes rows by kLanes columns of x, turned: vector i holds column c + i; zeros outside [rows, cols].
 LOQUAT_INLINE void key_tile(Vec (&tile)[kLanes], const View& x, int64_t row, int64_t rows, int64_t c, int64_t cols) {

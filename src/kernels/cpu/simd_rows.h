@@ -308,8 +308,7 @@ static void convert(View y, View x, int64_t rows, int64_t cols) {
   });
 }
 
-// --- vocabulary
-// ---------------------------------------------------------------------------------------------------------------
+// --- vocabulary ----------------------------------------------------------------------------------
 
 static void log_sum(LogSum* state, const float* logits, int64_t n, float inv_temperature, bool weighted) {
   const Vec scale = set1(inv_temperature);

@@ -19,6 +19,7 @@ constexpr Kernels table_of(const char* name) {
   return {
       .name = name,
       .host_memory = true,
+      .shared_prefixes = true,
       .host_reads = true,
       .allocate = host::allocate,
       .release = host::release,

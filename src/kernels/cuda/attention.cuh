@@ -33,7 +33,7 @@ struct Item {
   int32_t tile;
 };
 
-// --- host ---------------------------------------------------------------------------------------------------------
+// --- host ----------------------------------------------------------------------------------------
 
 struct Items {
   const Item* items;  // the card's
@@ -102,8 +102,7 @@ void with_size(int64_t head_dim, const F& f) {
   f(std::integral_constant<int, kFirst>{});
 }
 
-// --- rows in the card's memory
-// -----------------------------------------------------------------------------------------
+// --- rows in the card's memory -------------------------------------------------------------------
 
 template <typename T>
 struct View {
@@ -144,8 +143,7 @@ struct Rows {
   __device__ T* operator[](int row) const { return first + row * stride; }
 };
 
-// --- tiles in shared memory
-// ----------------------------------------------------------------------------------------------
+// --- tiles in shared memory ----------------------------------------------------------------------
 
 extern __shared__ uint4 shared_memory[];
 

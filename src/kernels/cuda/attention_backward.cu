@@ -35,7 +35,7 @@ struct BackwardArgs {
   }
 };
 
-// --- delta ----------------------------------------------------------------------------------------------------------
+// --- delta ---------------------------------------------------------------------------------------
 
 constexpr int kDeltaThreads = 256;
 constexpr int kDeltaLanes = 8;  // of one row and head; each takes every eighth eight elements
@@ -87,8 +87,7 @@ __global__ void __launch_bounds__(kDeltaThreads) compute_delta(DeltaArgs<T> a) {
   if (index < a.count && lane == 0) a.delta[index] = sum;
 }
 
-// --- bfloat16
-// ---------------------------------------------------------------------------------------------------------
+// --- bfloat16 ------------------------------------------------------------------------------------
 
 // Sizes by head size, so that registers (accumulators above all) and the 99 KiB of shared memory of sm_89 suffice.
 template <int kSize>
@@ -324,8 +323,7 @@ __global__ void __launch_bounds__(32 * kWarpsOf<kSize>) query_gradients_bf16(Bac
   store_sums(to, warp_line, end, dq, a.scale, 0, a.head_dim, a.paired);
 }
 
-// --- float32
-// ------------------------------------------------------------------------------------------------------------
+// --- float32 -------------------------------------------------------------------------------------
 
 template <int kSize>
 constexpr int kBackwardFloats = 2 * (FloatTiles<kSize>::kLeftFloats + FloatTiles<kSize>::kRightFloats +
@@ -443,8 +441,7 @@ __global__ void __launch_bounds__(kFloatThreads) query_gradients_f32(BackwardArg
   }
 }
 
-// --- host
-// ---------------------------------------------------------------------------------------------------------------
+// --- host ----------------------------------------------------------------------------------------
 
 template <typename T>
 float* delta_of(const Mat& dout, const Mat& out, const AttentionShape& shape) {

@@ -39,7 +39,7 @@ inline bool in_vectors(const Mat& m, int width) {
   return aligned(m.data, bytes) && (m.rows <= 1 || m.stride * bytes_of(m.dtype) % bytes == 0);
 }
 
-// --- groups ------------------------------------------------------------------------------------------------
+// --- groups --------------------------------------------------------------------------------------
 
 __device__ inline float widen(float x) {
   return x;
@@ -143,7 +143,7 @@ __device__ inline void store(T* to, const float (&v)[kWidth], int count, bool ve
   }
 }
 
-// --- one thread for each group of a matrix -----------------------------------------------------------------
+// --- one thread for each group of a matrix -------------------------------------------------------
 
 struct GroupGrid {
   dim3 threads;

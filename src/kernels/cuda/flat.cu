@@ -10,7 +10,7 @@ namespace {
 
 using namespace elements;
 
-// --- one thread for four adjacent elements -----------------------------------------------------------------
+// --- one thread for four adjacent elements -------------------------------------------------------
 
 // How a call's arrays are cut into groups. A run of parameters begins anywhere; where all of its arrays begin equally
 // far from a multiple of 16 bytes, the first group is shortened by `lead` elements, so that the others are aligned in
@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// --- sums --------------------------------------------------------------------------------------------------
+// --- sums ----------------------------------------------------------------------------------------
 
 constexpr int kRounds = 4;
 constexpr int64_t kSumRun = int64_t{4} * kThreads * kRounds;  // elements of a block: with kThreads it fixes the order
@@ -182,7 +182,7 @@ __global__ void __launch_bounds__(kLastThreads) last_sum_kernel(double* result, 
   if (threadIdx.x == 0) *result = sum;
 }
 
-// --- conversion --------------------------------------------------------------------------------------------
+// --- conversion ----------------------------------------------------------------------------------
 
 template <typename Y, typename X>
 __global__ void __launch_bounds__(kThreads)

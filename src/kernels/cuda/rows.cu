@@ -19,7 +19,7 @@ int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// --- embedding ---------------------------------------------------------------------------------------------
+// --- embedding -----------------------------------------------------------------------------------
 
 constexpr int kFloatGroup = kGroupOf<float>;
 
@@ -311,7 +311,7 @@ void rms_norm_backward_of(const Mat& dx, float* dweight, const Mat& dy, const Ma
   }
 }
 
-// --- rotary positions --------------------------------------------------------------------------------------
+// --- rotary positions ----------------------------------------------------------------------------
 
 struct RopeTable {
   const int32_t* positions;
@@ -356,7 +356,7 @@ void launch_rope(const Mat& x, int64_t head_dim, const RopeTable& table) {
                                                           half % kWidth == 0 && in_vectors(x, kWidth));
 }
 
-// --- SwiGLU ------------------------------------------------------------------------------------------------
+// --- SwiGLU --------------------------------------------------------------------------------------
 
 __device__ inline float sigmoid(float x) {
   return __frcp_rn(__fadd_rn(1.0f, expf(-x)));
@@ -422,7 +422,7 @@ void launch_swiglu_backward(const Mat& dgate_up, const Mat& dy, const Mat& gate_
       rows_of<T>(dgate_up), rows_of<const T>(dy), rows_of<const T>(gate_up), grid, static_cast<int>(dy.cols), vector);
 }
 
-// --- dropout -----------------------------------------------------------------------------------------------
+// --- dropout -------------------------------------------------------------------------------------
 
 // As base/rng.h's mix64, which is the host's; reference::dropout_keeps is the definition of the mask.
 __device__ inline uint64_t mix(uint64_t x) {

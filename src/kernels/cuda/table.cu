@@ -130,6 +130,7 @@ Kernels make_table() {
   return {
       .name = "cuda",
       .host_memory = false,
+      .shared_prefixes = false,
       .host_reads = card().managed,
       .allocate = allocate,
       .release = release,
