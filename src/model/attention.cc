@@ -27,7 +27,16 @@ std::span<const AttentionSegment> packed_segments(const Sequences& sequences, co
   segments.clear();
   for (size_t b = 0; b + 1 < sequences.starts.size(); ++b) {
     const int64_t begin = sequences.starts[b], length = sequences.starts[b + 1] - begin;
-    segments.push_back({begin, length, parts.k.row(begin), parts.v.row(begin), length, parts.k.stride});
+    AttentionSegment s{begin, length, parts.k.row(begin), parts.v.row(begin), length, parts.k.stride};
+    const int64_t from = sequences.prefix.empty() ? -1 : sequences.prefix[b];
+    if (from >= 0) {
+      s.prefix_begin = sequences.starts[from];
+      s.prefix_len = sequences.starts[from + 1] - s.prefix_begin;
+      s.prefix_k = parts.k.row(s.prefix_begin);
+      s.prefix_v = parts.v.row(s.prefix_begin);
+      s.kv_len += s.prefix_len;
+    }
+    segments.push_back(s);
   }
   return segments;
 }

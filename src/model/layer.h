@@ -26,6 +26,7 @@ struct LayerContext {
 struct Sequences {
   std::span<const int32_t> positions;  // [T]
   std::span<const int64_t> starts;     // sequence b is rows starts[b] ... starts[b + 1] - 1
+  std::span<const int64_t> prefix;     // the sequence that b goes on from, or -1; empty: none of them
   KvCache* cache = nullptr;            // null: keys and values are those of these rows alone
   std::span<const int32_t> slots;      // of the cache, one for each sequence
   int64_t rows() const { return static_cast<int64_t>(positions.size()); }

@@ -45,12 +45,23 @@ void Batch::add(std::span<const int32_t> sequence) {
   tokens.insert(tokens.end(), sequence.begin(), sequence.end());
   for (size_t i = 0; i < sequence.size(); ++i) positions.push_back(static_cast<int32_t>(i));
   starts.push_back(rows());
+  prefix.push_back(-1);
+}
+
+void Batch::add_continuation(std::span<const int32_t> sequence) {
+  CHECK(sequences() > 0, "a continuation of nothing");
+  const int64_t from = prefix.back() >= 0 ? prefix.back() : sequences() - 1;
+  const int64_t length = starts[from + 1] - starts[from];
+  add(sequence);
+  for (int64_t t = starts[sequences() - 1]; t < rows(); ++t) positions[t] += static_cast<int32_t>(length);
+  prefix.back() = from;
 }
 
 void Batch::clear() {
   tokens.clear();
   positions.clear();
   starts.assign(1, 0);
+  prefix.clear();
 }
 
 struct Model::Impl {
@@ -79,7 +90,7 @@ struct Model::Impl {
   } kept;
   Arena kept_memory, scratch, work_memory, backward_memory, head_memory, head_backward_memory;
   std::vector<int32_t> cached_positions;
-  std::vector<int64_t> group_starts;
+  std::vector<int64_t> group_starts, group_prefix;
   std::vector<uint8_t> slot_seen;
 
   Impl(const ModelConfig& c, const Kernels& k, DType d)
@@ -184,6 +195,10 @@ void Model::Impl::check_batch(const Batch& batch, std::span<const int32_t> posit
         "a batch of {} rows whose sequences end at {}", batch.rows(), batch.starts.back());
   CHECK(static_cast<int64_t>(positions.size()) == batch.rows(), "{} rows, {} positions", batch.rows(),
         positions.size());
+  CHECK(batch.prefix.empty() || static_cast<int64_t>(batch.prefix.size()) == batch.sequences(),
+        "{} sequences, {} prefixes", batch.sequences(), batch.prefix.size());
+  for (int64_t from : batch.prefix)
+    CHECK(from < 0 || kernels.shared_prefixes, "the {} kernels share no prefix", kernels.name);
   for (int32_t token : batch.tokens) {
     CHECK(token >= 0 && token < config.vocab_size, "token {} of a vocabulary of {}", token, config.vocab_size);
   }
@@ -206,11 +221,14 @@ Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
   const int64_t most = kernels.host_memory ? kGroupRows : kCardGroupRows;
   for (int64_t first = 0, end = 0; first < batch.sequences(); first = end) {
     const int64_t begin = batch.starts[first];
-    for (end = first + 1; end < batch.sequences() && batch.starts[end + 1] - begin <= most;) ++end;
+    for (end = first + 1; end < batch.sequences() && (batch.starts[end + 1] - begin <= most || batch.has_prefix(end));)
+      ++end;
     const int64_t rows = batch.starts[end] - begin;
     group_starts.clear();
+    group_prefix.clear();
     for (int64_t b = first; b <= end; ++b) group_starts.push_back(batch.starts[b] - begin);
-    Sequences group{all.positions.subspan(begin, rows), group_starts, all.cache, {}};
+    for (int64_t b = first; b < end; ++b) group_prefix.push_back(batch.has_prefix(b) ? batch.prefix[b] - first : -1);
+    Sequences group{all.positions.subspan(begin, rows), group_starts, group_prefix, all.cache, {}};
     if (all.cache != nullptr) group.slots = all.slots.subspan(first, end - first);
 
     work_memory.reset();
@@ -339,7 +357,7 @@ void Model::zero_grads() {
 
 Mat Model::forward(const Batch& batch, const ForwardOptions& options) {
   impl_->check_batch(batch, batch.positions);
-  const Sequences sequences{batch.positions, batch.starts, nullptr, {}};
+  const Sequences sequences{batch.positions, batch.starts, batch.prefix, nullptr, {}};
   if (options.keep_for_backward) return impl_->run_layers_keeping(batch, sequences, options);
   CHECK(options.dropout == 0, "dropout {} in a forward that is not kept for a backward", options.dropout);
   return impl_->run_layers(batch, sequences);
@@ -361,7 +379,7 @@ Mat Model::forward_cached(const Batch& batch, KvCache& cache, std::span<const in
     for (int64_t row = begin; row < end; ++row) positions[row] = static_cast<int32_t>(length + row - begin);
   }
   impl_->check_batch(batch, positions);
-  const Mat hidden = impl_->run_layers(batch, {positions, batch.starts, &cache, slots});
+  const Mat hidden = impl_->run_layers(batch, {positions, batch.starts, {}, &cache, slots});
   for (size_t b = 0; b < slots.size(); ++b) cache.append(slots[b], batch.starts[b + 1] - batch.starts[b]);
   return hidden;
 }
@@ -372,7 +390,7 @@ void Model::backward(const Batch& batch, Mat dhidden) {
   CHECK(m.gradients.data() != nullptr, "this model was made without gradients");
   CHECK(kept.rows == batch.rows() && dhidden.rows == kept.rows,
         "the kept forward has {} rows, the batch {}, dhidden {}", kept.rows, batch.rows(), dhidden.rows);
-  const Sequences sequences{batch.positions, batch.starts, nullptr, {}};
+  const Sequences sequences{batch.positions, batch.starts, batch.prefix, nullptr, {}};
   const Dropout dropout = m.dropout(kept.options);
   m.backward_memory.reset();
   TransformerLayer::BackwardScratch work;

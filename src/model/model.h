@@ -33,15 +33,20 @@ struct Param {
 };
 
 // Packed sequences: tokens and positions [T]; sequence b is rows starts[b] ... starts[b+1] - 1. Attention never
-// crosses.
+// crosses, save that a sequence may go on from an earlier one, all of it: replies to one prompt, whose rows are then
+// computed once. A token gets the same bits as in a sequence of its own.
 struct Batch {
   std::vector<int32_t> tokens;
   std::vector<int32_t> positions;
   std::vector<int64_t> starts{0};
+  std::vector<int64_t> prefix;  // the sequence that b goes on from; -1: none (empty: none of them)
 
   int64_t rows() const { return static_cast<int64_t>(tokens.size()); }
   int64_t sequences() const { return static_cast<int64_t>(starts.size()) - 1; }
+  bool has_prefix(int64_t b) const { return !prefix.empty() && prefix[b] >= 0; }
   void add(std::span<const int32_t> sequence);  // positions 0, 1, ...
+  // Goes on from the last sequence that was added without a prefix. Where the kernel table has shared_prefixes.
+  void add_continuation(std::span<const int32_t> sequence);
   void clear();
 };
 

@@ -105,7 +105,11 @@ class RewardStage : public Stage {
       model_->backward(packed_, head_.backward(*model_, hidden, centred_, dscores_));
       result.tokens += packed_.rows();
     });
-    if (mix_ != nullptr) train_text(result);
+    int64_t read = 0;  // of all sequences, whether their prompt went through the model once or for each of them
+    for (const RankedElement* element : batch_) {
+      for (const auto& s : element->sequences) read += static_cast<int64_t>(s.size());
+    }
+    if (mix_ != nullptr) train_text(result, read);
     const double lr = schedule_.at(step) * lr_scale;
     result.metrics["loss"] = sum.loss / static_cast<double>(batch_.size());
     result.metrics["pair_accuracy"] =
@@ -190,11 +194,26 @@ class RewardStage : public Stage {
         for (TokenSequence& response : encoded->responses) element.sequences.push_back(std::move(response.tokens));
         const bool tied = std::all_of(element.ranks.begin(), element.ranks.end(),
                                       [&](int32_t rank) { return rank == element.ranks[0]; });
-        if (!tied) elements.push_back(std::move(element));
+        if (tied) continue;
+        if (context_.kernels->shared_prefixes) element.shared = shared_prompt(element);
+        elements.push_back(std::move(element));
       }
       note_too_long(context_, path, too_long, model_->config().max_positions);
     }
     return elements;
+  }
+
+  // The tokens before the last <|assistant|> that all sequences have in common.
+  size_t shared_prompt(const RankedElement& element) const {
+    const auto& a = element.sequences[0];
+    size_t common = a.size();
+    for (const auto& b : element.sequences) {
+      common = std::min(common,
+                        static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin()));
+    }
+    const int32_t assistant = tokenizer_->special(kAssistant);
+    while (common > 0 && a[common - 1] != assistant) --common;
+    return common > 0 ? common - 1 : 0;
   }
 
   // By prompt: replies to one prompt, and repeated prompts, never lie on both sides.
@@ -202,19 +221,9 @@ class RewardStage : public Stage {
     const uint64_t seed = hash64("reward.split", context_.seed);
     std::vector<RankedElement> kept;
     for (RankedElement& element : train_) {
-      const auto& a = element.sequences[0];
-      size_t common = a.size();
-      for (const auto& b : element.sequences) {
-        common = std::min(common,
-                          static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin()));
-      }
-      // The tokens that all replies share are the prompt, perhaps with the replies' first words; a prompt's hash takes
-      // up to its last <|assistant|>, which every sequence holds.
       uint64_t hash = seed;
-      const int32_t assistant = tokenizer_->special(kAssistant);
-      size_t end = common;
-      while (end > 0 && a[end - 1] != assistant) --end;
-      for (size_t i = 0; i < end; ++i) hash = mix64(hash ^ static_cast<uint64_t>(a[i]));
+      for (size_t i = 0, end = shared_prompt(element) + 1; i < end; ++i)
+        hash = mix64(hash ^ static_cast<uint64_t>(element.sequences[0][i]));
       const bool held_out = static_cast<double>(mix64(hash) >> 11) * 0x1.0p-53 < options_.valid_fraction;
       (held_out ? valid_ : kept).push_back(std::move(element));
     }
@@ -226,16 +235,11 @@ class RewardStage : public Stage {
   void each_micro(const std::vector<const RankedElement*>& elements, const F& f) {
     elements_ = &elements;
     std::vector<int64_t> lengths;
-    for (const RankedElement* e : elements) {
-      int64_t length = 0;
-      for (const auto& s : e->sequences) length += static_cast<int64_t>(s.size());
-      lengths.push_back(length);
-    }
+    for (const RankedElement* e : elements) lengths.push_back(e->tokens());
     size_t micro = 0;
     for (const auto& [begin, end] : cut_by_tokens(lengths, options_.training.micro_tokens)) {
       packed_.clear();
-      for (size_t i = begin; i < end; ++i)
-        for (const auto& s : elements[i]->sequences) packed_.add(s);
+      for (size_t i = begin; i < end; ++i) elements[i]->pack(packed_);
       f(micro++, begin, end);
     }
   }
@@ -254,8 +258,8 @@ class RewardStage : public Stage {
     }
   }
 
-  void train_text(StepResult& result) {
-    const auto windows = pointers(mix_->due(result.tokens));
+  void train_text(StepResult& result, int64_t read) {
+    const auto windows = pointers(mix_->due(read));
     if (windows.empty()) return;
     const int64_t targets = count_targets(windows);
     const LmSum sum = pass_->train(windows, 1.0 / static_cast<double>(targets));

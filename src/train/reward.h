@@ -88,6 +88,7 @@ class RewardHead {
   RewardHead(double likelihood, int32_t assistant) : likelihood_(likelihood), assistant_(assistant) {}
   double likelihood() const { return likelihood_; }
 
+  // One for each sequence that no other goes on from.
   std::vector<float> scores(Model& model, Mat hidden, const Batch& batch);
   // Of the last scores(): adds the heads' gradients and returns d hidden, valid as Model::log_probs_backward's is.
   // dlikelihood: what of dscores goes through the likelihood too.
@@ -96,7 +97,7 @@ class RewardHead {
  private:
   double likelihood_ = 0;
   int32_t assistant_ = -1;
-  std::vector<int64_t> last_rows_;           // of each sequence
+  std::vector<int64_t> begins_, last_rows_;  // of each sequence that has a score
   std::vector<int64_t> reply_rows_, first_;  // rows that predict sequence b's reply: first_[b] ... first_[b + 1] - 1
   std::vector<int32_t> reply_tokens_;
   Model::LogProbs logprobs_;
@@ -128,6 +129,12 @@ std::vector<int32_t> reward_tokens(const ChatTemplate& chat, const Messages& pro
 struct RankedElement {                          // one prompt
   std::vector<std::vector<int32_t>> sequences;  // K of prompt + reply
   std::vector<int32_t> ranks;                   // 0 is best
+  // Tokens before the reply's <|assistant|>, where all sequences have the same: the model reads them once. 0: each for
+  // itself.
+  size_t shared = 0;
+
+  int64_t tokens() const;  // that go through the model
+  void pack(Batch& batch) const;
 };
 
 struct PairSum {

@@ -47,16 +47,23 @@ Status save_reward_json(const std::string& folder, double bias, double scale, do
 
 std::vector<float> RewardHead::scores(Model& model, Mat hidden, const Batch& batch) {
   last_rows_.clear();
-  for (int64_t b = 0; b < batch.sequences(); ++b) last_rows_.push_back(batch.starts[b + 1] - 1);
+  begins_.clear();
+  for (int64_t b = 0; b < batch.sequences(); ++b) {
+    if (b + 1 < batch.sequences() && batch.has_prefix(b + 1) && !batch.has_prefix(b))
+      continue;  // a prompt that others go on from
+    begins_.push_back(batch.starts[b]);
+    last_rows_.push_back(batch.starts[b + 1] - 1);
+  }
   std::vector<float> scores = model.scores(hidden, last_rows_);
   if (likelihood_ == 0) return scores;
   reply_rows_.clear();
   reply_tokens_.clear();
   first_.assign(1, 0);
-  for (int64_t b = 0; b < batch.sequences(); ++b) {
-    int64_t begin = batch.starts[b + 1];
-    while (begin > batch.starts[b] + 1 && batch.tokens[begin - 1] != assistant_) --begin;
-    for (int64_t t = begin; t < batch.starts[b + 1]; ++t) {
+  for (size_t b = 0; b < begins_.size(); ++b) {
+    const int64_t end = last_rows_[b] + 1;
+    int64_t begin = end;
+    while (begin > begins_[b] + 1 && batch.tokens[begin - 1] != assistant_) --begin;
+    for (int64_t t = begin; t < end; ++t) {
       reply_rows_.push_back(t - 1);
       reply_tokens_.push_back(batch.tokens[t]);
     }
@@ -121,6 +128,23 @@ std::vector<int32_t> reward_tokens(const ChatTemplate& chat, const Messages& pro
   auto encoded = encode_ranking(chat, {"", prompt, {{reply, 0, 0, {}}}}, context);
   if (!encoded.ok()) return {};
   return std::move(encoded->responses[0].tokens);
+}
+
+int64_t RankedElement::tokens() const {
+  int64_t sum = static_cast<int64_t>(shared);
+  for (const auto& s : sequences) sum += static_cast<int64_t>(s.size() - shared);
+  return sum;
+}
+
+void RankedElement::pack(Batch& batch) const {
+  if (shared > 0) batch.add(std::span(sequences[0]).first(shared));
+  for (const auto& s : sequences) {
+    if (shared > 0) {
+      batch.add_continuation(std::span(s).subspan(shared));
+    } else {
+      batch.add(s);
+    }
+  }
 }
 
 PairSum pairwise_loss(std::span<const float> scores, std::span<const int32_t> ranks, std::vector<float>* dscores) {

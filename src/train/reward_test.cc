@@ -105,8 +105,7 @@ TEST(Reward, LearnsAToyPreferenceOnHeldOutPrompts) {
   EXPECT_EQ(alone[0], rewards[0]);  // the batch plays no part
 }
 
-// Two sequences whose replies start after token 5; the score's head and the likelihood of the reply's tokens.
-TEST(Reward, TheLikelihoodIsPartOfTheScoreAndOfItsGradient) {
+ModelConfig small_score_model() {
   ModelConfig config;
   config.hidden_size = 16;
   config.num_layers = 2;
@@ -118,7 +117,12 @@ TEST(Reward, TheLikelihoodIsPartOfTheScoreAndOfItsGradient) {
   config.max_positions = 16;
   config.tie_embeddings = true;
   config.head = HeadKind::kScore;
-  Model model(config, *must(cpu_kernels(Isa::kReference)), DType::kF32, true);
+  return config;
+}
+
+// Two sequences whose replies start after token 5; the score's head and the likelihood of the reply's tokens.
+TEST(Reward, TheLikelihoodIsPartOfTheScoreAndOfItsGradient) {
+  Model model(small_score_model(), *must(cpu_kernels(Isa::kReference)), DType::kF32, true);
   model.init(Rng(3, "likelihood"));
   constexpr double kLikelihood = 4;
   constexpr int32_t kStart = 5;
@@ -159,6 +163,40 @@ TEST(Reward, TheLikelihoodIsPartOfTheScoreAndOfItsGradient) {
     model.refresh();
     EXPECT_NEAR(p.grad[at], (up - down) / 2e-2, 2e-3 + 0.02 * std::abs(p.grad[at])) << p.name;
   });
+}
+
+// A prompt that goes through the model once gives the scores of whole sequences, bit for bit, and their gradients.
+TEST(Reward, APromptIsReadOnceForAllItsReplies) {
+  for (const Kernels* kernels : all_kernels()) {
+    if (!kernels->shared_prefixes) continue;
+    Model model(small_score_model(), *kernels, DType::kF32, true);
+    model.init(Rng(3, "likelihood"));
+    RankedElement one{{{1, 7, 9, 5, 11, 12, 2}, {1, 7, 9, 5, 2}, {1, 7, 9, 5, 30, 11, 31, 2}}, {0, 1, 2}};
+    RankedElement other{{{1, 8, 5, 13, 2}, {1, 8, 5, 14, 2}}, {0, 1}};
+    const std::vector<float> slopes = {0.7f, -1.3f, 0.4f, 1.1f, -0.2f};
+    std::vector<std::vector<float>> scores, gradients;
+    for (const bool share : {false, true}) {
+      one.shared = share ? 3 : 0;
+      other.shared = share ? 2 : 0;
+      Batch batch;
+      one.pack(batch);
+      other.pack(batch);
+      EXPECT_EQ(batch.rows(), share ? one.tokens() + other.tokens() : 30);
+      RewardHead head(4, 5);
+      ForwardOptions keep;
+      keep.keep_for_backward = true;
+      scores.push_back(head.scores(model, model.forward(batch), batch));
+      const Mat hidden = model.forward(batch, keep);
+      EXPECT_EQ(head.scores(model, hidden, batch), scores.back());
+      model.zero_grads();
+      model.backward(batch, head.backward(model, hidden, slopes, slopes));
+      gradients.push_back(to_host(*kernels, model.grads().data(), static_cast<int64_t>(model.grads().size())));
+    }
+    EXPECT_EQ(scores[0], scores[1]) << kernels->name;
+    for (size_t i = 0; i < gradients[0].size(); ++i)
+      ASSERT_NEAR(gradients[0][i], gradients[1][i], 1e-5 + 1e-4 * std::abs(gradients[0][i]))
+          << kernels->name << " " << i;
+  }
 }
 
 TEST(Reward, WithALikelihoodIsStoredAndReadBack) {

@@ -18,7 +18,7 @@ struct Episode {
   std::vector<int32_t> tokens;  // prompt, then the reply
   int64_t prompt = 0;           // its length
   bool ended = false;
-  float score = 0;                 // by the reward model, or the fixed score of a reply that never ended
+  float score = 0;  // by the reward model, or the fixed score of a reply that never ended
   float held_out = 0;
   // Of each token of the reply:
   std::vector<float> logprob;  // recorded by the sampler: the "old" one
