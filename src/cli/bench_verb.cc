@@ -19,6 +19,8 @@ struct BenchArguments {
   double seconds = 2;
   int threads = 0;
   uint64_t seed = 1;
+  std::string moments = "f32";
+  bool recompute = false;
   bool json = false;
 };
 
@@ -32,6 +34,8 @@ Status run_benchmarks(const BenchArguments& arguments, measure::Measurements& ru
     options.batch = arguments.batch;
     options.seconds = arguments.seconds;
     options.seed = arguments.seed;
+    options.moments = arguments.moments;
+    options.recompute = arguments.recompute;
     const size_t first = run.lines.size();
     TRY_STATUS(measure::run_benchmark(name, options, run));
     if (arguments.json) continue;
@@ -71,6 +75,10 @@ void add_bench_verb(CLI::App& app, int& exit_code) {
   verb->add_option("--precision", arguments->precision, "of products and activations: f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
+  verb->add_option("--moments", arguments->moments, "train: the optimizer's moments, f32 or bf16")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
+  verb->add_flag("--recompute", arguments->recompute, "train: compute activations again in the backward");
   verb->add_option("--batch", arguments->batch,
                    "sequences at once (train, prefill, decode, attention), rows (gemm), episodes (ppo)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));

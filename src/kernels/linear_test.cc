@@ -13,32 +13,41 @@ struct Shape {
 const Shape kShapes[] = {{0, 5, 7},    {1, 1, 1},     {1, 48, 64},   {3, 33, 31},    {16, 32, 32},   {17, 64, 96},
                          {31, 70, 45}, {47, 100, 65}, {129, 96, 64}, {200, 40, 130}, {300, 160, 33}, {700, 35, 64}};
 
+void match_reference(const Kernels& k, DType dtype, double tolerance, Rng& rng, const Shape& s) {
+  SCOPED_TRACE(fmt::format("rows {} n {} k {}", s.rows, s.n, s.k));
+  const auto weights = random_floats(rng, s.n * s.k);
+  const Packed w(k, weights, s.n, s.k, dtype), w_ref(reference::kTable, weights, s.n, s.k, dtype);
+  const Tensor x = Tensor::random(rng, s.rows, s.k, dtype, 1, 3);
+  const Tensor dy = Tensor::random(rng, s.rows, s.n, dtype, 1, 5);
+  for (const DType out : {DType::kF32, dtype}) {
+    for (const bool add : {false, true}) {
+      if (add && out != DType::kF32) continue;
+      const Tensor y0 = Tensor::random(rng, s.rows, s.n, out, 1, 2), dx0 = Tensor::random(rng, s.rows, s.k, out, 1, 2);
+      const Tensor y(y0), y_ref(y0), dx(dx0), dx_ref(dx0);
+      k.linear(y, x, w, add);
+      reference::linear(y_ref, x, w_ref, add);
+      expect_close(y, y_ref, out == DType::kF32 ? 2e-5 : tolerance, "y");
+      k.linear_backward_input(dx, dy, w, add);
+      reference::linear_backward_input(dx_ref, dy, w_ref, add);
+      expect_close(dx, dx_ref, out == DType::kF32 ? 2e-5 : tolerance, "dx");
+    }
+  }
+  auto dw = random_floats(rng, s.n * s.k), dw_ref = dw;
+  k.linear_backward_weight(dw.data(), dy, x);
+  reference::linear_backward_weight(dw_ref.data(), dy, x);
+  expect_close(dw, dw_ref, 5e-5, "dw");
+}
+
 TEST_P(LinearTest, MatchesReference) {
   Rng rng(1, "linear");
-  for (const Shape& s : kShapes) {
-    SCOPED_TRACE(fmt::format("rows {} n {} k {}", s.rows, s.n, s.k));
-    const auto weights = random_floats(rng, s.n * s.k);
-    const Packed w(k(), weights, s.n, s.k, dtype()), w_ref(reference::kTable, weights, s.n, s.k, dtype());
-    const Tensor x = Tensor::random(rng, s.rows, s.k, dtype(), 1, 3);
-    const Tensor dy = Tensor::random(rng, s.rows, s.n, dtype(), 1, 5);
-    for (const DType out : {DType::kF32, dtype()}) {
-      for (const bool add : {false, true}) {
-        if (add && out != DType::kF32) continue;
-        const Tensor y0 = Tensor::random(rng, s.rows, s.n, out, 1, 2),
-                     dx0 = Tensor::random(rng, s.rows, s.k, out, 1, 2);
-        const Tensor y(y0), y_ref(y0), dx(dx0), dx_ref(dx0);
-        k().linear(y, x, w, add);
-        reference::linear(y_ref, x, w_ref, add);
-        expect_close(y, y_ref, out == DType::kF32 ? 2e-5 : tolerance(), "y");
-        k().linear_backward_input(dx, dy, w, add);
-        reference::linear_backward_input(dx_ref, dy, w_ref, add);
-        expect_close(dx, dx_ref, out == DType::kF32 ? 2e-5 : tolerance(), "dx");
-      }
-    }
-    auto dw = random_floats(rng, s.n * s.k), dw_ref = dw;
-    k().linear_backward_weight(dw.data(), dy, x);
-    reference::linear_backward_weight(dw_ref.data(), dy, x);
-    expect_close(dw, dw_ref, 5e-5, "dw");
+  for (const Shape& s : kShapes) match_reference(k(), dtype(), tolerance(), rng, s);
+}
+
+TEST_P(LinearTest, MatchesReferenceOnRandomShapes) {
+  Rng rng(testing::UnitTest::GetInstance()->random_seed(), "linear.random");
+  for (int i = 0; i < 25; ++i) {
+    const auto below = [&](uint64_t n) { return static_cast<int64_t>(rng.below(n)); };
+    match_reference(k(), dtype(), tolerance(), rng, {below(3) ? below(160) : below(4), 1 + below(150), 1 + below(170)});
   }
 }
 

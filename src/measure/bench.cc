@@ -107,9 +107,15 @@ double model_bytes(const ModelConfig& config, DType compute, bool trained) {
   return (trained ? 4 : 1) * master + (trained ? 2 : 1) * weight_bytes(config, compute, true);
 }
 
-double training_bytes(const ModelConfig& config, DType compute, int64_t tokens) {
-  constexpr double kBackward = 1.25;  // the backward's own memory beside what is kept
-  return model_bytes(config, compute, true) + kBackward * kept_bytes(config, compute, static_cast<double>(tokens));
+double training_bytes(const BenchOptions& options, int64_t tokens) {
+  const ModelConfig& c = options.config;
+  const double kept = kept_bytes(c, options.compute, static_cast<double>(tokens));
+  const auto layers = static_cast<double>(c.num_layers),
+             inputs = static_cast<double>(4 * tokens * c.hidden_size) * layers;
+  const double narrow = options.moments == "bf16" ? 4 * static_cast<double>(c.param_count()) : 0;
+  // The backward's own memory is a quarter of what is kept; under recompute, two layers' instead of all.
+  const double activations = options.recompute ? inputs + 2 * kept / layers : 1.25 * kept;
+  return model_bytes(c, options.compute, true) - narrow + activations;
 }
 
 }  // namespace loquat::measure

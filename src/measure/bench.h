@@ -25,6 +25,8 @@ struct BenchOptions {
   int64_t batch = 0;
   double seconds = 2;  // of each line
   uint64_t seed = 1;
+  std::string moments = "f32";  // of train's optimizer
+  bool recompute = false;       // train keeps each layer's input alone
 };
 
 struct Line {
@@ -118,6 +120,6 @@ Status bench_ppo(Recorder& recorder);
 Status check_memory(const Kernels& kernels, double bytes, const std::string& what);
 // Of a model with everything that belongs to it; and what a forward over `tokens` keeps for a backward.
 double model_bytes(const ModelConfig& config, DType compute, bool trained);
-double training_bytes(const ModelConfig& config, DType compute, int64_t tokens);
+double training_bytes(const BenchOptions& options, int64_t tokens);
 
 }  // namespace loquat::measure

@@ -36,19 +36,21 @@ Status bench_train(Recorder& recorder) {
   const int64_t length = std::min(config.max_positions, kLongest);
   const int64_t sequences = options.batch > 0 ? options.batch : std::max<int64_t>(1, kBatchTokens / length);
   const int64_t at_once = std::min(sequences, std::max<int64_t>(1, kMicroTokens / length));
-  TRY_STATUS(check_memory(recorder.kernels(), training_bytes(config, options.compute, at_once * length),
+  TRY_STATUS(check_memory(recorder.kernels(), training_bytes(options, at_once * length),
                           fmt::format("training {}", options.params)));
 
   const int64_t before = recorder.held();
   const auto model = random_model(config, recorder.kernels(), options.compute, true, options.seed);
   const int64_t with_model = recorder.held();
-  Optimizer optimizer(*model, {});
+  OptimizerOptions optimizer_options;
+  optimizer_options.moments = options.moments;
+  Optimizer optimizer(*model, optimizer_options);
   recorder.count_model(*model, before, recorder.held() - with_model);
 
   const auto windows = random_windows(sequences, length, config.vocab_size, options.seed);
   const auto batch = pointers(windows);
   const auto tokens = sequences * length;
-  LmPass pass(*model, at_once * (length + 1), false);
+  LmPass pass(*model, at_once * (length + 1), options.recompute);
   const auto timings = recorder.watch().repeat_parts(
       {[&] { pass.train(batch, 1.0 / static_cast<double>(tokens)); }, [&] { optimizer.step(kLearningRate); }});
 

@@ -112,6 +112,7 @@ Speeds probe_speeds(const RecipePlan& plan, const Kernels& kernels, DType comput
     requests[i].sampling.max_tokens = reply;
     requests[i].seed = i;
   }
+  speeds.shares_prompts = kernels.shared_prefixes;
   speeds.generate = 128.0 * static_cast<double>(reply) / shortest(budget / 2, [&] { generate(model, requests); });
   return speeds;
 }
@@ -136,7 +137,11 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
                          static_cast<double>(plan.comparisons.test_prompts * plan.comparisons.test_replies);
   s["comparisons"] = replies * n.reply / speeds.generate;
   double reward_tokens = n.comparisons * static_cast<double>(plan.reward.epochs);
-  s["heldout_reward"] = plan.heldout_reward_share * reward_tokens / (1 - plan.reward.pretrain_fraction) / speeds.train;
+  // Of the sequences' tokens, the prompts' are trained on once for all of a prompt's replies; the text in the mix is a
+  // share of all of them.
+  const double once = speeds.shares_prompts ? 0.55 : 1.0;
+  const double text = plan.reward.pretrain_fraction / (1 - plan.reward.pretrain_fraction);
+  s["heldout_reward"] = plan.heldout_reward_share * reward_tokens * (once + text) / speeds.train;
   if (plan.contrasts.any()) {
     const auto own = static_cast<double>(plan.contrasts.samples);
     const double each = 1 + own + static_cast<double>(plan.contrasts.made.swapped + plan.contrasts.made.others) +
@@ -144,7 +149,7 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
     s["contrasts"] = n.demonstrations / n.chat * own * n.reply / speeds.generate;
     reward_tokens += n.demonstrations * each * static_cast<double>(plan.reward.epochs);
   }
-  s["reward"] = reward_tokens / (1 - plan.reward.pretrain_fraction) / speeds.train;
+  s["reward"] = reward_tokens * (once + text) / speeds.train;
   const double candidates = static_cast<double>(plan.sft.epochs * plan.select.prompts);
   s["select"] = candidates * (n.reply / speeds.generate + n.chat / speeds.forward);
   const double episodes = static_cast<double>(plan.ppo.episodes);

@@ -10,9 +10,10 @@
 namespace loquat::recipe {
 
 struct Speeds {
-  double train = 0;     // tokens/s, forward, backward and optimizer
-  double forward = 0;   // tokens/s, scoring
-  double generate = 0;  // tokens/s, sampled in a full batch, prompts included
+  double train = 0;             // tokens/s, forward, backward and optimizer
+  double forward = 0;           // tokens/s, scoring
+  double generate = 0;          // tokens/s, sampled in a full batch, prompts included
+  bool shares_prompts = false;  // of a ranking's replies
 };
 
 Speeds probe_speeds(const RecipePlan& plan, const Kernels& kernels, DType compute);
