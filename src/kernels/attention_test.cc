@@ -78,8 +78,8 @@ void match_reference(const Kernels& k, DType dtype, double tolerance, uint64_t s
   a.backward(k);
   a.backward(k);  // overwrites, does not add
   b.backward(reference::kTable);
-  // A shared key's gradient is a longer sum of rounded terms.
-  expect_close(a.dqkv[0], b.dqkv[0], dtype == DType::kF32 ? 1e-4 : share ? 3e-2 : 2e-2, "dq, dk, dv");
+  // The first keys' gradients are long sums of terms that were rounded to bfloat16.
+  expect_close(a.dqkv[0], b.dqkv[0], dtype == DType::kF32 ? 1e-4 : 4e-2, "dq, dk, dv");
 }
 
 TEST_P(AttentionTest, MatchesReference) {
