@@ -32,9 +32,12 @@ struct DotPairs {
 };
 using Step = DotPairs;
 
-// c [rows, kPanel] (rows `c_stride` apart) = a [rows, depth] times one panel.
+// c [rows, kPanel] (rows `c_stride` apart) = a [rows, depth] times one panel. Meanwhile `next` (null: none), as large as
+// the panel, is brought nearer, a little with every step: all at once the requests would wait for each other.
 static void panel_product(float* c, int64_t c_stride, const uint16_t* a, int64_t a_stride, int64_t rows,
-                          const uint16_t* panel, int64_t depth) {
+                          const uint16_t* panel, int64_t depth, const uint16_t* next) {
+  const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
+  const int64_t ahead = next == nullptr ? 0 : (2 * kTileHalves / tiles + 31) / 32 * 32;  // elements by step
   for (int64_t row = 0; row < rows; row += kTileRows) {
     with_rows<kTileRows>(rows - row < kTileRows ? rows - row : kTileRows, [&]<int R>() {
       Vec sums[R][2];
@@ -42,6 +45,8 @@ static void panel_product(float* c, int64_t c_stride, const uint16_t* a, int64_t
       const uint16_t* left = a + row * a_stride;
       const uint16_t* right = panel;
       for (int64_t s = 0; s < depth; s += kDepth, left += kDepth, right += 2 * kTileHalves) {
+        for (int64_t at = 0; at < ahead; at += 32) __builtin_prefetch(next + at, 0, 2);
+        next += ahead;
         add_products<DotPairs, R, 2>(sums, left, a_stride, 2, right, kTileHalves, kDepth, kTile);
       }
       store_sums(c + row * c_stride, c_stride, sums);
@@ -65,8 +70,7 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   float* c = static_cast<float*>(scratch(kInnerB, static_cast<size_t>(rows * kPanel * 4)));
   for (int64_t p = begin; p < end; ++p) {
     const uint16_t* panel = static_cast<const uint16_t*>(packed) + p * depth * kPanel;
-    if (p + 1 < end) prefetch(panel + depth * kPanel, depth * kPanel * 2);
-    panel_product(c, kPanel, in, stride, rows, panel, depth);
+    panel_product(c, kPanel, in, stride, rows, panel, depth, p + 1 < end ? panel + depth * kPanel : nullptr);
     store_block(y, 0, p * kPanel, c, kPanel, rows, n - p * kPanel < kPanel ? n - p * kPanel : kPanel, add);
   }
 }
@@ -109,7 +113,7 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
 static void block_product(float* c, int64_t c_stride, const Element* a, int64_t a_stride, int64_t rows,
                           const Element* packed, int64_t packed_depth, int64_t n, int64_t depth) {
   for (int64_t j = 0; j < n; j += kPanel) {
-    panel_product(c + j, c_stride, a, a_stride, rows, packed + j * packed_depth, depth);
+    panel_product(c + j, c_stride, a, a_stride, rows, packed + j * packed_depth, depth, nullptr);
   }
 }
 
