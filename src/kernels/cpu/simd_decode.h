@@ -6,9 +6,11 @@ constexpr int kDecodeVecs = kLanes == 16 ? 4 : 2;
 constexpr int64_t kDecodeValues = 32;  // rows of values between two stores of the sums
 constexpr int64_t kAhead = 16;         // rows that are asked for before they are read
 
-// The next rows: the order in which their heads are read is none that a processor foresees.
-LOQUAT_INLINE void prefetch_rows(const View& x, int64_t row, int64_t count, int64_t cols) {
-  for (int64_t r = row; r < row + count; ++r) prefetch(view_from(x, r, 0).data, cols * (x.bf16 ? 2 : 4));
+// A key-value head's share of the next rows, all heads wide: the order in which heads are read is none that a processor
+// foresees.
+LOQUAT_INLINE void prefetch_share(const AttentionTask& t, const View& x, int64_t row, int64_t rows, int64_t g) {
+  for (int64_t r = row + g * rows / t.kv_heads; r < row + (g + 1) * rows / t.kv_heads; ++r)
+    prefetch(view_from(x, r, 0).data, t.kv_heads * t.head_dim * (x.bf16 ? 2 : 4));
 }
 
 // scores[h][0 ... kLanes) = q[h] · keys j ... of H heads.
@@ -75,8 +77,8 @@ static void decode(const AttentionTask& t) {
   Element* q = arena.take<Element>(heads * q_stride);
   for (int64_t h = 0; h < heads; ++h) gather_rows(q + h * q_stride, q_stride, view_from(t.q, 0, h * d), 1, d);
   for (int64_t j = 0; j < keys; j += kLanes) {
-    prefetch_rows(t.k, j + kAhead, kLanes, t.kv_heads * d);
     for_heads(t, [&]<int H>(int64_t g, int64_t h) {
+      prefetch_share(t, t.k, j + kAhead, kLanes, g);
       decode_scores<H>(scores + h * all + j, all, q + h * q_stride, q_stride, view_from(t.k, 0, g * d), j, keys, d);
     });
   }
@@ -89,8 +91,8 @@ static void decode(const AttentionTask& t) {
   for (int64_t c = 0; c < heads * width; c += kLanes) store(sums + c, zero());
   for (int64_t j = 0; j < keys; j += kDecodeValues) {
     const int64_t end = j + kDecodeValues < keys ? j + kDecodeValues : keys;
-    prefetch_rows(t.v, j + kAhead, kDecodeValues, t.kv_heads * d);
     for_heads(t, [&]<int H>(int64_t g, int64_t h) {
+      prefetch_share(t, t.v, j + kAhead, kDecodeValues, g);
       for (int64_t c = 0; c < d; c += kDecodeVecs * kLanes) {
         decode_values<H>(sums + h * width + c, width, probs + h * all, all, view_from(t.v, 0, g * d), j, end, c, d);
       }
