@@ -31,23 +31,23 @@ LOQUAT_INLINE void decode_scores(float* scores, int64_t stride, const Element* q
   store_sums(scores, stride, sums);
 }
 
-// sums[h][...] += Σ_j probs[h][j] value j for j in [begin, end) of kDecodeVecs vectors of H heads, from column c on.
-template <int H>
+// sums[h][...] += Σ_j probs[h][j] value j for j in [begin, end) of W vectors of H heads, from column c on.
+template <int H, int W>
 LOQUAT_INLINE void decode_values(float* out, int64_t out_stride, const Element* probs, int64_t stride, const View& v,
                                  int64_t begin, int64_t end, int64_t c, int64_t d) {
-  Vec sums[H][kDecodeVecs];
+  Vec sums[H][W];
 #pragma GCC unroll 4
   for (int h = 0; h < H; ++h) {
 #pragma GCC unroll 4
-    for (int w = 0; w < kDecodeVecs; ++w) sums[h][w] = load(out + h * out_stride + w * kLanes);
+    for (int w = 0; w < W; ++w) sums[h][w] = load(out + h * out_stride + w * kLanes);
   }
   for (int64_t j = begin; j < end; j += kGroup) {
-    Step::Operand right[kDecodeVecs];
+    Step::Operand right[W];
     value_columns(right, v, j, end, c, d);
 #pragma GCC unroll 4
     for (int h = 0; h < H; ++h) {
 #pragma GCC unroll 4
-      for (int w = 0; w < kDecodeVecs; ++w) sums[h][w] = Step::add(sums[h][w], probs + h * stride + j, right[w]);
+      for (int w = 0; w < W; ++w) sums[h][w] = Step::add(sums[h][w], probs + h * stride + j, right[w]);
     }
   }
   store_sums(out, out_stride, sums);
@@ -88,14 +88,18 @@ static void decode(const AttentionTask& t) {
     if (t.lse) t.lse[h] = top + __builtin_logf(sum);
     inverse[h] = 1.0f / sum;
   }
+  constexpr int64_t kHalf = kDecodeVecs / 2 * kLanes;
   for (int64_t c = 0; c < heads * width; c += kLanes) store(sums + c, zero());
   for (int64_t j = 0; j < keys; j += kDecodeValues) {
     const int64_t end = j + kDecodeValues < keys ? j + kDecodeValues : keys;
     for_heads(t, [&]<int H>(int64_t g, int64_t h) {
       prefetch_share(t, t.v, j + kAhead, kDecodeValues, g);
-      for (int64_t c = 0; c < d; c += kDecodeVecs * kLanes) {
-        decode_values<H>(sums + h * width + c, width, probs + h * all, all, view_from(t.v, 0, g * d), j, end, c, d);
-      }
+      const View v = view_from(t.v, 0, g * d);
+      float* to = sums + h * width;
+      int64_t c = 0;
+      for (; c + kHalf < d; c += 2 * kHalf)
+        decode_values<H, kDecodeVecs>(to + c, width, probs + h * all, all, v, j, end, c, d);
+      if (c < d) decode_values<H, kDecodeVecs / 2>(to + c, width, probs + h * all, all, v, j, end, c, d);
     });
   }
   for (int64_t h = 0; h < heads; ++h) {
