@@ -40,7 +40,6 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   for_row_blocks(rows, [&](int64_t row, int64_t count) {
     for (int64_t p = begin; p < end; ++p) {
       const uint16_t* panel = static_cast<const uint16_t*>(packed) + p * depth * kPanel;
-      if (row == 0 && p + 1 < end) prefetch(panel + depth * kPanel, depth * kPanel * 2);
       const int64_t columns = n - p * kPanel < kPanel ? n - p * kPanel : kPanel;
       if (!add && !y.bf16 && columns == kPanel) {
         block_of(static_cast<float*>(y.data) + row * y.stride + p * kPanel, y.stride, in + row * stride, stride, count,
@@ -104,7 +103,12 @@ static void decode_head(const AttentionTask& t, int64_t kv_head) {
     }
   }
   memory_barrier();
+  const bool more = kv_head + 1 < t.kv_heads;  // whose keys and values lie beside this one's
   for (int64_t j = 0; j < keys; j += kTile) {
+    for (int64_t i = j; more && i < j + kTile && i < keys; ++i) {
+      prefetch(key(i, d), 2 * d);
+      prefetch(view_from(values_view, i, d).data, 2 * d);
+    }
     const uint16_t* rows = j < whole ? key(j, 0) : last;
     const int64_t stride = (j < whole ? keys_view.stride : d) * 2;
     _tile_zero(0);
@@ -152,12 +156,6 @@ static void decode_head(const AttentionTask& t, int64_t kv_head) {
 }
 
 static void decode(const AttentionTask& t) {
-  constexpr int64_t kMostPrefetched = 1 << 20;  // bytes that the second cache has room for
-  const int64_t keys = t.first + 1, row_bytes = t.kv_heads * t.head_dim * 2;
-  for (int64_t j = 0; j < keys && 2 * j * row_bytes < kMostPrefetched; ++j) {
-    prefetch(view_from(t.k, j, 0).data, row_bytes);
-    prefetch(view_from(t.v, j, 0).data, row_bytes);
-  }
   for (int64_t g = 0; g < t.kv_heads; ++g) t.group <= kTile ? decode_head(t, g) : attend(t, g);
 }
 
