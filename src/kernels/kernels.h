@@ -162,7 +162,7 @@ struct Kernels {
                            int64_t n);  // in blocks of a fixed size: the same with any number of threads
   void (*axpby)(float* y, const float* x, int64_t n, float a, float b);  // y = a x + b y
   void (*convert)(Mat y, Mat x);                                         // same shape, either type to either
-  // y[i] = to_bf16_at_random(x[i], noise_of(seed, first + i)).
+  // y[i] = x[i] rounded by noise_of(seed, first + i) (random_rounding.h).
   void (*round_at_random)(BF16* y, const float* x, int64_t n, uint64_t seed, uint64_t first);
 };
 

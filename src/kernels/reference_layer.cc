@@ -1,8 +1,10 @@
 // Reference kernels of the layer's smaller parts, and of flat vectors.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/rng.h"
+#include "kernels/random_rounding.h"
 #include "kernels/reference.h"
 
 namespace loquat::reference {
@@ -135,7 +137,11 @@ void convert(Mat y, Mat x) {
 }
 
 void round_at_random(BF16* y, const float* x, int64_t n, uint64_t seed, uint64_t first) {
-  for (int64_t i = 0; i < n; ++i) y[i] = to_bf16_at_random(x[i], noise_of(seed, first + static_cast<uint64_t>(i)));
+  for (int64_t i = 0; i < n; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, x + i, sizeof(bits));
+    y[i] = BF16{bf16_at_random(bits, noise_of(seed, first + static_cast<uint64_t>(i)))};
+  }
 }
 
 }  // namespace loquat::reference

@@ -36,24 +36,6 @@ inline BF16 to_bf16(float f) {
   return BF16{static_cast<uint16_t>((u + 0x7fffu + ((u >> 16) & 1u)) >> 16)};
 }
 
-// 32 random bits for element i of what `seed` names: the same on every processor and card (a mixer of Wellons' family).
-inline uint32_t noise_of(uint64_t seed, uint64_t i) {
-  uint32_t x = static_cast<uint32_t>(i) * 0x9e3779b1u + static_cast<uint32_t>(i >> 32) * 0x85ebca77u +
-               static_cast<uint32_t>(seed) + static_cast<uint32_t>(seed >> 32) * 0xc2b2ae3du;
-  x = (x ^ (x >> 16)) * 0x7feb352du;
-  x = (x ^ (x >> 15)) * 0x846ca68bu;
-  return x ^ (x >> 16);
-}
-
-// Rounds to one of the two neighbours, to each the likelier the nearer it is (by 16 random bits): right on average, so
-// that a sum of many small changes is not lost. Infinities and NaN as to_bf16 has them.
-inline BF16 to_bf16_at_random(float f, uint32_t noise) {
-  uint32_t u;
-  std::memcpy(&u, &f, 4);
-  if ((u & 0x7f800000u) == 0x7f800000u) return to_bf16(f);
-  return BF16{static_cast<uint16_t>((u + (noise & 0xffffu)) >> 16)};
-}
-
 // rows x cols, row-major; `stride` elements from one row to the next (stride >= cols). Higher shapes are folded into
 // rows: activations are [T, C] with T the tokens of all packed sequences; heads lie side by side in a row.
 struct Mat {

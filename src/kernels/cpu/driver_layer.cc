@@ -5,7 +5,6 @@
 
 #include "base/threads.h"
 #include "kernels/cpu/drivers.h"
-#include "kernels/reference.h"
 
 namespace loquat::cpu {
 namespace {
@@ -279,9 +278,9 @@ void convert(const Inner& inner, Mat y, Mat x) {
   });
 }
 
-void round_at_random(const Inner&, BF16* y, const float* x, int64_t n, uint64_t seed, uint64_t first) {
+void round_at_random(const Inner& inner, BF16* y, const float* x, int64_t n, uint64_t seed, uint64_t first) {
   parallel_blocks(n, kElementsPerPart, [&](int64_t begin, int64_t end) {
-    reference::round_at_random(y + begin, x + begin, end - begin, seed, first + static_cast<uint64_t>(begin));
+    inner.rows->round_at_random(&y[begin].bits, x + begin, end - begin, seed, first + static_cast<uint64_t>(begin));
   });
 }
 

@@ -109,6 +109,7 @@ struct Rows {
   double (*sum_of_squares)(const float* x, int64_t n);
   void (*axpby)(float* y, const float* x, int64_t n, float a, float b);
   void (*convert)(View y, View x, int64_t rows, int64_t cols);
+  void (*round_at_random)(uint16_t* y, const float* x, int64_t n, uint64_t seed, uint64_t first);
 };
 
 struct Attention {

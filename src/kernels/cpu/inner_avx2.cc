@@ -2,6 +2,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/inner.h"
+#include "kernels/random_rounding.h"
 
 namespace loquat::cpu {
 namespace avx2 {
@@ -38,6 +39,7 @@ extern const Rows kRowsAvx2 = {
     avx2::sum_of_squares,
     avx2::axpby,
     avx2::convert,
+    avx2::round_at_random,
 };
 
 }  // namespace loquat::cpu

@@ -5,6 +5,7 @@
 #include <immintrin.h>
 
 #include "kernels/cpu/inner.h"
+#include "kernels/random_rounding.h"
 
 namespace loquat::cpu {
 namespace avx512 {
@@ -41,6 +42,7 @@ extern const Rows kRowsAvx512 = {
     avx512::sum_of_squares,
     avx512::axpby,
     avx512::convert,
+    avx512::round_at_random,
 };
 
 }  // namespace loquat::cpu

@@ -32,8 +32,8 @@ struct DotPairs {
 };
 using Step = DotPairs;
 
-// c [rows, kPanel] (rows `c_stride` apart) = a [rows, depth] times one panel. Meanwhile `next` (null: none), as large as
-// the panel, is brought nearer, a little with every step: all at once the requests would wait for each other.
+// c [rows, kPanel] (rows `c_stride` apart) = a [rows, depth] times one panel. Meanwhile `next` (null: none), as large
+// as the panel, is brought nearer, a little with every step: all at once the requests would wait for each other.
 static void panel_product(float* c, int64_t c_stride, const uint16_t* a, int64_t a_stride, int64_t rows,
                           const uint16_t* panel, int64_t depth, const uint16_t* next) {
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;

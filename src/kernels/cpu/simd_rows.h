@@ -361,3 +361,11 @@ static void vocab_gradient(float* logits, int64_t n, float inv_temperature, floa
       n, [&](int64_t i) { store(logits + i, body(load(logits + i))); },
       [&](int64_t i, int64_t m) { store_part(logits + i, body(load_part(logits + i, m)), m); });
 }
+
+static void round_at_random(uint16_t* y, const float* x, int64_t n, uint64_t seed, uint64_t first) {
+  for (int64_t i = 0; i < n; ++i) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, x + i, sizeof(bits));
+    y[i] = bf16_at_random(bits, noise_of(seed, first + static_cast<uint64_t>(i)));
+  }
+}

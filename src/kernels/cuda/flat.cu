@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/elements.cuh"
+#include "kernels/random_rounding.h"
 
 namespace loquat::cuda {
 namespace {
@@ -115,25 +116,10 @@ __global__ void __launch_bounds__(kThreads) axpby_kernel(float* y, const float* 
       [&](int64_t i) { y[i] = axpby_one<kReadsY>(x[i], kReadsY ? y[i] : 0.0f, a, b); });
 }
 
-// noise_of and to_bf16_at_random of tensor.h, on the card.
-__device__ inline uint32_t card_noise_of(uint64_t seed, uint64_t i) {
-  uint32_t x = static_cast<uint32_t>(i) * 0x9e3779b1u + static_cast<uint32_t>(i >> 32) * 0x85ebca77u +
-               static_cast<uint32_t>(seed) + static_cast<uint32_t>(seed >> 32) * 0xc2b2ae3du;
-  x = (x ^ (x >> 16)) * 0x7feb352du;
-  x = (x ^ (x >> 15)) * 0x846ca68bu;
-  return x ^ (x >> 16);
-}
-
 __global__ void __launch_bounds__(kThreads)
     round_at_random_kernel(uint16_t* y, const float* x, int64_t n, uint64_t seed, uint64_t first) {
   const int64_t i = blockIdx.x * int64_t{kThreads} + threadIdx.x;
-  if (i >= n) return;
-  const uint32_t bits = __float_as_uint(x[i]);
-  if ((bits & 0x7f800000u) == 0x7f800000u) {  // infinities keep their bits, NaN is made quiet
-    y[i] = static_cast<uint16_t>((bits >> 16) | ((bits & 0x7fffffu) != 0 ? 0x40u : 0u));
-  } else {
-    y[i] = static_cast<uint16_t>((bits + (card_noise_of(seed, first + static_cast<uint64_t>(i)) & 0xffffu)) >> 16);
-  }
+  if (i < n) y[i] = bf16_at_random(__float_as_uint(x[i]), noise_of(seed, first + static_cast<uint64_t>(i)));
 }
 
 // --- sums ----------------------------------------------------------------------------------------
