@@ -134,14 +134,7 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
   configure(kTile, kTile);
   for (int64_t begin = 0; begin < tokens; begin += block) {
     const int64_t count = tokens - begin < block ? tokens - begin : block;
-    const int64_t depths = (count + kDepth - 1) / kDepth, step = depths * kTileHalves;
-    const uint16_t* dy_rows = static_cast<const uint16_t*>(dy.data) + begin * dy.stride;
-    const uint16_t* x_rows = static_cast<const uint16_t*>(x.data) + begin * x.stride;
-    for (int64_t s = 0; s < depths; ++s) {
-      const int64_t left = count - s * kDepth < kDepth ? count - s * kDepth : kDepth;
-      pack_tokens<true>(dy_rows + s * kDepth * dy.stride, dy.stride, left, n, a + s * kTileHalves, step);
-      pack_tokens<false>(x_rows + s * kDepth * x.stride, x.stride, left, k, b + s * kTileHalves, step);
-    }
+    const int64_t depths = pack_gradient<true>(a, b, dy, x, begin, count, n, k), step = depths * kTileHalves;
     for (int64_t i = 0; i < n; i += kPanel) {
       for (int64_t j = 0; j < k; j += kPanel) {
         gradient_block(dw + i * dw_stride + j, dw_stride, n - i < kPanel ? n - i : kPanel,

@@ -110,6 +110,22 @@ static void pack_tokens(const uint16_t* x, int64_t stride, int64_t tokens, int64
   }
 }
 
+// `count` tokens of both operands of a weight gradient, in tiles of 32 tokens by 16 columns (dy's turned, where asked):
+// tile (column / 16, token / 32), each column's tiles side by side. Returns the tiles of a column.
+template <bool kTurned>
+static int64_t pack_gradient(uint16_t* a, uint16_t* b, View dy, View x, int64_t begin, int64_t count, int64_t n,
+                             int64_t k) {
+  const int64_t depths = (count + kDepth - 1) / kDepth, step = depths * kTileHalves;
+  for (int64_t s = 0; s < depths; ++s) {
+    const int64_t row = begin + s * kDepth, left = count - s * kDepth < kDepth ? count - s * kDepth : kDepth;
+    pack_tokens<kTurned>(static_cast<const uint16_t*>(dy.data) + row * dy.stride, dy.stride, left, n,
+                         a + s * kTileHalves, step);
+    pack_tokens<false>(static_cast<const uint16_t*>(x.data) + row * x.stride, x.stride, left, k, b + s * kTileHalves,
+                       step);
+  }
+  return depths;
+}
+
 // --- small products of attention -----------------------------------------------------------------
 
 // Elements from one row of a left operand to the next: rows that are a multiple of 1 KiB apart would share the cache's

@@ -83,25 +83,15 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
   uint16_t* b = static_cast<uint16_t*>(scratch(kInnerB, static_cast<size_t>(round_up(k, kPanel) * most * 2)));
   for (int64_t begin = 0; begin < tokens; begin += kBlock) {
     const int64_t count = tokens - begin < kBlock ? tokens - begin : kBlock;
-    const int64_t depths = (count + kDepth - 1) / kDepth, step = depths * kTileHalves;
-    const uint16_t* dy_rows = static_cast<const uint16_t*>(dy.data) + begin * dy.stride;
-    const uint16_t* x_rows = static_cast<const uint16_t*>(x.data) + begin * x.stride;
-    for (int64_t s = 0; s < depths; ++s) {
-      const int64_t left = count - s * kDepth < kDepth ? count - s * kDepth : kDepth;
-      pack_tokens<false>(dy_rows + s * kDepth * dy.stride, dy.stride, left, n, a + s * kTileHalves, step);
-      pack_tokens<false>(x_rows + s * kDepth * x.stride, x.stride, left, k, b + s * kTileHalves, step);
-    }
+    const int64_t depths = pack_gradient<false>(a, b, dy, x, begin, count, n, k), step = depths * kTileHalves;
     for (int64_t j = 0; j < k; j += kWidth) {
-      const int64_t cols = k - j;
+      const int64_t cols = k - j, tiles = cols > 2 * kTile ? 3 : cols > kTile ? 2 : 1;
       for (int64_t i = 0; i < n; i += kRows) {
-        with_rows<3>(cols > 2 * kTile ? 3
-                     : cols > kTile   ? 2
-                                      : 1,
-                     [&]<int W>() {
-                       gradient_tile<DotPairs, kRows, W>(dw + i * dw_stride + j, dw_stride, n - i, cols,
-                                                         a + i / kTile * step + 2 * (i % kTile), 2, kDepth,
-                                                         b + j / kTile * step, step, kDepth, depths * kTile);
-                     });
+        const uint16_t* left = a + i / kTile * step + 2 * (i % kTile);
+        with_rows<3>(tiles, [&]<int W>() {
+          gradient_tile<DotPairs, kRows, W>(dw + i * dw_stride + j, dw_stride, n - i, cols, left, 2, kDepth,
+                                            b + j / kTile * step, step, kDepth, depths * kTile);
+        });
       }
     }
   }

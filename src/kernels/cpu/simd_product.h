@@ -126,17 +126,13 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
     widen_columns(a, dy, begin, count, n);
     widen_columns(b, x, begin, count, k);
     for (int64_t j = 0; j < k; j += kWidth) {
-      const int64_t cols = k - j;
+      const int64_t cols = k - j, tiles = cols > 2 * kLanes ? 3 : cols > kLanes ? 2 : 1;
       for (int64_t i = 0; i < n; i += kRows) {
         const float* left = a + i / kLanes * step + i % kLanes;
-        float* out = dw + i * dw_stride + j;
-        with_rows<3>(cols > 2 * kLanes ? 3
-                     : cols > kLanes   ? 2
-                                       : 1,
-                     [&]<int W>() {
-                       gradient_tile<MultiplyAdd<float>, kRows, W>(out, dw_stride, n - i, cols, left, 1, kLanes,
-                                                                   b + j * count, step, kLanes, count);
-                     });
+        with_rows<3>(tiles, [&]<int W>() {
+          gradient_tile<MultiplyAdd<float>, kRows, W>(dw + i * dw_stride + j, dw_stride, n - i, cols, left, 1, kLanes,
+                                                      b + j * count, step, kLanes, count);
+        });
       }
     }
   }
