@@ -9,7 +9,9 @@
 namespace loquat {
 namespace {
 
-constexpr int64_t kScoreRows = 4096;  // of one forward
+constexpr int64_t kMostReplies = 64;               // computed together; others wait in line
+constexpr int64_t kCacheBytes = int64_t{1} << 30;  // of their keys and values
+constexpr int64_t kScoreRows = 4096;               // of one forward
 
 uint64_t reply_seed(uint64_t seed, uint64_t index) {
   return mix64(seed ^ mix64(index + 1));
@@ -100,20 +102,28 @@ Result<ReplyText> ChatModel::reply(const Messages& messages, const ReplyParams& 
     return Err("the conversation has {} tokens, the model's context {}: shorten it or begin a new one",
                one.prompt.size(), config().max_positions);
   }
+  if (params.max_tokens <= 0) return as_text(one, {});
   Utf8Stream stream;
-  GenerateOptions options;
   bool wanted = true;
-  if (on_text) {
-    options.on_token = [&](size_t, int32_t token) {
-      const std::string piece = stream.push(text_of(token));
-      wanted = piece.empty() || on_text(piece);
-      return wanted;
-    };
-  }
-  std::lock_guard lock(mutex_);
-  const auto generations = generate(*model_, {&one, 1}, options);
+  const auto on_token = [&](int32_t token) {
+    const std::string piece = stream.push(text_of(token));
+    wanted = !on_text || piece.empty() || on_text(piece);
+    return wanted;
+  };
+  const Generation generation = engine().generate(one, on_token, [&] { return wanted = !on_text || on_text(""); });
   if (const std::string rest = stream.finish(); on_text && wanted && !rest.empty()) on_text(rest);
-  return as_text(one, generations[0]);
+  return as_text(one, generation);
+}
+
+SharedEngine& ChatModel::engine() {
+  std::call_once(engine_made_, [&] {
+    const ModelConfig& c = config();
+    const int64_t bytes =
+        2 * c.num_layers * c.num_kv_heads * c.head_dim * c.max_positions * bytes_of(model_->compute());
+    const int64_t slots = std::clamp<int64_t>(kCacheBytes / bytes, 1, kMostReplies);
+    engine_ = std::make_unique<SharedEngine>(*model_, EngineOptions{.slots = slots}, mutex_);
+  });
+  return *engine_;
 }
 
 std::vector<ReplyText> ChatModel::replies(std::span<const Messages> conversations, const ReplyParams& params) {

@@ -1,7 +1,8 @@
-// A model folder one can talk to: the model, its tokenizer and the chat template. Replies one at a time with streamed
-// text, or many conversations in one batch; and log-probabilities of texts.
+// A model folder one can talk to: the model, its tokenizer and the chat template. Replies with streamed text, or many
+// conversations in one batch; and log-probabilities of texts.
 //
-// Calls from several threads are safe; each waits for the one before it.
+// Calls from several threads are safe. Replies that are asked for at the same time are computed together
+// (shared_engine.h), each with the text that it has alone; other calls take turns with their steps.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "infer/generate.h"
+#include "infer/shared_engine.h"
 #include "tokenizer/chat_template.h"
 
 namespace loquat {
@@ -46,8 +48,9 @@ class ChatModel {
   // A model that is in memory already; it must outlive this.
   static Result<std::unique_ptr<ChatModel>> wrap(Model& model, const Tokenizer& tokenizer);
 
-  // on_text gets pieces of valid UTF-8 as they come, which joined are the reply's text; returns false to stop. An error
-  // says that the prompt does not fit the context, with both lengths.
+  // on_text gets pieces of valid UTF-8 as they come, which joined are the reply's text, and now and then an empty one
+  // while there is nothing; returns false to stop. An error says that the prompt does not fit the context, with both
+  // lengths.
   Result<ReplyText> reply(const Messages& messages, const ReplyParams& params,
                           const std::function<bool(std::string_view)>& on_text = {});
   // Reply i depends on conversation i, the parameters and i alone.
@@ -71,13 +74,16 @@ class ChatModel {
                             std::span<const int32_t> stop_tokens, uint64_t index) const;
   ReplyText as_text(const GenerationRequest& request, const Generation& generation) const;
   std::string_view text_of(int32_t token) const;  // "" for control tokens
+  SharedEngine& engine();
 
   std::unique_ptr<Model> owned_;
   Model* model_;
   Tokenizer tokenizer_;
   ChatTemplate template_;
   int32_t end_of_text_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // of the model
+  std::once_flag engine_made_;
+  std::unique_ptr<SharedEngine> engine_;  // last: its thread uses the model
 };
 
 }  // namespace loquat

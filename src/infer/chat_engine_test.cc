@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <thread>
 
 #include "infer/utf8_stream.h"
 #include "store/files.h"
@@ -62,7 +63,6 @@ TEST_F(ChatEngine, StreamedPiecesAreTheReply) {
     std::string joined;
     const auto reply = chat_->reply(question_, {.max_tokens = 40, .seed = seed}, [&](std::string_view piece) {
       EXPECT_TRUE(is_utf8(piece));
-      EXPECT_FALSE(piece.empty());
       joined += piece;
       return true;
     });
@@ -75,8 +75,8 @@ TEST_F(ChatEngine, StreamedPiecesAreTheReply) {
 
 TEST_F(ChatEngine, ListenerCanStop) {
   int pieces = 0;
-  const auto reply =
-      chat_->reply(question_, {.max_tokens = 40, .seed = 3}, [&](std::string_view) { return ++pieces < 2; });
+  const auto reply = chat_->reply(question_, {.max_tokens = 40, .seed = 3},
+                                  [&](std::string_view piece) { return piece.empty() || ++pieces < 2; });
   ASSERT_TRUE(reply.ok());
   EXPECT_EQ(pieces, 2);
   EXPECT_LT(reply->tokens, 40);
@@ -93,6 +93,32 @@ TEST_F(ChatEngine, ManyAtOnceAndOneAloneSayTheSame) {
   EXPECT_EQ(replies[0].tokens, alone->tokens);
   EXPECT_NE(replies[0].text, replies[2].text) << "the same conversation, another index";
   EXPECT_EQ(chat_->replies(many, params)[1].text, replies[1].text);
+}
+
+// More callers than may be under way at once is another test's (engine_test.cc); here some stop early, and one scores.
+TEST_F(ChatEngine, RepliesAtTheSameTimeSayWhatEachSaysAlone) {
+  constexpr int kCallers = 16;
+  const auto conversation = [&](int i) {
+    return Messages{{"system", i % 3 ? "Be brief." : "Be kind."}, {"user", std::string(static_cast<size_t>(i), 'w')}};
+  };
+  const auto params = [](int i) {
+    return ReplyParams{.temperature = i % 4 ? 1.0f : 0.0f, .max_tokens = 5 + i, .seed = static_cast<uint64_t>(i)};
+  };
+  std::vector<std::string> alone, together(kCallers);
+  for (int i = 0; i < kCallers; ++i) alone.push_back(chat_->reply(conversation(i), params(i))->text);
+  const std::vector<std::string> texts = {"The bakery is on the square."};
+  const double logprob = chat_->score(texts)[0].logprob;
+  std::vector<std::thread> callers;
+  for (int i = 0; i < kCallers; ++i) {
+    callers.emplace_back([&, i] {
+      const auto enough = [](std::string_view piece) { return piece.empty(); };
+      EXPECT_TRUE(chat_->reply(conversation(i), params(i + 1), enough).ok());
+      together[i] = chat_->reply(conversation(i), params(i))->text;
+    });
+  }
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(chat_->score(texts)[0].logprob, logprob);
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(together, alone);
 }
 
 TEST_F(ChatEngine, SaysWhenThePromptDoesNotFit) {

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "base/threads.h"
+#include "infer/engine.h"
 #include "infer/sampler.h"
 
 namespace loquat {
@@ -322,6 +323,47 @@ TEST(Sampler, ExtremeLogits) {
   EXPECT_EQ(draw(logits, {}, 0.555), 55);
   EXPECT_EQ(draw(logits, {}, std::nextafter(1.0, 0.0)), 99);
   EXPECT_EQ(draw(logits, {.temperature = 0}, 0.9), 0);  // ties go to the smaller token
+}
+
+// Requests come one by one, a step apart, to an engine with few slots; two are cancelled, in line and under way.
+TEST(EngineTest, RequestsThatComeAndGoChangeNoOther) {
+  const ModelConfig config = test_config();
+  Model model(config, *all_kernels().back(), DType::kBF16, false);
+  randomize(model);
+  auto requests = make_requests(config, 12);
+  for (auto& r : requests) r.sampling.max_tokens += 10;
+  const auto alone = generate(model, requests);
+  Engine engine(model, {.slots = 3, .prefill_rows = 7});
+  std::vector<Generation> results(requests.size());
+  std::vector<int> ends(requests.size(), 0);
+  std::vector<int64_t> numbers;
+  bool in_line = false, under_way = false;
+  for (int step = 0; step < 10000; ++step) {
+    if (const size_t i = numbers.size(); i < requests.size()) {
+      numbers.push_back(engine.submit(requests[i], {}, [&, i](Generation&& g) {
+        results[i] = std::move(g);
+        ++ends[i];
+      }));
+    }
+    if (numbers.size() == requests.size() && !in_line) engine.cancel(numbers.back()), in_line = true;
+    if (step == 4 && !ends[0]) engine.cancel(numbers[0]), under_way = true;
+    if (!engine.step() && numbers.size() == requests.size()) break;
+  }
+  EXPECT_TRUE(in_line && under_way);
+  EXPECT_EQ(ends, std::vector<int>(requests.size(), 1));
+  EXPECT_FALSE(engine.step());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const bool cancelled = i == 0 || i + 1 == requests.size();
+    if (cancelled) {
+      ASSERT_LT(results[i].tokens.size(), alone[i].tokens.size());
+      EXPECT_TRUE(std::equal(results[i].tokens.begin(), results[i].tokens.end(), alone[i].tokens.begin()));
+    } else {
+      EXPECT_EQ(results[i].tokens, alone[i].tokens) << i;
+      EXPECT_EQ(results[i].logprobs, alone[i].logprobs) << i;
+      EXPECT_EQ(results[i].ended, alone[i].ended) << i;
+    }
+  }
+  engine.cancel(numbers[3]);  // long gone
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <random>
 
@@ -16,7 +15,6 @@ namespace loquat::serve {
 namespace {
 
 namespace fs = std::filesystem;
-using namespace std::chrono_literals;
 
 struct Stamp {
   int64_t size = -1;
@@ -53,7 +51,6 @@ uint64_t random_seed() {
 struct FolderBackend::Loaded {
   Stamp stamp;
   std::unique_ptr<ChatModel> model;
-  std::timed_mutex turn;
 };
 
 FolderBackend::FolderBackend(std::string folder, const Kernels& kernels, DType compute)
@@ -101,12 +98,14 @@ std::optional<ApiError> FolderBackend::check(const ChatCall& call) {
   if (!folders().contains(call.model)) {
     std::string names;
     for (const ModelInfo& model : models()) names += (names.empty() ? "" : ", ") + model.id;
-    return ApiError{404,
-                    fmt::format("The model '{}' does not exist. There are: {}.", call.model, names.empty() ? "none yet" : names),
-                    "invalid_request_error", "model", "model_not_found"};
+    return ApiError{
+        404,
+        fmt::format("The model '{}' does not exist. There are: {}.", call.model, names.empty() ? "none yet" : names),
+        "invalid_request_error", "model", "model_not_found"};
   }
   const auto entry = loaded(call.model);
-  if (!entry) return ApiError{500, fmt::format("The model cannot be loaded: {}.", entry.error()), "server_error", "", ""};
+  if (!entry)
+    return ApiError{500, fmt::format("The model cannot be loaded: {}.", entry.error()), "server_error", "", ""};
   const ChatModel& model = *(*entry)->model;
   const size_t tokens = model.chat_template().prompt(call.messages).size();
   const auto room = static_cast<size_t>(model.config().max_positions);
@@ -121,13 +120,6 @@ Result<ChatResult> FolderBackend::reply(const ChatCall& call, const std::functio
   ChatModel& model = *entry->model;
   ChatResult result;
   result.prompt_tokens = static_cast<int64_t>(model.chat_template().prompt(call.messages).size());
-  std::unique_lock turn(entry->turn, std::defer_lock);
-  while (!turn.try_lock_for(50ms)) {
-    if (!on_text("")) {
-      result.finish = Finish::kCancelled;
-      return result;
-    }
-  }
   bool wanted = true;
   ReplyParams params;
   params.temperature = call.temperature;

@@ -120,7 +120,7 @@ TEST_F(FolderBackendTest, AClientThatGoesAwayEndsTheReply) {
   ChatCall c = call("sft");
   c.max_tokens = 0;
   int pieces = 0;
-  const auto result = backend_.reply(c, [&](std::string_view) { return ++pieces < 2; });
+  const auto result = backend_.reply(c, [&](std::string_view piece) { return piece.empty() || ++pieces < 2; });
   ASSERT_TRUE(result.ok()) << result.error();
   EXPECT_EQ(result->finish, Finish::kCancelled);
   EXPECT_EQ(pieces, 2);
