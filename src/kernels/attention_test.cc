@@ -147,6 +147,34 @@ TEST_P(AttentionTest, DecodingGivesTheBitsOfThePackedForward) {
   }
 }
 
+// As many sequences at once as let a single query's heads be read together, many heads to a key, and long caches.
+TEST_P(AttentionTest, DecodingOfManySequencesGivesTheBitsOfThePackedForward) {
+  for (const AttentionShape& s : {AttentionShape{8, 4, 32, 0}, {12, 4, 64, 0}, {34, 2, 32, 0}, {6, 3, 20, 0}}) {
+    SCOPED_TRACE(fmt::format("{} over {} heads of {}", s.heads, s.kv_heads, s.head_dim));
+    Case all(dtype(), 8, {300, 1, 31, 32, 33, 64, 65, 200}, s.heads, s.kv_heads, s.head_dim);
+    all.forward(k());
+    const Tensor out(8, s.heads * s.head_dim, dtype()), q(8, s.heads * s.head_dim, dtype());
+    std::vector<AttentionSegment> last = all.segments;
+    for (size_t i = 0; i < last.size(); ++i) {
+      const int64_t row = last[i].q_begin + last[i].q_len - 1, at = static_cast<int64_t>(i);
+      k().convert(q.mat().row_range(at, at + 1), all.q().row_range(row, row + 1));
+      last[i].q_begin = at;
+      last[i].q_len = 1;
+    }
+    k().attention(out, q, last, all.shape, nullptr);
+    for (size_t i = 0; i < last.size(); ++i) {
+      const int64_t row = all.segments[i].q_begin + all.segments[i].q_len - 1;
+      for (int64_t c = 0; c < out.mat().cols; ++c) ASSERT_EQ(out.at(static_cast<int64_t>(i), c), all.out[0].at(row, c));
+    }
+  }
+}
+
+TEST_P(AttentionTest, LongSequences) {
+  // The first rows are much larger than most, whose values are means over many keys.
+  match_reference(k(), dtype(), 3 * tolerance(), 9, {2100}, {1, 1, 32, 0}, false);
+  match_reference(k(), dtype(), 3 * tolerance(), 9, {300, 40}, {2, 1, 32, 0}, k().shared_prefixes);
+}
+
 TEST_P(AttentionTest, ThreadsDoNotChangeBits) {
   for (const std::vector<int64_t>& lengths : {std::vector<int64_t>{150}, {20, 45, 61}}) {
     set_thread_count(1);

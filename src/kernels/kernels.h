@@ -4,19 +4,17 @@
 //
 // Rules that every implementation keeps:
 //  * Batch invariance: what a row (a token, a sequence) gets does not depend on the other rows of the call, on how many
-//  there
-//    are, or on the number of threads. One query row decoded against a KV cache gets the bits that the same row gets
-//    inside a packed training forward.
+//    there are, or on the number of threads. One query row decoded against a KV cache gets the bits that the same row
+//    gets inside a packed training forward.
 //  * A gradient argument that is ADDED to is marked "+="; any other output is overwritten.
 //  * Sums are kept in float32 at least. `Mat`s named x, y, q, k, v, dx ... hold the compute type (float32 or bfloat16,
-//  all of
-//    one call alike); parameters and their gradients are float32, contiguous.
+//    all of one call alike); parameters and their gradients are float32, contiguous.
 //  * Zero rows are allowed everywhere and do nothing.
 //  * Views, weights, gradients and plain float pointers are in the table's own memory (a graphics card's, say), which
 //    only the table's functions read and write. Arguments marked HOST are ordinary memory; they may be changed or freed
 //    as soon as the call returns, and HOST results are there then. Other work may still be under way.
-// Shapes: B sequences, T tokens (rows), C channels, H heads, G key-value heads, D head size, F feed-forward, V
-// vocabulary.
+// Shapes: B sequences, T tokens (rows), C channels, H heads, G key-value heads, D head size, F feed-forward,
+// V vocabulary.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +38,8 @@ struct PackedWeight {
 };
 
 // One sequence of a packed batch, for attention. Query row i of the segment (row q_begin + i of q) has position
-// kv_len - q_len + i and attends to keys 0 ... kv_len - q_len + i of this segment, and to nothing else.
+// kv_len - q_len + i and attends to keys 0 ... kv_len - q_len + i of this segment, and to nothing else (an infinity or
+// a NaN among the later keys of a segment may reach a row all the same).
 struct AttentionSegment {
   int64_t q_begin = 0;
   int64_t q_len = 0;
@@ -50,7 +49,7 @@ struct AttentionSegment {
   int64_t kv_stride = 0;
   // Keys 0 ... prefix_len - 1 are those of another segment of the call, all of it (a prompt that several replies go on
   // from): its rows prefix_begin ..., at prefix_k and prefix_v. Then k and v begin at key prefix_len. Such segments
-  // follow that one, and only where the table has shared_prefixes.
+  // come right after that one and its other continuations, and only where the table has shared_prefixes.
   int64_t prefix_len = 0;
   int64_t prefix_begin = 0;
   const void* prefix_k = nullptr;
@@ -91,9 +90,9 @@ struct Kernels {
   // `bytes` of each row. No two may overlap. HOST: the span.
   void (*copy_rows)(std::span<const RowCopy> rows, int64_t bytes);
 
-  // --- products
-  // ----------------------------------------------------------------------------------------------------------- Bytes
-  // that one orientation of W [n, k] takes packed, 64-byte aligned memory.
+  // --- products ----------------------------------------------------------------------------------
+
+  // Bytes that one orientation of W [n, k] takes packed, 64-byte aligned memory.
   int64_t (*packed_bytes)(int64_t n, int64_t k, DType dtype);
   // Packs float32 W [n, k] into `forward` and, if not null, `backward`.
   void (*pack)(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void* backward);
@@ -109,9 +108,9 @@ struct Kernels {
   void (*matmul)(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k, bool transpose_a,
                  bool transpose_b);
 
-  // --- the layer's other parts
-  // -------------------------------------------------------------------------------------------- x [T, C] float32 =
-  // table [V, C] rows of tokens (HOST).
+  // --- the layer's other parts -------------------------------------------------------------------
+
+  // x [T, C] float32 = table [V, C] rows of tokens (HOST).
   void (*embedding)(Mat x, const float* table, const int32_t* tokens);
   // dtable [V, C] += rows of dx [T, C] float32. HOST: tokens.
   void (*embedding_backward)(float* dtable, int64_t vocab, Mat dx, const int32_t* tokens);
@@ -127,8 +126,8 @@ struct Kernels {
   void (*swiglu)(Mat y, Mat gate_up);
   void (*swiglu_backward)(Mat dgate_up, Mat dy, Mat gate_up);
   // out [T, H * D], causal softmax attention by segment (HOST: the span); lse [T, H] float32: log of the sum of
-  // exponentials of the scaled scores, for the backward (null: not wanted). Query head h reads key-value head h / (H /
-  // G).
+  // exponentials of the scaled scores, for the backward (null: not wanted). Query head h reads key-value head
+  // h / (H / G).
   void (*attention)(Mat out, Mat q, std::span<const AttentionSegment> segments, const AttentionShape& shape,
                     float* lse);
   // For training, where each segment's own keys and values are rows q_begin ... of packed k, v [T, G * D], as
@@ -140,9 +139,10 @@ struct Kernels {
   void (*dropout_add)(Mat y, Mat x, float p, uint64_t seed);
   void (*dropout_backward)(Mat dx, Mat dy, float p, uint64_t seed);
 
-  // --- vocabulary: never a [T, V] array; HOST: targets, logprob, lse, entropy, dlogprob, dentropy
-  // --------------------------- For row t: logits = x[t] Wᵀ * inv_temperature; logprob[t] = log
-  // softmax(logits)[targets[t]]; lse[t] = logsumexp(logits); entropy[t] (null: not wanted) = of the softmax, in nats.
+  // --- vocabulary: never a [T, V] array; HOST: targets, logprob, lse, entropy, their slopes ------
+
+  // For row t: logits = x[t] Wᵀ * inv_temperature; logprob[t] = log softmax(logits)[targets[t]]; lse[t] =
+  // logsumexp(logits); entropy[t] (null: not wanted) = of the softmax, in nats.
   void (*lm_head)(Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature, float* logprob,
                   float* lse, float* entropy);
   // The loss's derivative by logprob[t] is dlogprob[t], by entropy[t] dentropy[t] (null: zero). dx [T, C] overwritten;
@@ -158,8 +158,8 @@ struct Kernels {
 
   // --- flat float32 vectors ----------------------------------------------------------------------
   void (*adamw)(float* w, const float* g, float* m, float* v, int64_t n, const AdamWStep& step);
-  double (*sum_of_squares)(const float* x,
-                           int64_t n);  // in blocks of a fixed size: the same with any number of threads
+  // In blocks of a fixed size: the same with any number of threads.
+  double (*sum_of_squares)(const float* x, int64_t n);
   void (*axpby)(float* y, const float* x, int64_t n, float a, float b);  // y = a x + b y
   void (*convert)(Mat y, Mat x);                                         // same shape, either type to either
   // y[i] = x[i] rounded by noise_of(seed, first + i) (random_rounding.h).

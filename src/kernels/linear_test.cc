@@ -10,8 +10,9 @@ INSTANTIATE_TEST_SUITE_P(Tables, LinearTest, every_table(), table_name);
 struct Shape {
   int64_t rows, n, k;
 };
-const Shape kShapes[] = {{0, 5, 7},    {1, 1, 1},     {1, 48, 64},   {3, 33, 31},    {16, 32, 32},   {17, 64, 96},
-                         {31, 70, 45}, {47, 100, 65}, {129, 96, 64}, {200, 40, 130}, {300, 160, 33}, {700, 35, 64}};
+const Shape kShapes[] = {{0, 5, 7},      {1, 1, 1},     {1, 48, 64},   {3, 33, 31},   {16, 32, 32},
+                         {17, 64, 96},   {31, 70, 45},  {47, 100, 65}, {129, 96, 64}, {200, 40, 130},
+                         {300, 160, 33}, {700, 35, 64}, {30, 33, 1024}};
 
 void match_reference(const Kernels& k, DType dtype, double tolerance, Rng& rng, const Shape& s) {
   SCOPED_TRACE(fmt::format("rows {} n {} k {}", s.rows, s.n, s.k));

@@ -50,7 +50,7 @@ void Batch::add(std::span<const int32_t> sequence) {
 
 void Batch::add_continuation(std::span<const int32_t> sequence) {
   CHECK(sequences() > 0, "a continuation of nothing");
-  const int64_t from = prefix.back() >= 0 ? prefix.back() : sequences() - 1;
+  const int64_t from = has_prefix(sequences() - 1) ? prefix.back() : sequences() - 1;
   const int64_t length = starts[from + 1] - starts[from];
   add(sequence);
   for (int64_t t = starts[sequences() - 1]; t < rows(); ++t) positions[t] += static_cast<int32_t>(length);
@@ -197,8 +197,15 @@ void Model::Impl::check_batch(const Batch& batch, std::span<const int32_t> posit
         positions.size());
   CHECK(batch.prefix.empty() || static_cast<int64_t>(batch.prefix.size()) == batch.sequences(),
         "{} sequences, {} prefixes", batch.sequences(), batch.prefix.size());
-  for (int64_t from : batch.prefix)
-    CHECK(from < 0 || kernels.shared_prefixes, "the {} kernels share no prefix", kernels.name);
+  for (int64_t b = 0, last = -1; b < batch.sequences(); ++b) {
+    if (!batch.has_prefix(b)) {
+      last = b;
+      continue;
+    }
+    CHECK(kernels.shared_prefixes, "the {} kernels share no prefix", kernels.name);
+    CHECK(batch.prefix[b] == last, "sequence {} goes on from {}; the last one without a prefix is {}", b,
+          batch.prefix[b], last);
+  }
   for (int32_t token : batch.tokens) {
     CHECK(token >= 0 && token < config.vocab_size, "token {} of a vocabulary of {}", token, config.vocab_size);
   }
@@ -366,6 +373,7 @@ Mat Model::forward(const Batch& batch, const ForwardOptions& options) {
 Mat Model::forward_cached(const Batch& batch, KvCache& cache, std::span<const int32_t> slots) {
   CHECK(static_cast<int64_t>(slots.size()) == batch.sequences(), "{} sequences, {} slots", batch.sequences(),
         slots.size());
+  for (int64_t b = 0; b < batch.sequences(); ++b) CHECK(!batch.has_prefix(b), "sequence {} in a cache has a prefix", b);
   auto& positions = impl_->cached_positions;
   positions.resize(batch.rows());
   auto& seen = impl_->slot_seen;

@@ -33,8 +33,8 @@ struct Param {
 };
 
 // Packed sequences: tokens and positions [T]; sequence b is rows starts[b] ... starts[b+1] - 1. Attention never
-// crosses, save that a sequence may go on from an earlier one, all of it: replies to one prompt, whose rows are then
-// computed once. A token gets the same bits as in a sequence of its own.
+// crosses, save that sequences may go on from the one before them, all of it: replies to one prompt, whose rows are
+// then computed once (and have one dropout mask for all). A token gets the same bits as in a sequence of its own.
 struct Batch {
   std::vector<int32_t> tokens;
   std::vector<int32_t> positions;
@@ -97,9 +97,10 @@ class Model {
   // dhidden [T, C] (compute type): gradients += ; after a forward with keep_for_backward on the same batch.
   void backward(const Batch& batch, Mat dhidden);
 
-  // --- language head (also of a score model whose embeddings are tied: it has the same matrix); `rows` picks the rows
-  // of `hidden` that count (targets of the same length)
-  // ----------------------------
+  // --- language head -----------------------------------------------------------------------------
+
+  // Also of a score model whose embeddings are tied: it has the same matrix. `rows` picks the rows of `hidden` that
+  // count (targets of the same length).
   struct LogProbs {
     std::vector<float> logprob, lse, entropy;
   };

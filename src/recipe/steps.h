@@ -72,8 +72,9 @@ Status measure_adversarial(Run& run, StageRecord& record);
 Status measure_files(Run& run, StageRecord& record);
 Status write_run_report(Run& run, const std::vector<StageRecord>& records);
 
-// --- shared by the steps
-// ----------------------------------------------------------------------------------------------------- Replies of the
+// --- shared by the steps -------------------------------------------------------------------------
+
+// Replies of the
 // model in `folder`, in the order of the prompts.
 Result<std::vector<ChatReply>> sample_replies(Run& run, const std::string& folder, std::span<const Messages> prompts,
                                               float temperature, int64_t max_tokens, uint64_t seed);

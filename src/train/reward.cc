@@ -195,7 +195,7 @@ class RewardStage : public Stage {
         const bool tied = std::all_of(element.ranks.begin(), element.ranks.end(),
                                       [&](int32_t rank) { return rank == element.ranks[0]; });
         if (tied) continue;
-        if (context_.kernels->shared_prefixes) element.shared = shared_prompt(element);
+        if (context_.kernels->shared_prefixes) element.shared = std::max<size_t>(common_prompt(element), 1) - 1;
         elements.push_back(std::move(element));
       }
       note_too_long(context_, path, too_long, model_->config().max_positions);
@@ -203,8 +203,8 @@ class RewardStage : public Stage {
     return elements;
   }
 
-  // The tokens before the last <|assistant|> that all sequences have in common.
-  size_t shared_prompt(const RankedElement& element) const {
+  // The tokens up to the last <|assistant|> that all sequences have in common, with it.
+  size_t common_prompt(const RankedElement& element) const {
     const auto& a = element.sequences[0];
     size_t common = a.size();
     for (const auto& b : element.sequences) {
@@ -213,7 +213,7 @@ class RewardStage : public Stage {
     }
     const int32_t assistant = tokenizer_->special(kAssistant);
     while (common > 0 && a[common - 1] != assistant) --common;
-    return common > 0 ? common - 1 : 0;
+    return common;
   }
 
   // By prompt: replies to one prompt, and repeated prompts, never lie on both sides.
@@ -222,7 +222,7 @@ class RewardStage : public Stage {
     std::vector<RankedElement> kept;
     for (RankedElement& element : train_) {
       uint64_t hash = seed;
-      for (size_t i = 0, end = shared_prompt(element) + 1; i < end; ++i)
+      for (size_t i = 0, end = common_prompt(element); i < end; ++i)
         hash = mix64(hash ^ static_cast<uint64_t>(element.sequences[0][i]));
       const bool held_out = static_cast<double>(mix64(hash) >> 11) * 0x1.0p-53 < options_.valid_fraction;
       (held_out ? valid_ : kept).push_back(std::move(element));

@@ -210,8 +210,7 @@ std::string TaskMaker::value_like(std::string_view key) {
   return rng_.pick(by_key_.find(key)->second)->value;
 }
 
-// Tools for texts about things outside the town
-// ------------------------------------------------------------------------------
+// --- tools for texts about things outside the town -----------------------------------------------
 
 std::string TaskMaker::invented_subject(std::string_view kind) {
   const std::string& place = rng_.pick(by_key_.find("destination")->second)->value;

@@ -6,10 +6,12 @@
 
 #include "kernels/cpu/table.h"
 
+#pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c")
 #define LOQUAT_EMULATED_TILES
 #include "kernels/cpu/inner_amx.cc"
 #undef amx
+#pragma GCC pop_options
 
 namespace loquat {
 namespace {

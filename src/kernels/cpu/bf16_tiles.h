@@ -7,7 +7,7 @@ constexpr int64_t kDepth = 32;  // of k in a tile
 constexpr int64_t kTileBytes = 1024;
 constexpr int64_t kTileHalves = 512;   // bfloat16 values in a tile
 constexpr int64_t kPanel = 2 * kTile;  // columns of a panel
-constexpr int kGroup = 2;              // elements of a sum that one step takes
+constexpr int kStepLength = 2;         // elements of a sum that one step takes
 
 using Element = uint16_t;  // of the operands that block_product multiplies
 
@@ -62,17 +62,6 @@ static inline void pack(const float* w, int64_t row_stride, int64_t col_stride, 
       }
     }
   }
-}
-
-// Rows [rows, k] with zeros after k, up to whole depths: the last depth must see no other row's values.
-static inline const uint16_t* pad_depth(const uint16_t* x, int64_t rows, int64_t k, int64_t* stride) {
-  const int64_t padded_k = round_up(k, kDepth);
-  uint16_t* padded = static_cast<uint16_t*>(scratch(kInnerA, static_cast<size_t>(rows * padded_k * 2)));
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < padded_k; ++c) padded[r * padded_k + c] = c < k ? x[r * *stride + c] : 0;
-  }
-  *stride = padded_k;
-  return padded;
 }
 
 // Pairs of tokens t, t + 1 of columns [0, count) of one row pair, 32 columns at a time: 16 pairs each into low and

@@ -144,6 +144,10 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
   const int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
   CHECK(shape.heads % shape.kv_heads == 0 && q.cols == shape.heads * d && out.cols == q.cols && out.dtype == q.dtype,
         "attention: {} heads over {} of {} in [{}, {}]", shape.heads, shape.kv_heads, d, q.rows, q.cols);
+  for (const AttentionSegment& s : segments) {
+    CHECK(s.kv_len >= s.q_len + s.prefix_len, "attention: {} keys for {} queries after {} shared ones", s.kv_len,
+          s.q_len, s.prefix_len);
+  }
   const int64_t sequences = static_cast<int64_t>(segments.size()), wanted = 2 * thread_count();
   const std::vector<Piece>& pieces =
       cut_attention(segments, shape.kv_heads, sequences * shape.kv_heads < wanted ? 64 : 1 << 20, sequences < wanted);
@@ -214,7 +218,7 @@ void attention_backward(const Inner& inner, Mat dq, Mat dk, Mat dv, Mat dout, Ma
   parallel_for(static_cast<int64_t>(families.size()) * shape.kv_heads, [&](int64_t part) {
     const Family& family = families[part / shape.kv_heads];
     const int64_t head = part % shape.kv_heads, col = head * group * d, kv_col = head * d;
-    const int64_t shared = segments[family.begin].q_len * ((d + 31) / 32 * 32);
+    const int64_t shared = segments[family.begin].q_len * padded_head(d);
     float* sums = nullptr;
     if (family.end - family.begin > 1) {
       sums = static_cast<float*>(scratch(kDriverPartials, sizeof(float) * static_cast<size_t>(2 * shared)));
@@ -222,6 +226,7 @@ void attention_backward(const Inner& inner, Mat dq, Mat dk, Mat dv, Mat dout, Ma
     }
     for (size_t i = family.end; i-- > family.begin;) {  // the shared one last
       const AttentionSegment& s = segments[i];
+      if (s.q_len == 0) continue;
       inner.attention->backward({.dq = view(dq, s.q_begin, col),
                                  .dk = view(dk, s.q_begin, kv_col),
                                  .dv = view(dv, s.q_begin, kv_col),

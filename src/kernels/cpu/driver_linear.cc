@@ -84,8 +84,8 @@ void linear_backward_weight(const Inner& inner, float* dw, Mat dy, Mat x) {
   const int64_t threads = tokens * n * k < kSmallProduct ? 1 : thread_count();
   const bool by_rows = n >= k;
   const int64_t larger = std::max(n, k);
-  const int64_t width = ceil_div(ceil_div(larger, threads), 32) * 32;
-  const int64_t chunk = std::min<int64_t>(width, 512);
+  const int64_t parts = threads * ceil_div(larger, threads * 512);
+  const int64_t chunk = ceil_div(ceil_div(larger, parts), 32) * 32;
   parallel_blocks(larger, chunk, [&](int64_t begin, int64_t end) {
     if (by_rows) {
       inner.products->weight_gradient(dw + begin * k, k, view(dy, 0, begin), view(x), tokens, end - begin, k);

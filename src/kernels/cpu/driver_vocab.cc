@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kHeadRows = 64;            // rows whose logits are made together: 256 KiB
 constexpr int64_t kSumRows = 4;              // of log_sum_exp that are worth a thread
 constexpr int64_t kGradientBytes = 4 << 20;  // of dlogits
-constexpr int64_t kKeptLogits = 256 << 10;   // that lm_head_loss keeps in a thread's second-level cache
+constexpr int64_t kKeptLogits = 256 << 10;   // floats: a megabyte, which lm_head_loss keeps in a thread's cache
 constexpr LogSum kEmpty = {-INFINITY, 0, 0};
 
 int64_t ceil_div(int64_t a, int64_t b) {
@@ -107,7 +107,8 @@ void lm_head(const Inner& inner, Mat x, const PackedWeight& w, const int32_t* ta
 namespace {
 
 // dx and dw of blocks of rows: fill(dlogits, first row of the block, begin, end) makes rows [begin, end) of a block's
-// dlogits, on any thread. How many rows a block has depends on V alone, so that dw's sums do too.
+// dlogits, on any thread, at most `part` rows. How many rows a block has depends on V and the type alone, so that dw's
+// sums do too.
 template <typename F>
 void backward_by_blocks(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeight& w, int64_t part, F&& fill) {
   CHECK(dx.rows == x.rows && dx.cols == x.cols, "dx [{}, {}] of x [{}, {}]", dx.rows, dx.cols, x.rows, x.cols);

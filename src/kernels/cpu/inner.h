@@ -61,12 +61,17 @@ struct AttentionTask {
   int64_t lse_stride;
 };
 
+// Columns of a head in float32 sums.
+static inline int64_t padded_head(int64_t head_dim) {
+  return (head_dim + 31) / 32 * 32;
+}
+
 // One key-value head.
 struct AttentionBackwardTask {
   View dq, dk, dv, dout, out, q, k, v;
   View prefix_k, prefix_v;
   int64_t prefix, rows, group, head_dim;
-  // Float32 [keys][round_up(D, 32)], may be null: what other segments add to dk and dv of the segment that they go on
+  // Float32 [keys][padded_head(D)], may be null: what other segments add to dk and dv of the segment that they go on
   // from. With a prefix this one adds to them, else it takes them up.
   float *shared_dk, *shared_dv;
   float scale;

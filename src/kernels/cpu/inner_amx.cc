@@ -127,7 +127,6 @@ static void decode_head(const AttentionTask& t, int64_t kv_head) {
     for (int64_t j = 0; j < keys; j += kTile) {
       _mm512_storeu_ps(scores + h * all + j, _mm512_i32gather_ps(index, turned + j * g + h, 4));
     }
-    if (keys <= all - kTile) store(scores + h * all + all - kTile, zero());
     const float top = softmax_row(probs + h * all, scores + h * all, keys, all, t.scale, &sums[h]);
     if (t.lse) t.lse[first + h] = top + __builtin_logf(sums[h]);
   }

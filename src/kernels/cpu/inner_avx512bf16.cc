@@ -1,6 +1,6 @@
-// bfloat16 products by AVX-512 BF16 (vdpbf16ps: two products a lane, added to float32), for processors that have it and
-// no matrix unit: AMD's since Zen 4. float32 ones are AVX-512's. Panels are those of AMX. A sum runs over pairs of k in
-// ascending order from zero, one chain for each element, whatever the number of rows.
+// bfloat16 products and attention by AVX-512 BF16 (vdpbf16ps: two products a lane, added to float32), for processors
+// that have it and no matrix unit: AMD's since Zen 4. float32 ones are AVX-512's. Panels are those of AMX. A sum runs
+// over pairs of k in ascending order from zero, one chain for each element, whatever the number of rows.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
@@ -39,7 +39,7 @@ static void panel_product(float* c, int64_t c_stride, const uint16_t* a, int64_t
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   const int64_t ahead = next == nullptr ? 0 : (2 * kTileHalves / tiles + 31) / 32 * 32;  // elements by step
   for (int64_t row = 0; row < rows; row += kTileRows) {
-    with_rows<kTileRows>(rows - row < kTileRows ? rows - row : kTileRows, [&]<int R>() {
+    with_count<kTileRows>(rows - row < kTileRows ? rows - row : kTileRows, [&]<int R>() {
       Vec sums[R][2];
       clear(sums);
       const uint16_t* left = a + row * a_stride;
@@ -88,7 +88,7 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
       const int64_t cols = k - j, tiles = cols > 2 * kTile ? 3 : cols > kTile ? 2 : 1;
       for (int64_t i = 0; i < n; i += kRows) {
         const uint16_t* left = a + i / kTile * step + 2 * (i % kTile);
-        with_rows<3>(tiles, [&]<int W>() {
+        with_count<3>(tiles, [&]<int W>() {
           gradient_tile<DotPairs, kRows, W>(dw + i * dw_stride + j, dw_stride, n - i, cols, left, 2, kDepth,
                                             b + j / kTile * step, step, kDepth, depths * kTile);
         });

@@ -1,6 +1,6 @@
-// A tile of a product in registers, over the Vec of the including file: every instruction set's loops end here. A Step
-// says what is added for one step of the summed dimension: MultiplyAdd below (one element), or a pair of bfloat16
-// elements (bf16_dot.h).
+// A tile of a product in registers, over the Vec of the including file: the vector products of every instruction set
+// end here (AMX has tiles of its own). A Step says what is added for one step of the summed dimension: MultiplyAdd
+// below (one element), or a pair of bfloat16 elements (inner_avx512bf16.cc).
 
 // float32; the right operand may be bfloat16, widened as it is read.
 template <typename B>
@@ -46,14 +46,14 @@ LOQUAT_INLINE void store_sums(float* c, int64_t stride, const Vec (&sums)[R][W])
   }
 }
 
-// f.operator()<R>() for R = rows, 1 ... Most.
+// f.operator()<N>() for N = count, 1 ... Most.
 template <int Most, typename F>
-LOQUAT_INLINE void with_rows(int64_t rows, F&& f) {
+LOQUAT_INLINE void with_count(int64_t count, F&& f) {
   if constexpr (Most > 0) {
-    if (rows == Most) {
+    if (count == Most) {
       f.template operator()<Most>();
     } else {
-      with_rows<Most - 1>(rows, f);
+      with_count<Most - 1>(count, f);
     }
   }
 }

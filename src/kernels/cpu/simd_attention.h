@@ -1,5 +1,5 @@
 // Causal attention of one segment, over the products of the including file (simd_product.h,
-// bf16_dot.h, amx_product.h: Element, MultiplyAdd or DotPairs as Step, pack_rows, pack_columns, gather_rows,
+// inner_avx512bf16.cc, amx_tiles.h: Element, MultiplyAdd or DotPairs as Step, pack_rows, pack_columns, gather_rows,
 // block_product, weight_gradient). A block of queries at a time: scores against all keys that any of them sees,
 // softmax, weighted values. A query's sums run over keys counted from key 0, with exact zeros for keys it must not see,
 // so that it gets the same bits alone against a cache and inside a packed batch, whatever the block.
@@ -22,13 +22,16 @@ static size_t arena_bytes(int64_t floats, int64_t elements) {
   return static_cast<size_t>(floats * 4 + elements * static_cast<int64_t>(sizeof(Element)) + 16 * 64);
 }
 
+// Queries of a block: few where few keys would mostly be computed to be masked, and where a row of scores is long, so
+// that the block's scores stay in the second-level cache.
 static int64_t query_rows(int64_t keys) {
   return keys <= 256 ? 32 : keys <= 2048 ? 64 : 16;
 }
 
 // exp(scale score - max) of the first `seen` keys, zeros up to `padded`; returns max, and the sum in *sum. scale > 0.
-LOQUAT_INLINE float softmax_row(Element* probs, const float* scores, int64_t seen, int64_t padded, float scale,
-                                float* sum) {
+// Not inlined: blocks and decoding must have the same instructions.
+__attribute__((noinline)) static float softmax_row(Element* probs, const float* scores, int64_t seen, int64_t padded,
+                                                   float scale, float* sum) {
   const Vec lowest = set1(-__builtin_inff());
   Vec top[2] = {lowest, lowest};
   int64_t j = 0;
@@ -96,11 +99,12 @@ static void attend(const AttentionTask& t, int64_t kv_head) {
   float* out = arena.take<float>(most * width);
   float* inverse = arena.take<float>(most);
   Element* both = arena.take<Element>(joined);
-  const auto keys_of = [&](const View& before, const View& rest) {
-    return join_rows(both, view_from(before, 0, kv_head * d), t.prefix, view_from(rest, 0, kv_head * d), keys, d);
+  const auto joined_rows = [&](const View& before, const View& rest) {
+    return join_rows(both, t.prefix ? view_from(before, 0, kv_head * d) : before, t.prefix,
+                     view_from(rest, 0, kv_head * d), keys, d);
   };
-  pack_rows(k, keys_of(t.prefix_k, t.k), keys, all, d);
-  pack_columns(v, keys_of(t.prefix_v, t.v), d, all, keys);
+  pack_rows(k, joined_rows(t.prefix_k, t.k), keys, all, d);
+  pack_columns(v, joined_rows(t.prefix_v, t.v), d, all, keys);
   for (int64_t head = kv_head * t.group; head < (kv_head + 1) * t.group; ++head) {
     for (int64_t i = 0; i < t.rows; i += most) {
       const int64_t rows = t.rows - i < most ? t.rows - i : most;
@@ -150,9 +154,9 @@ LOQUAT_INLINE void gradient_row(Element* probs, Element* dscores, const float* s
 // With s = scale q · k, p = exp(s - lse): dv += pᵀ dout; dp = dout vᵀ; ds = p (dp - dout · out); dq = scale ds k;
 // dk += scale dsᵀ q.
 static void attention_backward(const AttentionBackwardTask& t) {
-  const int64_t d = t.head_dim, depth = round_up(d, kDepth), width = round_up(d, kKeyGrain), keys = t.prefix + t.rows;
+  const int64_t d = t.head_dim, depth = round_up(d, kDepth), width = padded_head(d), keys = t.prefix + t.rows;
   const int64_t all = round_up(keys, kKeyGrain), most = query_rows(keys), joined = joined_elements(t.prefix, keys, d);
-  const int64_t stride = all + kKeyGrain, q_stride = padded_stride(round_up(depth, kLanes));
+  const int64_t stride = all + kKeyGrain, q_stride = padded_stride(depth), dq_width = round_up(d, kPanel);
   const int64_t across = operand_elements(all, depth), along = operand_elements(d, all);
   Arena arena{static_cast<char*>(
       scratch(kInnerAttention, arena_bytes(2 * all * width + most * (2 * stride + width),
@@ -193,9 +197,9 @@ static void attention_backward(const AttentionBackwardTask& t) {
                      dout + r * q_stride, out + r * q_stride, q_stride, t.prefix + i + r + 1, seen, t.scale,
                      t.lse[(i + r) * t.lse_stride + head]);
       }
-      block_product(dq, width, dscores, stride, rows, k_along, all, d, seen);
-      scale_floats(dq, rows * width, t.scale);
-      store_block(t.dq, i, head * d, dq, width, rows, d, false);
+      block_product(dq, dq_width, dscores, stride, rows, k_along, all, d, seen);
+      scale_floats(dq, rows * dq_width, t.scale);
+      store_block(t.dq, i, head * d, dq, dq_width, rows, d, false);
       weight_gradient(dv, width, elements(probs, stride), elements(dout, q_stride), rows, seen, d);
       weight_gradient(dk, width, elements(dscores, stride), elements(q, q_stride), rows, seen, d);
     }

@@ -19,13 +19,13 @@ LOQUAT_INLINE void decode_scores(float* scores, int64_t stride, const Element* q
                                  int64_t j, int64_t keys, int64_t d) {
   Vec sums[H][1];
   clear(sums);
-  for (int64_t c = 0; c < d; c += kLanes * kGroup) {
+  for (int64_t c = 0; c < d; c += kLanes * kStepLength) {
     Step::Operand tile[kLanes];
     key_tile(tile, k, j, keys, c, d);
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) {
 #pragma GCC unroll 4
-      for (int h = 0; h < H; ++h) sums[h][0] = Step::add(sums[h][0], q + h * q_stride + c + i * kGroup, tile[i]);
+      for (int h = 0; h < H; ++h) sums[h][0] = Step::add(sums[h][0], q + h * q_stride + c + i * kStepLength, tile[i]);
     }
   }
   store_sums(scores, stride, sums);
@@ -41,7 +41,7 @@ LOQUAT_INLINE void decode_values(float* out, int64_t out_stride, const Element* 
 #pragma GCC unroll 4
     for (int w = 0; w < W; ++w) sums[h][w] = load(out + h * out_stride + w * kLanes);
   }
-  for (int64_t j = begin; j < end; j += kGroup) {
+  for (int64_t j = begin; j < end; j += kStepLength) {
     Step::Operand right[W];
     value_columns(right, v, j, end, c, d);
 #pragma GCC unroll 4
@@ -59,14 +59,14 @@ LOQUAT_INLINE void for_heads(const AttentionTask& t, F&& f) {
   for (int64_t g = 0; g < t.kv_heads; ++g) {
     for (int64_t h = 0; h < t.group; h += kDecodeHeads) {
       const int64_t count = t.group - h < kDecodeHeads ? t.group - h : kDecodeHeads;
-      with_rows<kDecodeHeads>(count, [&]<int H>() { f.template operator()<H>(g, g * t.group + h); });
+      with_count<kDecodeHeads>(count, [&]<int H>() { f.template operator()<H>(g, g * t.group + h); });
     }
   }
 }
 
 static void decode(const AttentionTask& t) {
   const int64_t d = t.head_dim, heads = t.kv_heads * t.group, keys = t.first + 1, all = round_up(keys, kKeyGrain);
-  const int64_t q_stride = round_up(d, kLanes * kGroup), width = round_up(d, kDecodeVecs * kLanes);
+  const int64_t q_stride = round_up(d, kLanes * kStepLength), width = round_up(d, kDecodeVecs * kLanes);
   Arena arena{static_cast<char*>(
       scratch(kInnerAttention, arena_bytes(heads * (all + 2 * width + 1), heads * (all + q_stride))))};
   float* scores = arena.take<float>(heads * all);
@@ -78,7 +78,7 @@ static void decode(const AttentionTask& t) {
   for (int64_t h = 0; h < heads; ++h) gather_rows(q + h * q_stride, q_stride, view_from(t.q, 0, h * d), 1, d);
   for (int64_t j = 0; j < keys; j += kLanes) {
     for_heads(t, [&]<int H>(int64_t g, int64_t h) {
-      prefetch_share(t, t.k, j + kAhead, kLanes, g);
+      if (h % t.group == 0) prefetch_share(t, t.k, j + kAhead, kLanes, g);
       decode_scores<H>(scores + h * all + j, all, q + h * q_stride, q_stride, view_from(t.k, 0, g * d), j, keys, d);
     });
   }
@@ -93,7 +93,7 @@ static void decode(const AttentionTask& t) {
   for (int64_t j = 0; j < keys; j += kDecodeValues) {
     const int64_t end = j + kDecodeValues < keys ? j + kDecodeValues : keys;
     for_heads(t, [&]<int H>(int64_t g, int64_t h) {
-      prefetch_share(t, t.v, j + kAhead, kDecodeValues, g);
+      if (h % t.group == 0) prefetch_share(t, t.v, j + kAhead, kDecodeValues, g);
       const View v = view_from(t.v, 0, g * d);
       float* to = sums + h * width;
       int64_t c = 0;

@@ -9,7 +9,7 @@ constexpr int64_t kWidenedBytes = 256 << 10;  // of the left operand's rows that
 // sum's length is padded to.
 using Element = float;
 using Step = MultiplyAdd<float>;
-constexpr int kGroup = 1;
+constexpr int kStepLength = 1;
 constexpr int64_t kDepth = 1;
 
 static int64_t round_up(int64_t n, int64_t to) {
@@ -28,7 +28,7 @@ template <typename B>
 static void panel_product(float* c, int64_t c_stride, const float* a, int64_t a_stride, int64_t rows, const B* panel,
                           int64_t depth) {
   for (int64_t row = 0; row < rows; row += kTileRows) {
-    with_rows<kTileRows>(rows - row < kTileRows ? rows - row : kTileRows, [&]<int R>() {
+    with_count<kTileRows>(rows - row < kTileRows ? rows - row : kTileRows, [&]<int R>() {
       Vec sums[R][2];
       clear(sums);
       add_products<MultiplyAdd<B>, R, 2>(sums, a + row * a_stride, a_stride, 1, panel, kLanes, kPanel, depth);
@@ -129,7 +129,7 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
       const int64_t cols = k - j, tiles = cols > 2 * kLanes ? 3 : cols > kLanes ? 2 : 1;
       for (int64_t i = 0; i < n; i += kRows) {
         const float* left = a + i / kLanes * step + i % kLanes;
-        with_rows<3>(tiles, [&]<int W>() {
+        with_count<3>(tiles, [&]<int W>() {
           gradient_tile<MultiplyAdd<float>, kRows, W>(dw + i * dw_stride + j, dw_stride, n - i, cols, left, 1, kLanes,
                                                       b + j * count, step, kLanes, count);
         });

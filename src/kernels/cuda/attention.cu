@@ -281,6 +281,7 @@ ForwardArgs<T> forward_args(const Mat& out, const Mat& q, std::span<const Attent
                             const AttentionShape& shape, float* lse) {
   bool vector = aligned_rows(q, shape.head_dim);
   for (const AttentionSegment& s : segments) {
+    CHECK(s.prefix_len == 0, "the cuda kernels share no prefix");
     CHECK(s.q_len == 0 ||
               (s.q_len > 0 && s.kv_len >= s.q_len && s.kv_len * (shape.heads / shape.kv_heads) < INT32_MAX / 2),
           "attention: a segment of {} queries and {} keys", s.q_len, s.kv_len);

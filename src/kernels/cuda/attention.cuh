@@ -203,8 +203,9 @@ __device__ inline float exp2_fast(float x) {
   return y;
 }
 
-// --- bfloat16: products on tensor cores
-// ----------------------------------------------------------------------------------- mma.m16n8k16, with g = lane / 4
+// --- bfloat16: products on tensor cores ----------------------------------------------------------
+
+// mma.m16n8k16, with g = lane / 4
 // and t = lane % 4: the sums c0, c1 are row g, columns 2t, 2t + 1; c2, c3 are row g + 8.
 
 __device__ inline void load_fragments(uint32_t (&to)[4], const Half* from) {
@@ -305,8 +306,9 @@ __device__ inline void store_pair(Half* to, float low, float high, bool paired) 
   }
 }
 
-// --- float32
-// --------------------------------------------------------------------------------------------------------------- 128
+// --- float32 -------------------------------------------------------------------------------------
+
+// 128
 // threads as 16 x 8: thread (y, x) holds rows y + 16 r of the left tile, rows x + 8 c of the right tile in products,
 // and columns 32 j + 4 x ... + 3 of the sums. The eight threads of a row belong to one warp.
 
