@@ -117,9 +117,7 @@ Result<ReplyText> ChatModel::reply(const Messages& messages, const ReplyParams& 
 
 SharedEngine& ChatModel::engine() {
   std::call_once(engine_made_, [&] {
-    const ModelConfig& c = config();
-    const int64_t bytes =
-        2 * c.num_layers * c.num_kv_heads * c.head_dim * c.max_positions * bytes_of(model_->compute());
+    const int64_t bytes = KvCache::bytes(config(), model_->compute(), config().max_positions);
     const int64_t slots = std::clamp<int64_t>(kCacheBytes / bytes, 1, kMostReplies);
     engine_ = std::make_unique<SharedEngine>(*model_, EngineOptions{.slots = slots}, mutex_);
   });

@@ -95,7 +95,8 @@ TEST_F(ChatEngine, ManyAtOnceAndOneAloneSayTheSame) {
   EXPECT_EQ(chat_->replies(many, params)[1].text, replies[1].text);
 }
 
-// More callers than may be under way at once is another test's (engine_test.cc); here some stop early, and one scores.
+// More callers than may be under way at once is another test's (generate_test.cc); here some stop early, and one
+// scores.
 TEST_F(ChatEngine, RepliesAtTheSameTimeSayWhatEachSaysAlone) {
   constexpr int kCallers = 16;
   const auto conversation = [&](int i) {

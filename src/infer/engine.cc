@@ -15,6 +15,14 @@ constexpr int64_t kSampleGrain = 4;
 
 }  // namespace
 
+bool has_room(const GenerationRequest& request, int64_t length) {
+  CHECK(!request.prompt.empty(), "an empty prompt");
+  CHECK(request.sampling.temperature >= 0 && request.sampling.top_p > 0 && request.sampling.top_k >= 0,
+        "temperature {}, top_p {}, top_k {}", request.sampling.temperature, request.sampling.top_p,
+        request.sampling.top_k);
+  return request.sampling.max_tokens > 0 && static_cast<int64_t>(request.prompt.size()) < length;
+}
+
 Engine::Engine(Model& model, const EngineOptions& options)
     : model_(model),
       options_(options),
@@ -26,16 +34,8 @@ Engine::Engine(Model& model, const EngineOptions& options)
         "slots {}, prefill_rows {}, length {}", options_.slots, options_.prefill_rows, options_.length);
 }
 
-bool Engine::has_room(const GenerationRequest& request) const {
-  return request.sampling.max_tokens > 0 && static_cast<int64_t>(request.prompt.size()) < options_.length;
-}
-
 int64_t Engine::submit(GenerationRequest request, OnToken on_token, OnEnd on_end) {
-  CHECK(!request.prompt.empty(), "an empty prompt");
-  CHECK(request.sampling.temperature >= 0 && request.sampling.top_p > 0 && request.sampling.top_k >= 0,
-        "temperature {}, top_p {}, top_k {}", request.sampling.temperature, request.sampling.top_p,
-        request.sampling.top_k);
-  CHECK(has_room(request), "a prompt of {} tokens in {}", request.prompt.size(), options_.length);
+  CHECK(has_room(request, options_.length), "a prompt of {} tokens in {}", request.prompt.size(), options_.length);
   line_.push_back(
       std::make_unique<Request>(Request{std::move(request), std::move(on_token), std::move(on_end), {}, submitted_}));
   return submitted_++;

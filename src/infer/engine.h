@@ -19,6 +19,9 @@
 
 namespace loquat {
 
+// Whether the prompt leaves room for a token in `length`. A request that makes no sense ends the process.
+bool has_room(const GenerationRequest& request, int64_t length);
+
 struct EngineOptions {
   int64_t slots = 32;          // sequences under way at once
   int64_t length = 0;          // tokens of the longest, prompt and reply; 0: the model's context
@@ -33,8 +36,6 @@ class Engine {
 
   Engine(Model& model, const EngineOptions& options);
 
-  // Whether the prompt leaves room for a token in `length`.
-  bool has_room(const GenerationRequest& request) const;
   // Waits in line for a slot. The request must have room. on_token may be empty. Returns the request's number.
   int64_t submit(GenerationRequest request, OnToken on_token, OnEnd on_end);
   // Ends a request wherever it is, with the tokens that it has; nothing where it is gone.

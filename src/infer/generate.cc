@@ -13,21 +13,17 @@ std::vector<Generation> generate(Model& model, std::span<const GenerationRequest
   CHECK(options.batch >= 1 && options.prefill_rows >= 1, "batch {}, prefill_rows {}", options.batch,
         options.prefill_rows);
   const int64_t context = model.config().max_positions;
-  const auto has_room = [&](const GenerationRequest& r) {
-    CHECK(!r.prompt.empty(), "an empty prompt");
-    return r.sampling.max_tokens > 0 && static_cast<int64_t>(r.prompt.size()) < context;
-  };
   std::vector<Generation> results(requests.size());
   int64_t usable = 0, longest = 1;
   for (const GenerationRequest& r : requests) {
-    if (!has_room(r)) continue;
+    if (!has_room(r, context)) continue;
     ++usable;
     longest = std::max(longest, static_cast<int64_t>(r.prompt.size()) + r.sampling.max_tokens);
   }
   if (usable == 0) return results;
   Engine engine(model, {std::min(options.batch, usable), std::min(longest, context), options.prefill_rows});
   for (size_t i = 0; i < requests.size(); ++i) {
-    if (!has_room(requests[i])) continue;
+    if (!has_room(requests[i], context)) continue;
     Engine::OnToken on_token;
     if (options.on_token) on_token = [&, i](int32_t token, float) { return options.on_token(i, token); };
     engine.submit(requests[i], std::move(on_token), [&, i](Generation&& g) { results[i] = std::move(g); });

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/kv_cache.h"
+
 namespace loquat::measure {
 
 Work& Work::operator+=(const Work& other) {
@@ -25,7 +27,7 @@ double weight_bytes(const ModelConfig& c, DType compute, bool head) {
 }
 
 double cache_bytes(const ModelConfig& c, DType compute, double tokens) {
-  return tokens * static_cast<double>(c.num_layers * 2 * c.num_kv_heads * c.head_dim * bytes_of(compute));
+  return tokens * static_cast<double>(KvCache::bytes(c, compute, 1));
 }
 
 // As TransformerLayer::Saved has it: two residual streams, two norms, q, k, v, the heads' outputs, gate, up and their

@@ -12,8 +12,12 @@ KvCache::KvCache(const ModelConfig& config, const Kernels& kernels, DType comput
       max_length_(max_length),
       dtype_(compute),
       lengths_(slots, 0),
-      memory_(kernels, slots * layers_ * 2 * max_length * width_ * bytes_of(compute)) {
+      memory_(kernels, slots * bytes(config, compute, max_length)) {
   CHECK(slots >= 1 && max_length >= 1, "{} slots of {} tokens", slots, max_length);
+}
+
+int64_t KvCache::bytes(const ModelConfig& config, DType compute, int64_t tokens) {
+  return 2 * config.num_layers * config.num_kv_heads * config.head_dim * tokens * bytes_of(compute);
 }
 
 Mat KvCache::rows(int64_t layer, int64_t slot, int64_t which) const {

@@ -16,6 +16,9 @@ class KvCache {
  public:
   KvCache(const ModelConfig& config, const Kernels& kernels, DType compute, int64_t slots, int64_t max_length);
 
+  // Of that many tokens in all layers.
+  static int64_t bytes(const ModelConfig& config, DType compute, int64_t tokens);
+
   int64_t slots() const { return static_cast<int64_t>(lengths_.size()); }
   int64_t max_length() const { return max_length_; }
   int64_t length(int64_t slot) const { return lengths_[slot]; }

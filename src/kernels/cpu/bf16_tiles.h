@@ -174,3 +174,14 @@ static inline void gather_rows(Element* out, int64_t stride, View x, int64_t row
     }
   }
 }
+
+// x's rows [rows, k] for a product: as they lie, or, where k ends within a depth or `apart` asks for it, copied with
+// zeros after k.
+static inline const uint16_t* product_rows(const View& x, int64_t rows, int64_t k, bool apart, int64_t* stride) {
+  *stride = x.stride;
+  if (k % kDepth == 0 && !apart) return static_cast<const uint16_t*>(x.data);
+  *stride = padded_stride(k);
+  uint16_t* padded = static_cast<uint16_t*>(scratch(kInnerA, static_cast<size_t>(rows * *stride * 2)));
+  gather_rows(padded, *stride, x, rows, k);
+  return padded;
+}

@@ -58,6 +58,10 @@ struct RowSums {
     inner.rows->log_sum(&sum, logits, columns, inv_temperature, entropy);
     if (target >= first && target < first + columns) target_logit = logits[target - first];
   }
+  void finish(float inv_temperature, float* logprob, float* lse) const {
+    *lse = total(sum);
+    *logprob = target_logit * inv_temperature - *lse;
+  }
 };
 
 void check_head(Mat x, const PackedWeight& w, const int32_t* targets) {
@@ -97,8 +101,7 @@ void lm_head(const Inner& inner, Mat x, const PackedWeight& w, const int32_t* ta
     });
     for (int64_t t = begin; t < end; ++t) {
       const LogSum& s = rows[t - begin].sum;
-      lse[t] = total(s);
-      logprob[t] = rows[t - begin].target_logit * inv_temperature - lse[t];
+      rows[t - begin].finish(inv_temperature, &logprob[t], &lse[t]);
       if (entropy) entropy[t] = std::log(s.sum) - s.weighted / s.sum;
     }
   });
@@ -169,8 +172,7 @@ void lm_head_loss(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeig
     for (int64_t t = begin; t < end; ++t) {
       const int64_t row = top + t;
       float* values = logits + (t - begin) * stride;
-      lse[row] = total(rows[t - begin].sum);
-      logprob[row] = rows[t - begin].target_logit - lse[row];
+      rows[t - begin].finish(1, &logprob[row], &lse[row]);
       inner.rows->vocab_gradient(values, w.n, 1, lse[row], dlogprob[row], 0, 0);
       values[targets[row]] += dlogprob[row];
     }

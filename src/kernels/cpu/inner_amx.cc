@@ -28,14 +28,8 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
                     bool add) {
   if (!x.bf16) return kProductsAvx512.product(y, x, rows, packed, n, k, begin, end, add);
   const int64_t depth = round_up(k, kDepth);
-  const uint16_t* in = static_cast<const uint16_t*>(x.data);
-  int64_t stride = x.stride;
-  if (k % kDepth != 0) {
-    stride = padded_stride(k);
-    uint16_t* padded = static_cast<uint16_t*>(scratch(kInnerA, static_cast<size_t>(rows * stride * 2)));
-    gather_rows(padded, stride, x, rows, k);
-    in = padded;
-  }
+  int64_t stride;
+  const uint16_t* in = product_rows(x, rows, k, false, &stride);
   alignas(64) float block[kPanel * kPanel];
   for_row_blocks(rows, [&](int64_t row, int64_t count) {
     for (int64_t p = begin; p < end; ++p) {

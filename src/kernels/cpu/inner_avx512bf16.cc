@@ -58,14 +58,9 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
                     bool add) {
   if (!x.bf16) return kProductsAvx512.product(y, x, rows, packed, n, k, begin, end, add);
   if (rows == 0) return;
-  const uint16_t* in = static_cast<const uint16_t*>(x.data);
-  int64_t stride = x.stride;
-  if (k % kDepth != 0 || stride % 1024 == 0) {
-    stride = padded_stride(k);
-    uint16_t* padded = static_cast<uint16_t*>(scratch(kInnerA, static_cast<size_t>(rows * stride * 2)));
-    gather_rows(padded, stride, x, rows, k);
-    in = padded;
-  }
+  int64_t stride;
+  const bool apart = x.stride % 1024 == 0;  // twelve rows 2 KiB apart would not fit the first cache's places
+  const uint16_t* in = product_rows(x, rows, k, apart, &stride);
   const int64_t depth = round_up(k, kDepth);
   float* c = static_cast<float*>(scratch(kInnerB, static_cast<size_t>(rows * kPanel * 4)));
   for (int64_t p = begin; p < end; ++p) {
