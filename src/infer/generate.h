@@ -7,6 +7,7 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/model.h"
@@ -17,6 +18,11 @@ struct SamplingParams {
   float temperature = 1;  // 0: greedy
   float top_p = 1;        // 1: off
   int32_t top_k = 0;      // 0: off
+  float min_p = 0;        // tokens less likely than this share of the likeliest are left out; 0: off
+  // What is taken off the logits of tokens of the reply so far: once where it occurs, and for each time.
+  float presence_penalty = 0;
+  float frequency_penalty = 0;
+  std::vector<std::pair<int32_t, float>> logit_bias;  // token, added to its logit
   int64_t max_tokens = 64;
   std::vector<int32_t> stop_tokens;  // generation ends with, and includes, the first of these
 };

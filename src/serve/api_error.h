@@ -3,8 +3,6 @@
 
 #include <string>
 
-#include "serve/http_server.h"
-
 namespace loquat::serve {
 
 struct ApiError {
@@ -16,6 +14,5 @@ struct ApiError {
 };
 
 std::string error_body(const ApiError& error);
-Response error_response(const ApiError& error);
 
 }  // namespace loquat::serve

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "serve/api_error.h"
 
 namespace loquat::serve {
 
@@ -47,6 +48,8 @@ struct Response {
   // When set, the headers are sent, then this writes the body piece by piece; `body` is not used.
   std::function<void(Stream&)> stream;
 };
+
+Response error_response(const ApiError& error);
 
 using Handler = std::function<Response(const Request&, Client&)>;  // an exception becomes status 500
 

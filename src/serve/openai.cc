@@ -4,6 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "serve/http_server.h"
+
 namespace loquat::serve {
 namespace {
 
