@@ -9,8 +9,9 @@ struct ApiError {
   int status = 400;
   std::string message;
   std::string type = "invalid_request_error";
-  std::string param;  // "": null
-  std::string code;   // "": null
+  std::string param;       // "": null
+  std::string code;        // "": null
+  double retry_after = 0;  // seconds; above 0: the answer says so (Retry-After)
 };
 
 std::string error_body(const ApiError& error);
