@@ -169,6 +169,58 @@ TEST_P(AttentionTest, DecodingOfManySequencesGivesTheBitsOfThePackedForward) {
   }
 }
 
+// Rows of the last sequence in pages of `len` rows that lie in any order, with rows of nobody's between.
+struct Pages {
+  Pages(const Case& c, const Kernels& kernels, int64_t len) : len(len) {
+    const AttentionSegment& s = c.segments.back();
+    const int64_t count = (s.kv_len + len - 1) / len, width = c.k().cols;
+    keys.emplace_back(2 * count * len, width, c.qkv[0].mat().dtype, 7);
+    values.emplace_back(2 * count * len, width, c.qkv[0].mat().dtype, 7);
+    for (int64_t p = 0; p < count; ++p) {
+      pages.push_back(static_cast<int32_t>((p % 2 ? p : 2 * count - 1 - p)));
+      const int64_t from = s.q_begin + p * len, to = std::min(from + len, s.q_begin + s.q_len), at = pages.back() * len;
+      kernels.convert(keys[0].mat().row_range(at, at + to - from), c.k().row_range(from, to));
+      kernels.convert(values[0].mat().row_range(at, at + to - from), c.v().row_range(from, to));
+    }
+  }
+  // Queries from ... from + count - 1 of the sequence, as rows 0 ... of q.
+  AttentionSegment segment(int64_t from, int64_t count) const {
+    AttentionSegment s{0, count, keys[0].mat().data, values[0].mat().data, from + count, keys[0].mat().stride};
+    s.pages = pages.data();
+    s.page_len = len;
+    s.page_stride = len * keys[0].mat().stride;
+    return s;
+  }
+  int64_t len;
+  std::vector<Tensor> keys, values;
+  std::vector<int32_t> pages;
+};
+
+TEST_P(AttentionTest, PagesGiveTheBitsOfRowsInOnePiece) {
+  if (!k().paged_attention) GTEST_SKIP();
+  for (const AttentionShape& s : {AttentionShape{4, 2, 32, 0}, {2, 1, 20, 0}, {5, 1, 64, 0}, {12, 4, 64, 0}}) {
+    Case all(dtype(), 3, {9, 150}, s.heads, s.kv_heads, s.head_dim);
+    all.forward(k());
+    for (const int64_t len : {32, 64}) {
+      const Pages pages(all, k(), len);
+      for (const auto& [from, count] : std::vector<std::pair<int64_t, int64_t>>{
+               {0, 1}, {0, 150}, {31, 1}, {32, 1}, {30, 5}, {63, 2}, {64, 1}, {95, 1}, {149, 1}, {90, 60}}) {
+        const Tensor out(count, s.heads * s.head_dim, dtype());
+        // Once alone and once among as many as let all heads of a row be read together.
+        for (const size_t times : {1, 8}) {
+          const std::vector<AttentionSegment> segments(times, pages.segment(from, count));
+          k().attention(out, all.q().row_range(9 + from, 9 + from + count), segments, all.shape, nullptr);
+          for (int64_t r = 0; r < count; ++r) {
+            for (int64_t c = 0; c < out.mat().cols; ++c) {
+              ASSERT_EQ(out.at(r, c), all.out[0].at(9 + from + r, c)) << len << " " << from << " " << r << " " << c;
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_P(AttentionTest, LongSequences) {
   // The first rows are much larger than most, whose values are means over many keys.
   match_reference(k(), dtype(), 3 * tolerance(), 9, {2100}, {1, 1, 32, 0}, false);

@@ -54,6 +54,12 @@ struct AttentionSegment {
   int64_t prefix_begin = 0;
   const void* prefix_k = nullptr;
   const void* prefix_v = nullptr;
+  // Not null: the rows lie in pages of page_len (a power of two, at least 32), `page_stride` elements apart; row t is
+  // at k + pages[t / page_len] * page_stride + t % page_len * kv_stride. HOST; in a forward only, without a prefix, and
+  // only where the table has paged_attention.
+  const int32_t* pages = nullptr;
+  int64_t page_len = 0;
+  int64_t page_stride = 0;
 };
 
 struct AttentionShape {
@@ -80,6 +86,7 @@ struct Kernels {
   // --- memory ------------------------------------------------------------------------------------
   bool host_memory;      // the table's memory is ordinary memory
   bool shared_prefixes;  // attention takes segments with a prefix
+  bool paged_attention;  // attention takes segments with pages
   bool host_reads;  // the host may read and write the table's memory, and nothing is under way once a call has returned
   // Aligned to 64 bytes at least, not cleared; null where there is not so much left. `bytes` > 0.
   void* (*allocate)(int64_t bytes);

@@ -9,6 +9,7 @@ constinit const Kernels kTable = {
     .name = "reference",
     .host_memory = true,
     .shared_prefixes = true,
+    .paged_attention = true,
     .host_reads = true,
     .allocate = host::allocate,
     .release = host::release,

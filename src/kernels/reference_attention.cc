@@ -15,6 +15,10 @@ void attention(Mat out, Mat q, std::span<const AttentionSegment> segments, const
       const int64_t row = s.q_begin + i, keys = s.kv_len - s.q_len + i + 1;
       std::vector<double> p(keys), sum_v(d);
       const auto at = [&](const void* own, const void* prefix, int64_t j, int64_t col) {
+        if (s.pages) {
+          const int64_t page = s.pages[j / s.page_len] * s.page_stride;
+          return load(own, page + j % s.page_len * s.kv_stride + col, q.dtype);
+        }
         return j < s.prefix_len ? load(prefix, j * s.kv_stride + col, q.dtype)
                                 : load(own, (j - s.prefix_len) * s.kv_stride + col, q.dtype);
       };

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "measure/bench.h"
 #include "measure/noise.h"
@@ -24,23 +25,23 @@ Status bench_prefill(Recorder& recorder) {
   const int64_t before = recorder.held();
   const auto model = random_model(config, recorder.kernels(), options.compute, false, options.seed);
   recorder.count_model(*model, before, 0);
-  KvCache cache(config, recorder.kernels(), options.compute, sequences, length);
+  KvCache cache(config, recorder.kernels(), options.compute, sequences, length);  // a page each
   recorder.memory().cache = static_cast<int64_t>(cached);
 
   Rng rng(options.seed, "measure.prefill");
   Batch batch;
-  std::vector<int32_t> slots;
+  std::vector<int32_t> pages(static_cast<size_t>(sequences));
+  std::iota(pages.begin(), pages.end(), 0);
+  std::vector<CachedSequence> cached;
   std::vector<int64_t> last_rows;
   for (int64_t b = 0; b < sequences; ++b) {
     batch.add(random_tokens(rng, length, config.vocab_size));
-    slots.push_back(static_cast<int32_t>(b));
+    cached.push_back({std::span(pages).subspan(b, 1), 0});
     last_rows.push_back(batch.rows() - 1);
   }
   std::vector<float> logits(static_cast<size_t>(sequences * config.vocab_size));
-  const Timing timing = recorder.watch().repeat([&] {
-    for (const int32_t slot : slots) cache.reset(slot);
-    model->logits(model->forward_cached(batch, cache, slots), last_rows, logits.data());
-  });
+  const Timing timing = recorder.watch().repeat(
+      [&] { model->logits(model->forward_cached(batch, cache, cached), last_rows, logits.data()); });
   const std::vector<Pass> passes(static_cast<size_t>(sequences), Pass{0, length, 1});
   recorder.add_tokens("prompt", fmt::format("{} x {} tokens", sequences, length),
                       static_cast<double>(sequences * length), forward_work(config, options.compute, passes, true),

@@ -43,27 +43,40 @@ std::span<const AttentionSegment> packed_segments(const Sequences& sequences, co
 
 void append_to_cache(const Kernels& kernels, const Sequences& sequences, const Parts& parts, int64_t layer) {
   const KvCache& cache = *sequences.cache;
+  const int64_t page_tokens = cache.page_tokens();
   thread_local std::vector<RowCopy> copies;
   copies.clear();
-  for (size_t b = 0; b < sequences.slots.size(); ++b) {
-    const int64_t slot = sequences.slots[b];
-    const Mat keys = cache.keys(layer, slot), values = cache.values(layer, slot);
-    for (int64_t row = sequences.starts[b], at = cache.length(slot); row < sequences.starts[b + 1]; ++row, ++at) {
-      copies.push_back({keys.row(at), parts.k.row(row)});
-      copies.push_back({values.row(at), parts.v.row(row)});
+  for (size_t b = 0; b < sequences.cached.size(); ++b) {
+    int64_t at = sequences.cached[b].length;
+    for (int64_t row = sequences.starts[b]; row < sequences.starts[b + 1]; ++row, ++at) {
+      const int32_t page = sequences.cached[b].pages[at / page_tokens];
+      copies.push_back({cache.keys(layer, page).row(at % page_tokens), parts.k.row(row)});
+      copies.push_back({cache.values(layer, page).row(at % page_tokens), parts.v.row(row)});
     }
   }
   kernels.copy_rows(copies, parts.k.cols * bytes_of(parts.k.dtype));
 }
 
 std::span<const AttentionSegment> cached_segments(const Sequences& sequences, int64_t layer) {
+  const KvCache& cache = *sequences.cache;
   thread_local std::vector<AttentionSegment> segments;
   segments.clear();
-  for (size_t b = 0; b < sequences.slots.size(); ++b) {
-    const int64_t slot = sequences.slots[b], begin = sequences.starts[b], count = sequences.starts[b + 1] - begin;
-    const Mat keys = sequences.cache->keys(layer, slot);
-    segments.push_back({begin, count, keys.data, sequences.cache->values(layer, slot).data,
-                        sequences.cache->length(slot) + count, keys.stride});
+  for (size_t b = 0; b < sequences.cached.size(); ++b) {
+    const CachedSequence& cached = sequences.cached[b];
+    const int64_t begin = sequences.starts[b], count = sequences.starts[b + 1] - begin;
+    const int32_t first = cached.pages.size() == 1 ? cached.pages[0] : 0;
+    AttentionSegment s{begin,
+                       count,
+                       cache.keys(layer, first).data,
+                       cache.values(layer, first).data,
+                       cached.length + count,
+                       cache.keys(layer, first).stride};
+    if (cached.pages.size() > 1) {
+      s.pages = cached.pages.data();
+      s.page_len = cache.page_tokens();
+      s.page_stride = cache.page_stride();
+    }
+    segments.push_back(s);
   }
   return segments;
 }

@@ -1,9 +1,10 @@
-// Keys and values of sequences that are being generated: `slots` sequences of at most `max_length` tokens, in the
-// compute type. Of one slot and layer, the rows of all positions are contiguous: that is what attention reads.
-// Model::forward_cached appends.
+// Keys and values of tokens whose attention goes on: pages of `page_tokens` tokens in all layers, in the compute type.
+// Which tokens a page holds, and whose it is, is the caller's business (infer/page_tree.h); Model::forward_cached reads
+// and fills them.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "kernels/tensor.h"
@@ -14,33 +15,37 @@ namespace loquat {
 
 class KvCache {
  public:
-  KvCache(const ModelConfig& config, const Kernels& kernels, DType compute, int64_t slots, int64_t max_length);
+  // A table without paged attention has one page for each sequence: page_tokens is then any number, else a power of two
+  // of at least 32.
+  KvCache(const ModelConfig& config, const Kernels& kernels, DType compute, int64_t pages, int64_t page_tokens);
 
   // Of that many tokens in all layers.
   static int64_t bytes(const ModelConfig& config, DType compute, int64_t tokens);
 
-  int64_t slots() const { return static_cast<int64_t>(lengths_.size()); }
-  int64_t max_length() const { return max_length_; }
-  int64_t length(int64_t slot) const { return lengths_[slot]; }
-  // Forgets what follows the first `length` tokens.
-  void truncate(int64_t slot, int64_t length);
-  void reset(int64_t slot) { truncate(slot, 0); }
-  // Slot `to` becomes the first `length` tokens of slot `from`.
-  void copy_prefix(int64_t from, int64_t to, int64_t length);
+  int64_t pages() const { return pages_; }
+  int64_t page_tokens() const { return page_tokens_; }
+  // The first `count` tokens of page `from` into page `to`.
+  void copy(int32_t from, int32_t to, int64_t count);
 
-  // For the model: all rows of a slot and layer [max_length, G * D], and to make the rows that it has written count.
-  Mat keys(int64_t layer, int64_t slot) const { return rows(layer, slot, 0); }
-  Mat values(int64_t layer, int64_t slot) const { return rows(layer, slot, 1); }
-  void append(int64_t slot, int64_t count);
+  // For the model: a page's rows of a layer [page_tokens, G * D]; the next page's lie page_stride() elements on.
+  Mat keys(int64_t layer, int32_t page) const { return rows(layer, page, 0); }
+  Mat values(int64_t layer, int32_t page) const { return rows(layer, page, 1); }
+  int64_t page_stride() const { return 2 * layers_ * page_tokens_ * width_; }
 
  private:
-  Mat rows(int64_t layer, int64_t slot, int64_t which) const;
+  Mat rows(int64_t layer, int32_t page, int64_t which) const;
 
   const Kernels& kernels_;
-  int64_t layers_, width_, max_length_;
+  int64_t layers_, width_, pages_, page_tokens_;
   DType dtype_;
-  std::vector<int64_t> lengths_;
-  Buffer memory_;  // [slots][layers][keys, values][max_length][G * D]
+  Buffer memory_;  // [pages][layers][keys, values][page_tokens][G * D]
+};
+
+// A sequence that a forward goes on with: its first `length` tokens are in the pages, the new ones are written behind
+// them (no page that is written may be another sequence's too).
+struct CachedSequence {
+  std::span<const int32_t> pages;  // enough for the new tokens too
+  int64_t length = 0;
 };
 
 }  // namespace loquat

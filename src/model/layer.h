@@ -24,11 +24,11 @@ struct LayerContext {
 
 // The sequences of one pass: rows, their positions, and where each sequence's keys and values are.
 struct Sequences {
-  std::span<const int32_t> positions;  // [T]
-  std::span<const int64_t> starts;     // sequence b is rows starts[b] ... starts[b + 1] - 1
-  std::span<const int64_t> prefix;     // the sequence that b goes on from, or -1; empty: none of them
-  KvCache* cache = nullptr;            // null: keys and values are those of these rows alone
-  std::span<const int32_t> slots;      // of the cache, one for each sequence
+  std::span<const int32_t> positions;      // [T]
+  std::span<const int64_t> starts;         // sequence b is rows starts[b] ... starts[b + 1] - 1
+  std::span<const int64_t> prefix;         // the sequence that b goes on from, or -1; empty: none of them
+  KvCache* cache = nullptr;                // null: keys and values are those of these rows alone
+  std::span<const CachedSequence> cached;  // one for each sequence
   int64_t rows() const { return static_cast<int64_t>(positions.size()); }
 };
 

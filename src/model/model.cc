@@ -91,7 +91,6 @@ struct Model::Impl {
   Arena kept_memory, scratch, work_memory, backward_memory, head_memory, head_backward_memory;
   std::vector<int32_t> cached_positions;
   std::vector<int64_t> group_starts, group_prefix;
-  std::vector<uint8_t> slot_seen;
 
   Impl(const ModelConfig& c, const Kernels& k, DType d)
       : config(c),
@@ -236,7 +235,7 @@ Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
     for (int64_t b = first; b <= end; ++b) group_starts.push_back(batch.starts[b] - begin);
     for (int64_t b = first; b < end; ++b) group_prefix.push_back(batch.has_prefix(b) ? batch.prefix[b] - first : -1);
     Sequences group{all.positions.subspan(begin, rows), group_starts, group_prefix, all.cache, {}};
-    if (all.cache != nullptr) group.slots = all.slots.subspan(first, end - first);
+    if (all.cache != nullptr) group.cached = all.cached.subspan(first, end - first);
 
     work_memory.reset();
     TransformerLayer::Saved work;
@@ -370,26 +369,23 @@ Mat Model::forward(const Batch& batch, const ForwardOptions& options) {
   return impl_->run_layers(batch, sequences);
 }
 
-Mat Model::forward_cached(const Batch& batch, KvCache& cache, std::span<const int32_t> slots) {
-  CHECK(static_cast<int64_t>(slots.size()) == batch.sequences(), "{} sequences, {} slots", batch.sequences(),
-        slots.size());
+Mat Model::forward_cached(const Batch& batch, KvCache& cache, std::span<const CachedSequence> sequences) {
+  CHECK(static_cast<int64_t>(sequences.size()) == batch.sequences(), "{} sequences, {} in the cache", batch.sequences(),
+        sequences.size());
   for (int64_t b = 0; b < batch.sequences(); ++b) CHECK(!batch.has_prefix(b), "sequence {} in a cache has a prefix", b);
   auto& positions = impl_->cached_positions;
   positions.resize(batch.rows());
-  auto& seen = impl_->slot_seen;
-  seen.assign(cache.slots(), 0);
-  for (size_t b = 0; b < slots.size(); ++b) {
-    CHECK(slots[b] >= 0 && slots[b] < cache.slots() && seen[slots[b]]++ == 0,
-          "slot {} is not one of {}, or is given twice", slots[b], cache.slots());
-    const int64_t begin = batch.starts[b], end = batch.starts[b + 1], length = cache.length(slots[b]);
-    CHECK(length + end - begin <= cache.max_length(), "slot {}: {} + {} tokens, room for {}", slots[b], length,
-          end - begin, cache.max_length());
+  for (size_t b = 0; b < sequences.size(); ++b) {
+    const int64_t begin = batch.starts[b], end = batch.starts[b + 1], length = sequences[b].length;
+    const int64_t room = static_cast<int64_t>(sequences[b].pages.size()) * cache.page_tokens();
+    CHECK(length >= 0 && length + end - begin <= room, "sequence {}: {} + {} tokens, room for {}", b, length,
+          end - begin, room);
+    CHECK(sequences[b].pages.size() <= 1 || impl_->kernels.paged_attention, "the {} kernels have no pages",
+          impl_->kernels.name);
     for (int64_t row = begin; row < end; ++row) positions[row] = static_cast<int32_t>(length + row - begin);
   }
   impl_->check_batch(batch, positions);
-  const Mat hidden = impl_->run_layers(batch, {positions, batch.starts, {}, &cache, slots});
-  for (size_t b = 0; b < slots.size(); ++b) cache.append(slots[b], batch.starts[b + 1] - batch.starts[b]);
-  return hidden;
+  return impl_->run_layers(batch, {positions, batch.starts, {}, &cache, sequences});
 }
 
 void Model::backward(const Batch& batch, Mat dhidden) {

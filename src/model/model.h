@@ -51,6 +51,7 @@ struct Batch {
 };
 
 class KvCache;  // model/kv_cache.h
+struct CachedSequence;
 
 struct ForwardOptions {
   bool keep_for_backward = false;
@@ -91,9 +92,9 @@ class Model {
   // and what it keeps, are valid until the next such forward: scoring and decoding in between do not touch them. Those
   // of any other forward are valid until the next forward of any kind. Dropout needs keep_for_backward.
   Mat forward(const Batch& batch, const ForwardOptions& options = {});
-  // As forward, for new tokens of sequences that live in a cache: sequence b of the batch appends its rows to slot
-  // slots[b]. Positions come from the cache. No backward.
-  Mat forward_cached(const Batch& batch, KvCache& cache, std::span<const int32_t> slots);
+  // As forward, for new tokens of sequences that live in a cache: sequence b of the batch goes on from sequences[b],
+  // and gets its positions there. No backward.
+  Mat forward_cached(const Batch& batch, KvCache& cache, std::span<const CachedSequence> sequences);
   // dhidden [T, C] (compute type): gradients += ; after a forward with keep_for_backward on the same batch.
   void backward(const Batch& batch, Mat dhidden);
 

@@ -293,24 +293,28 @@ TEST(Model, RowsDoNotDependOnTheBatch) {
       }
       set_thread_count(threads);
 
-      KvCache cache(c, *kernels, compute, 5, c.max_positions);
+      // Pages of all sequences mixed, where the table has pages.
+      const int64_t page = kernels->paged_attention ? 32 : c.max_positions, each = (c.max_positions + page - 1) / page;
+      KvCache cache(c, *kernels, compute, 5 * each, page);
+      std::vector<std::vector<int32_t>> pages(lengths.size());
+      for (int32_t p = 0; p < 5 * each; ++p) pages[p % 5].push_back(static_cast<int32_t>(5 * each) - 1 - p);
       std::vector<int64_t> done(lengths.size(), 0);
       const std::vector<int64_t> chunks = {10, 1, 33, 5, 1};
       for (bool more = true; more;) {
         more = false;
         Batch step;
-        std::vector<int32_t> slots;
+        std::vector<CachedSequence> cached;
         std::vector<int64_t> global;
         for (size_t b = 0; b < lengths.size(); ++b) {
           const int64_t n = std::min(chunks[b], lengths[b] - done[b]);
           if (n == 0) continue;
           step.add(std::span(crowd.tokens).subspan(crowd.starts[b] + done[b], n));
-          slots.push_back(static_cast<int32_t>(4 - b));
+          cached.push_back({pages[b], done[b]});
           for (int64_t t = 0; t < n; ++t) global.push_back(crowd.starts[b] + done[b] + t);
           done[b] += n;
           more = true;
         }
-        const Mat part = model.forward_cached(step, cache, slots);
+        const Mat part = model.forward_cached(step, cache, cached);
         for (size_t i = 0; i < global.size(); ++i) ASSERT_EQ(bytes_of_row(part, i), expected[global[i]]) << global[i];
       }
     }
@@ -483,27 +487,23 @@ TEST(Model, LearnsToCopy) {
   EXPECT_LT(last, 1.0);
 }
 
-TEST(KvCache, CopiesAndTruncates) {
+TEST(KvCache, CopiesTheBeginningOfAPage) {
   const ModelConfig c = middle_config();
   Model model(c, *all_kernels().back(), DType::kBF16, false);
   randomize(model, 11, 0.1);
   const Batch whole = random_batch(c, 5, {20});
   const Mat hidden = model.forward(whole);
   const auto expected = bytes_of_row(hidden, 19);
-  KvCache cache(c, model.kernels(), DType::kBF16, 3, 20);
-  model.forward_cached(whole, cache, std::vector<int32_t>{2});
-  EXPECT_EQ(cache.length(2), 20);
-  cache.copy_prefix(2, 0, 15);
-  cache.truncate(2, 7);
-  for (const auto& [slot, from] : {std::pair{0, 15}, std::pair{2, 7}}) {
+  KvCache cache(c, model.kernels(), DType::kBF16, 3, 32);
+  const std::vector<int32_t> first = {2}, copied = {0};
+  model.forward_cached(whole, cache, std::vector<CachedSequence>{{first, 0}});
+  cache.copy(2, 0, 15);
+  for (const auto& [pages, from] : {std::pair{copied, 15}, std::pair{first, 7}}) {
     Batch rest;
     rest.add(std::span(whole.tokens).subspan(from));
-    const Mat last = model.forward_cached(rest, cache, std::vector<int32_t>{slot});
+    const Mat last = model.forward_cached(rest, cache, std::vector<CachedSequence>{{pages, from}});
     EXPECT_EQ(bytes_of_row(last, last.rows - 1), expected);
-    EXPECT_EQ(cache.length(slot), 20);
   }
-  cache.reset(0);
-  EXPECT_EQ(cache.length(0), 0);
 }
 
 }  // namespace

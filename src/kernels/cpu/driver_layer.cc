@@ -1,5 +1,6 @@
 // Drivers of the layer's row-wise parts, of attention, and of flat vectors.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -147,6 +148,9 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
   for (const AttentionSegment& s : segments) {
     CHECK(s.kv_len >= s.q_len + s.prefix_len, "attention: {} keys for {} queries after {} shared ones", s.kv_len,
           s.q_len, s.prefix_len);
+    CHECK(s.pages == nullptr ||
+              (s.page_len >= 32 && std::has_single_bit(static_cast<uint64_t>(s.page_len)) && s.prefix_len == 0),
+          "attention: pages of {} rows, after {} shared keys", s.page_len, s.prefix_len);
   }
   const int64_t sequences = static_cast<int64_t>(segments.size()), wanted = 2 * thread_count();
   const std::vector<Piece>& pieces =
@@ -168,6 +172,9 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
                                 .prefix_k = rows_at(s.prefix_k),
                                 .prefix_v = rows_at(s.prefix_v),
                                 .prefix = s.prefix_len,
+                                .pages = s.pages,
+                                .page_shift = std::countr_zero(static_cast<uint64_t>(s.page_len)),
+                                .page_stride = s.page_stride,
                                 .rows = p.end - p.begin,
                                 .first = s.kv_len - s.q_len + p.begin,
                                 .kv_heads = p.kv_heads,

@@ -51,6 +51,9 @@ struct AttentionTask {
   View k, v;                // rows from key `prefix`, kv_heads heads side by side
   View prefix_k, prefix_v;  // those of keys 0 ... prefix - 1
   int64_t prefix;
+  const int32_t* pages;  // may be null; as in AttentionSegment, with pages of 1 << page_shift rows
+  int page_shift;
+  int64_t page_stride;
   int64_t rows;   // queries
   int64_t first;  // the first query's position: it attends to keys 0 ... first
   int64_t kv_heads;

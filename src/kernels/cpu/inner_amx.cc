@@ -71,12 +71,13 @@ static void configure_decode(int64_t group) {
 static void decode_head(const AttentionTask& t, int64_t kv_head) {
   const int64_t d = t.head_dim, g = t.group, first = kv_head * g, keys = t.first + 1, all = round_up(keys, kDepth),
                 depths = d / kDepth;
-  const View keys_view = view_from(t.k, 0, kv_head * d), values_view = view_from(t.v, 0, kv_head * d);
-  const auto key = [&](int64_t row, int64_t c) {
-    return static_cast<const uint16_t*>(keys_view.data) + row * keys_view.stride + c;
+  const auto row_of = [&](const View& x, int64_t row, int64_t c) {
+    return static_cast<const uint16_t*>(view_from(rows_at(t, x, row), 0, kv_head * d + c).data);
   };
-  Arena arena{static_cast<char*>(scratch(
-      kInnerAttention, arena_bytes(2 * all * g + g * d, operand_elements(d, all) + all * g + kTile * d + g * d)))};
+  const auto key = [&](int64_t row, int64_t c) { return row_of(t.k, row, c); };
+  Arena arena{static_cast<char*>(
+      scratch(kInnerAttention, arena_bytes(2 * all * g + g * d, operand_elements(d, all) + all * g + kTile * d + g * d +
+                                                                    joined_elements(t.pages, keys, d))))};
   uint16_t* v = arena.take<uint16_t>(operand_elements(d, all));
   float* turned = arena.take<float>(all * g);
   float* scores = arena.take<float>(all * g);
@@ -101,10 +102,10 @@ static void decode_head(const AttentionTask& t, int64_t kv_head) {
   for (int64_t j = 0; j < keys; j += kTile) {
     for (int64_t i = j; more && i < j + kTile && i < keys; ++i) {
       prefetch(key(i, d), 2 * d);
-      prefetch(view_from(values_view, i, d).data, 2 * d);
+      prefetch(row_of(t.v, i, d), 2 * d);
     }
     const uint16_t* rows = j < whole ? key(j, 0) : last;
-    const int64_t stride = (j < whole ? keys_view.stride : d) * 2;
+    const int64_t stride = (j < whole ? t.k.stride : d) * 2;
     _tile_zero(0);
     for (int64_t s = 0; s < depths; ++s) {
       _tile_loadd(1, rows + s * kDepth, stride);
@@ -124,7 +125,8 @@ static void decode_head(const AttentionTask& t, int64_t kv_head) {
     const float top = softmax_row(probs + h * all, scores + h * all, keys, all, t.scale, &sums[h]);
     if (t.lse) t.lse[first + h] = top + __builtin_logf(sums[h]);
   }
-  pack_columns(v, values_view, d, all, keys);
+  pack_columns(v, head_rows(arena.take<uint16_t>(joined_elements(t.pages, keys, d)), t, t.v, t.v, kv_head * d), d, all,
+               keys);
   memory_barrier();
   for (int64_t c = 0; c < d; c += kPanel) {
     _tile_zero(3);

@@ -63,13 +63,19 @@ static void scale_floats(float* x, int64_t n, float scale) {
   for (int64_t c = 0; c < n; c += kLanes) store(x + c, load(x + c) * set1(scale));
 }
 
+// Row `row` of keys or values, and those after it that lie in its page (all, where there are no pages).
+LOQUAT_INLINE View rows_at(const AttentionTask& t, const View& x, int64_t row) {
+  if (!t.pages) return view_from(x, row, 0);
+  return view_from(x, row & ((int64_t{1} << t.page_shift) - 1), t.pages[row >> t.page_shift] * t.page_stride);
+}
+
 static void decode(const AttentionTask& t);  // one query: simd_decode.h, or the including file's own
 
 // --- blocks of queries ---------------------------------------------------------------------------
 
-// Elements of keys' rows [keys][padded_stride(D)], for join_rows.
-static int64_t joined_elements(int64_t prefix, int64_t keys, int64_t d) {
-  return prefix > 0 ? keys * padded_stride(d) : 0;
+// Elements of keys' rows [keys][padded_stride(D)], for what joins rows that lie apart.
+static int64_t joined_elements(bool apart, int64_t keys, int64_t d) {
+  return apart ? keys * padded_stride(d) : 0;
 }
 
 // Keys (or values) one after the other: `rest` itself where there is no prefix, else both copied to `out`.
@@ -81,13 +87,25 @@ static View join_rows(Element* out, const View& before, int64_t prefix, const Vi
   return {out, stride, sizeof(Element) == 2};
 }
 
+// A key-value head's column of keys or values, one after the other.
+static View head_rows(Element* out, const AttentionTask& t, const View& before, const View& rest, int64_t col) {
+  const int64_t keys = t.first + t.rows, d = t.head_dim, page = int64_t{1} << t.page_shift;
+  if (!t.pages)
+    return join_rows(out, t.prefix ? view_from(before, 0, col) : before, t.prefix, view_from(rest, 0, col), keys, d);
+  const int64_t stride = padded_stride(d);
+  for (int64_t j = 0; j < keys; j += page) {
+    gather_rows(out + j * stride, stride, view_from(rows_at(t, rest, j), 0, col), keys - j < page ? keys - j : page, d);
+  }
+  return {out, stride, sizeof(Element) == 2};
+}
+
 // The query heads that read one of the task's key-value heads.
 static void attend(const AttentionTask& t, int64_t kv_head) {
   const int64_t d = t.head_dim, depth = round_up(d, kDepth), width = round_up(d, kPanel);
   const int64_t keys = t.first + t.rows, all = round_up(keys, kKeyGrain), most = query_rows(keys);
   const int64_t stride = all + kKeyGrain, q_stride = padded_stride(depth);
   const int64_t across = operand_elements(all, depth), along = operand_elements(d, all);
-  const int64_t joined = joined_elements(t.prefix, keys, d);
+  const int64_t joined = joined_elements(t.prefix > 0 || t.pages, keys, d);
   Arena arena{
       static_cast<char*>(scratch(kInnerAttention, arena_bytes(most * (stride + width + 1),
                                                               across + along + joined + most * (stride + q_stride))))};
@@ -99,12 +117,8 @@ static void attend(const AttentionTask& t, int64_t kv_head) {
   float* out = arena.take<float>(most * width);
   float* inverse = arena.take<float>(most);
   Element* both = arena.take<Element>(joined);
-  const auto joined_rows = [&](const View& before, const View& rest) {
-    return join_rows(both, t.prefix ? view_from(before, 0, kv_head * d) : before, t.prefix,
-                     view_from(rest, 0, kv_head * d), keys, d);
-  };
-  pack_rows(k, joined_rows(t.prefix_k, t.k), keys, all, d);
-  pack_columns(v, joined_rows(t.prefix_v, t.v), d, all, keys);
+  pack_rows(k, head_rows(both, t, t.prefix_k, t.k, kv_head * d), keys, all, d);
+  pack_columns(v, head_rows(both, t, t.prefix_v, t.v, kv_head * d), d, all, keys);
   for (int64_t head = kv_head * t.group; head < (kv_head + 1) * t.group; ++head) {
     for (int64_t i = 0; i < t.rows; i += most) {
       const int64_t rows = t.rows - i < most ? t.rows - i : most;
@@ -155,7 +169,8 @@ LOQUAT_INLINE void gradient_row(Element* probs, Element* dscores, const float* s
 // dk += scale dsᵀ q.
 static void attention_backward(const AttentionBackwardTask& t) {
   const int64_t d = t.head_dim, depth = round_up(d, kDepth), width = padded_head(d), keys = t.prefix + t.rows;
-  const int64_t all = round_up(keys, kKeyGrain), most = query_rows(keys), joined = joined_elements(t.prefix, keys, d);
+  const int64_t all = round_up(keys, kKeyGrain), most = query_rows(keys);
+  const int64_t joined = joined_elements(t.prefix > 0, keys, d);
   const int64_t stride = all + kKeyGrain, q_stride = padded_stride(depth), dq_width = round_up(d, kPanel);
   const int64_t across = operand_elements(all, depth), along = operand_elements(d, all);
   Arena arena{static_cast<char*>(

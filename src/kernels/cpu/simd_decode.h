@@ -9,19 +9,20 @@ constexpr int64_t kAhead = 16;         // rows that are asked for before they ar
 // A key-value head's share of the next rows, all heads wide: the order in which heads are read is none that a processor
 // foresees.
 LOQUAT_INLINE void prefetch_share(const AttentionTask& t, const View& x, int64_t row, int64_t rows, int64_t g) {
-  for (int64_t r = row + g * rows / t.kv_heads; r < row + (g + 1) * rows / t.kv_heads; ++r)
-    prefetch(view_from(x, r, 0).data, t.kv_heads * t.head_dim * (x.bf16 ? 2 : 4));
+  const int64_t share_end = row + (g + 1) * rows / t.kv_heads, end = share_end <= t.first ? share_end : t.first + 1;
+  for (int64_t r = row + g * rows / t.kv_heads; r < end; ++r)
+    prefetch(rows_at(t, x, r).data, t.kv_heads * t.head_dim * (x.bf16 ? 2 : 4));
 }
 
-// scores[h][0 ... kLanes) = q[h] · keys j ... of H heads.
+// scores[h][0 ... kLanes) = q[h] · keys 0 ... of H heads; `keys` of them exist.
 template <int H>
 LOQUAT_INLINE void decode_scores(float* scores, int64_t stride, const Element* q, int64_t q_stride, const View& k,
-                                 int64_t j, int64_t keys, int64_t d) {
+                                 int64_t keys, int64_t d) {
   Vec sums[H][1];
   clear(sums);
   for (int64_t c = 0; c < d; c += kLanes * kStepLength) {
     Step::Operand tile[kLanes];
-    key_tile(tile, k, j, keys, c, d);
+    key_tile(tile, k, 0, keys, c, d);
 #pragma GCC unroll 16
     for (int i = 0; i < kLanes; ++i) {
 #pragma GCC unroll 4
@@ -31,19 +32,19 @@ LOQUAT_INLINE void decode_scores(float* scores, int64_t stride, const Element* q
   store_sums(scores, stride, sums);
 }
 
-// sums[h][...] += Σ_j probs[h][j] value j for j in [begin, end) of W vectors of H heads, from column c on.
+// sums[h][...] += Σ_j probs[h][j] value j for j < count of W vectors of H heads, from column c on.
 template <int H, int W>
 LOQUAT_INLINE void decode_values(float* out, int64_t out_stride, const Element* probs, int64_t stride, const View& v,
-                                 int64_t begin, int64_t end, int64_t c, int64_t d) {
+                                 int64_t count, int64_t c, int64_t d) {
   Vec sums[H][W];
 #pragma GCC unroll 4
   for (int h = 0; h < H; ++h) {
 #pragma GCC unroll 4
     for (int w = 0; w < W; ++w) sums[h][w] = load(out + h * out_stride + w * kLanes);
   }
-  for (int64_t j = begin; j < end; j += kStepLength) {
+  for (int64_t j = 0; j < count; j += kStepLength) {
     Step::Operand right[W];
-    value_columns(right, v, j, end, c, d);
+    value_columns(right, v, j, count, c, d);
 #pragma GCC unroll 4
     for (int h = 0; h < H; ++h) {
 #pragma GCC unroll 4
@@ -77,9 +78,10 @@ static void decode(const AttentionTask& t) {
   Element* q = arena.take<Element>(heads * q_stride);
   for (int64_t h = 0; h < heads; ++h) gather_rows(q + h * q_stride, q_stride, view_from(t.q, 0, h * d), 1, d);
   for (int64_t j = 0; j < keys; j += kLanes) {
+    const View k = rows_at(t, t.k, j);
     for_heads(t, [&]<int H>(int64_t g, int64_t h) {
       if (h % t.group == 0) prefetch_share(t, t.k, j + kAhead, kLanes, g);
-      decode_scores<H>(scores + h * all + j, all, q + h * q_stride, q_stride, view_from(t.k, 0, g * d), j, keys, d);
+      decode_scores<H>(scores + h * all + j, all, q + h * q_stride, q_stride, view_from(k, 0, g * d), keys - j, d);
     });
   }
   for (int64_t h = 0; h < heads; ++h) {
@@ -91,15 +93,16 @@ static void decode(const AttentionTask& t) {
   constexpr int64_t kHalf = kDecodeVecs / 2 * kLanes;
   for (int64_t c = 0; c < heads * width; c += kLanes) store(sums + c, zero());
   for (int64_t j = 0; j < keys; j += kDecodeValues) {
-    const int64_t end = j + kDecodeValues < keys ? j + kDecodeValues : keys;
+    const int64_t count = j + kDecodeValues < keys ? kDecodeValues : keys - j;
+    const View values = rows_at(t, t.v, j);
     for_heads(t, [&]<int H>(int64_t g, int64_t h) {
       if (h % t.group == 0) prefetch_share(t, t.v, j + kAhead, kDecodeValues, g);
-      const View v = view_from(t.v, 0, g * d);
+      const View v = view_from(values, 0, g * d);
+      const Element* p = probs + h * all + j;
       float* to = sums + h * width;
       int64_t c = 0;
-      for (; c + kHalf < d; c += 2 * kHalf)
-        decode_values<H, kDecodeVecs>(to + c, width, probs + h * all, all, v, j, end, c, d);
-      if (c < d) decode_values<H, kDecodeVecs / 2>(to + c, width, probs + h * all, all, v, j, end, c, d);
+      for (; c + kHalf < d; c += 2 * kHalf) decode_values<H, kDecodeVecs>(to + c, width, p, all, v, count, c, d);
+      if (c < d) decode_values<H, kDecodeVecs / 2>(to + c, width, p, all, v, count, c, d);
     });
   }
   for (int64_t h = 0; h < heads; ++h) {

@@ -20,6 +20,7 @@ constexpr Kernels table_of(const char* name) {
       .name = name,
       .host_memory = true,
       .shared_prefixes = true,
+      .paged_attention = true,
       .host_reads = true,
       .allocate = host::allocate,
       .release = host::release,

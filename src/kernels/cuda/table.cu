@@ -131,6 +131,7 @@ Kernels make_table() {
       .name = "cuda",
       .host_memory = false,
       .shared_prefixes = false,
+      .paged_attention = false,
       .host_reads = card().managed,
       .allocate = allocate,
       .release = release,
