@@ -11,7 +11,8 @@ namespace {
 
 constexpr int64_t kMostReplies = 64;               // computed together; others wait in line
 constexpr int64_t kCacheBytes = int64_t{1} << 30;  // of their keys and values
-constexpr int64_t kScoreRows = 4096;               // of one forward
+constexpr int64_t kDraftTokens = 8;
+constexpr int64_t kScoreRows = 4096;  // of one forward
 
 uint64_t reply_seed(uint64_t seed, uint64_t index) {
   return mix64(seed ^ mix64(index + 1));
@@ -73,8 +74,11 @@ GenerationRequest ChatModel::request(std::vector<int32_t> prompt, const ReplyPar
                                      std::span<const int32_t> stop_tokens, uint64_t index) const {
   GenerationRequest out;
   out.prompt = std::move(prompt);
-  out.sampling = {
-      params.temperature, params.top_p, params.top_k, params.max_tokens, {stop_tokens.begin(), stop_tokens.end()}};
+  out.sampling.temperature = params.temperature;
+  out.sampling.top_p = params.top_p;
+  out.sampling.top_k = params.top_k;
+  out.sampling.max_tokens = params.max_tokens;
+  out.sampling.stop_tokens.assign(stop_tokens.begin(), stop_tokens.end());
   out.seed = reply_seed(params.seed, index);
   return out;
 }
@@ -117,9 +121,12 @@ Result<ReplyText> ChatModel::reply(const Messages& messages, const ReplyParams& 
 
 SharedEngine& ChatModel::engine() {
   std::call_once(engine_made_, [&] {
-    const int64_t bytes = KvCache::bytes(config(), model_->compute(), config().max_positions);
-    const int64_t slots = std::clamp<int64_t>(kCacheBytes / bytes, 1, kMostReplies);
-    engine_ = std::make_unique<SharedEngine>(*model_, EngineOptions{.slots = slots}, mutex_);
+    SharedEngineOptions options;
+    options.engine.slots = kMostReplies;
+    options.engine.cache_tokens =
+        std::min(kMostReplies * config().max_positions, kCacheBytes / KvCache::bytes(config(), model_->compute(), 1));
+    options.engine.draft_tokens = kDraftTokens;
+    engine_ = std::make_unique<SharedEngine>(*model_, options, mutex_);
   });
   return *engine_;
 }

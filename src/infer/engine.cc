@@ -2,6 +2,8 @@
 #include "infer/engine.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "base/check.h"
 #include "base/threads.h"
@@ -10,184 +12,448 @@
 namespace loquat {
 namespace {
 
+constexpr int64_t kPageTokens = 32;    // what attention reads at once
 constexpr int64_t kWorthWaiting = 16;  // tokens that must be saved before a prompt waits for another one's computation
-constexpr int64_t kSampleGrain = 4;
+constexpr int64_t kMostWaiting = 64;   // requests in line that are looked at for that, in one step
+constexpr int64_t kPromptRows = 64;    // of a prompt, whose logits are made at once
+// Guessing pays while a step's time is that of reading the weights.
+constexpr int64_t kDraftingSequences = 4;
+constexpr int64_t kDraftContext = 3;  // tokens that must have stood in the text before
+constexpr int64_t kDraftPause = 16;   // steps without guesses after some that were wrong
+constexpr int64_t kDraftFailures = 3;
+
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+int64_t size_of(const std::vector<int32_t>& v) {
+  return static_cast<int64_t>(v.size());
+}
 
 }  // namespace
 
+struct Engine::Sequence {
+  Sequence(int64_t n, GenerationRequest&& request, EngineListener&& l)
+      : number(n), ask(std::move(request)), listener(std::move(l)), tokens(ask.prompt), rng(ask.seed, "generate") {}
+
+  int64_t number;  // in the order of submission
+  GenerationRequest ask;
+  EngineListener listener;
+  Generation result;
+  std::vector<int32_t> tokens;  // prompt and reply
+  int64_t length = 0;           // of them in the cache
+  std::vector<PageTree::Page*> pages;
+  std::vector<int32_t> page_ids;
+  Rng rng;
+  std::unordered_map<int32_t, int32_t> used;  // how often each token of the reply occurs; where penalties want it
+  std::vector<TokenLogprob> prompt;           // with prompt_logprobs: of the tokens computed so far
+  bool begun_before = false, prompt_read = false;
+
+  int64_t draft_length = 2, draft_failures = 0, draft_pause = 0;
+  std::vector<int32_t> draft;
+
+  // Of one step.
+  int64_t first_row = 0, rows = 0;
+  int64_t first_sample = -1;  // of its rows that are sampled; -1: none
+  std::vector<int32_t> chosen;
+  std::vector<float> chosen_logprobs;
+  std::vector<TokenLogprob> chosen_details;
+
+  int64_t pending() const { return size_of(tokens) - length; }
+  bool generating() const { return pending() == 1 && !result.tokens.empty(); }
+  bool wants_prompt() const { return ask.prompt_logprobs && !prompt_read; }
+  float inv_temperature() const { return ask.sampling.temperature == 0 ? 1.0f : 1.0f / ask.sampling.temperature; }
+  bool stops_at(int32_t token) const {
+    const auto& stops = ask.sampling.stop_tokens;
+    return std::find(stops.begin(), stops.end(), token) != stops.end();
+  }
+};
+
 bool has_room(const GenerationRequest& request, int64_t length) {
+  const SamplingParams& s = request.sampling;
   CHECK(!request.prompt.empty(), "an empty prompt");
-  CHECK(request.sampling.temperature >= 0 && request.sampling.top_p > 0 && request.sampling.top_k >= 0,
-        "temperature {}, top_p {}, top_k {}", request.sampling.temperature, request.sampling.top_p,
-        request.sampling.top_k);
-  return request.sampling.max_tokens > 0 && static_cast<int64_t>(request.prompt.size()) < length;
+  CHECK(s.temperature >= 0 && s.top_p > 0 && s.top_k >= 0 && s.min_p >= 0 && s.min_p <= 1,
+        "temperature {}, top_p {}, top_k {}, min_p {}", s.temperature, s.top_p, s.top_k, s.min_p);
+  if (s.max_tokens <= 0) return request.prompt_logprobs && size_of(request.prompt) <= length;
+  return size_of(request.prompt) < length;
 }
 
-Engine::Engine(Model& model, const EngineOptions& options)
-    : model_(model),
-      options_(options),
-      cache_(model.config(), model.kernels(), model.compute(), options.slots,
-             options.length > 0 ? options.length : model.config().max_positions),
-      slots_(static_cast<size_t>(options.slots)) {
-  if (options_.length == 0) options_.length = model.config().max_positions;
-  CHECK(options_.slots >= 1 && options_.prefill_rows >= 1 && options_.length <= model.config().max_positions,
-        "slots {}, prefill_rows {}, length {}", options_.slots, options_.prefill_rows, options_.length);
+Engine::Engine(Model& model, const EngineOptions& options) : model_(model), options_(options) {
+  const int64_t context = model.config().max_positions;
+  if (options_.length == 0) options_.length = context;
+  if (options_.cache_tokens == 0) options_.cache_tokens = options_.slots * options_.length;
+  CHECK(options_.slots >= 1 && options_.prefill_rows >= 1 && options_.length <= context && options_.draft_tokens >= 0,
+        "slots {}, prefill_rows {}, length {}, draft_tokens {}", options_.slots, options_.prefill_rows, options_.length,
+        options_.draft_tokens);
+  const int64_t page = model.kernels().paged_attention ? kPageTokens : options_.length;
+  const int64_t pages = std::max(ceil_div(options_.cache_tokens, page), ceil_div(options_.length, page));
+  cache_ = std::make_unique<KvCache>(model.config(), model.kernels(), model.compute(), pages, page);
+  tree_ = std::make_unique<PageTree>(pages, page);
 }
 
-int64_t Engine::submit(GenerationRequest request, OnToken on_token, OnEnd on_end) {
+Engine::~Engine() = default;
+
+int64_t Engine::submit(GenerationRequest request, EngineListener listener) {
   CHECK(has_room(request, options_.length), "a prompt of {} tokens in {}", request.prompt.size(), options_.length);
-  line_.push_back(
-      std::make_unique<Request>(Request{std::move(request), std::move(on_token), std::move(on_end), {}, submitted_}));
+  line_.push_back(std::make_unique<Sequence>(submitted_, std::move(request), std::move(listener)));
   return submitted_++;
 }
 
 void Engine::cancel(int64_t number) {
-  const auto waiting =
-      std::find_if(line_.begin(), line_.end(), [&](const auto& request) { return request->number == number; });
-  if (waiting != line_.end()) {
-    const std::unique_ptr<Request> request = std::move(*waiting);
-    line_.erase(waiting);
-    request->on_end(std::move(request->result));
-    return;
+  const auto is_it = [&](const auto& sequence) { return sequence->number == number; };
+  if (const auto at = std::find_if(line_.begin(), line_.end(), is_it); at != line_.end()) {
+    std::unique_ptr<Sequence> sequence = std::move(*at);
+    line_.erase(at);
+    finish(std::move(sequence));
+  } else if (const auto in = std::find_if(running_.begin(), running_.end(), is_it); in != running_.end()) {
+    finish(remove_running(in->get()));
   }
-  for (size_t s = 0; s < slots_.size(); ++s) {
-    if (slots_[s].request && slots_[s].request->number == number) return release(static_cast<int64_t>(s));
-  }
+}
+
+EngineCounts Engine::counts() const {
+  EngineCounts counts = counts_;
+  counts.running = static_cast<int64_t>(running_.size());
+  counts.waiting = static_cast<int64_t>(line_.size());
+  counts.pages = tree_->pages();
+  counts.pages_used = tree_->used();
+  return counts;
 }
 
 bool Engine::step() {
-  fill_free_slots();
-  if (active_ == 0) return false;
+  admit();
+  if (running_.empty()) return false;
   assemble();
-  const Mat hidden = model_.forward_cached(batch_, cache_, batch_slots_);
-  if (!sample_rows_.empty()) sample(hidden);
+  const Mat hidden = model_.forward_cached(batch_, *cache_, cached_);
+  read_prompts(hidden);
+  sample(hidden);
   return true;
 }
 
-void Engine::fill_free_slots() {
-  for (size_t s = 0; s < slots_.size() && !line_.empty(); ++s) {
-    if (slots_[s].request) continue;
-    slots_[s].request = std::move(line_.front());
-    line_.pop_front();
-    slots_[s].begun = false;
-    prefill_order_.push_back(static_cast<int64_t>(s));
-    ++active_;
+// --- joining and leaving -------------------------------------------------------------------------
+
+void Engine::admit() {
+  int64_t waiting = 0;
+  for (size_t i = 0; i < line_.size() && waiting < kMostWaiting;) {
+    if (static_cast<int64_t>(running_.size()) >= options_.slots) return;
+    const Begun begun = begin(*line_[i]);
+    if (begun == Begun::kNoRoom) {
+      CHECK(!running_.empty(), "{} pages do not hold a sequence of {} tokens", tree_->pages(), line_[i]->tokens.size());
+      return;
+    }
+    if (begun == Begun::kLater) {
+      ++waiting, ++i;
+      continue;
+    }
+    std::unique_ptr<Sequence> sequence = std::move(line_[i]);
+    line_.erase(line_.begin() + static_cast<int64_t>(i));
+    const auto after = [&](const auto& other) { return other->number > sequence->number; };
+    running_.insert(std::find_if(running_.begin(), running_.end(), after), std::move(sequence));
   }
 }
+
+// Gives the sequence pages for all its tokens, with as much in them as others have computed. kLater: an earlier one is
+// computing the same beginning now.
+Engine::Begun Engine::begin(Sequence& s) {
+  // The last token is always computed: its hidden state gives the next one.
+  const int64_t readable = s.wants_prompt() ? 0 : size_of(s.tokens) - 1;
+  PageTree::Page* root = tree_->root(s.ask.cache_key);
+  const PageTree::Match match = tree_->match(root, std::span(s.tokens).first(static_cast<size_t>(readable)));
+  const int64_t page = tree_->page_tokens();
+  const int64_t held = static_cast<int64_t>(match.whole.size()) * page + match.partial_tokens;
+  if (match.planned >= held + kWorthWaiting) return Begun::kLater;
+  for (PageTree::Page* whole : match.whole) {
+    tree_->use(whole);
+    s.pages.push_back(whole);
+  }
+  s.length = held;
+  if (match.partial != nullptr && !take_partial(s, root, match)) s.length -= match.partial_tokens;
+  if (!extend(s, root)) {
+    release_pages(s);
+    return Begun::kNoRoom;
+  }
+  if (!s.begun_before) {
+    s.begun_before = true;
+    s.result.cached_tokens = s.length;
+    counts_.prompt_tokens += size_of(s.tokens);
+    counts_.cached_tokens += s.length;
+  }
+  s.prompt.clear();
+  return Begun::kYes;
+}
+
+std::span<const int32_t> Engine::tokens_of_page(const Sequence& s, int64_t index) const {
+  const int64_t begin = index * tree_->page_tokens(), end = std::min(begin + tree_->page_tokens(), size_of(s.tokens));
+  return std::span(s.tokens).subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+}
+
+// The page after the whole ones: another one's own where it is free and all of it is wanted, else a copy. False where
+// there is no page to be had.
+bool Engine::take_partial(Sequence& s, PageTree::Page* root, const PageTree::Match& match) {
+  const auto tokens = tokens_of_page(s, static_cast<int64_t>(s.pages.size()));
+  PageTree::Page* page = nullptr;
+  const auto take_over = [&] {
+    page = tree_->take_over(match.partial, match.partial_tokens);
+    if (page != nullptr) page->tokens.assign(tokens.begin(), tokens.end());
+  };
+  if (match.partial_tokens == size_of(match.partial->tokens)) take_over();
+  if (page == nullptr) {
+    tree_->use(match.partial);
+    page = tree_->allocate(s.pages.empty() ? root : s.pages.back(), tokens);
+    if (page != nullptr) {
+      cache_->copy(match.partial->id, page->id, match.partial_tokens);
+      page->computed = match.partial_tokens;
+    }
+    tree_->release(match.partial);
+    if (page == nullptr) take_over();
+  }
+  if (page == nullptr) return false;
+  s.pages.push_back(page);
+  return true;
+}
+
+// Pages for all its tokens; false where there are not enough.
+bool Engine::extend(Sequence& s, PageTree::Page* root) {
+  const int64_t wanted = ceil_div(size_of(s.tokens), tree_->page_tokens());
+  while (static_cast<int64_t>(s.pages.size()) < wanted) {
+    PageTree::Page* parent = s.pages.empty() ? root : s.pages.back();
+    PageTree::Page* page = tree_->allocate(parent, tokens_of_page(s, static_cast<int64_t>(s.pages.size())));
+    if (page == nullptr) return false;
+    s.pages.push_back(page);
+  }
+  s.page_ids.clear();
+  for (const PageTree::Page* page : s.pages) s.page_ids.push_back(page->id);
+  return true;
+}
+
+void Engine::release_pages(Sequence& s) {
+  // The last one first, so that it is also the first to go.
+  for (size_t i = s.pages.size(); i-- > 0;) tree_->release(s.pages[i]);
+  s.pages.clear();
+  s.page_ids.clear();
+  s.length = 0;
+}
+
+std::unique_ptr<Engine::Sequence> Engine::remove_running(const Sequence* sequence) {
+  const auto at = std::find_if(running_.begin(), running_.end(), [&](const auto& s) { return s.get() == sequence; });
+  std::unique_ptr<Sequence> removed = std::move(*at);
+  running_.erase(at);
+  return removed;
+}
+
+// The youngest goes back into the line, with its reply so far; what it has computed stays readable while nobody needs
+// the room.
+void Engine::preempt_youngest() {
+  std::unique_ptr<Sequence> youngest = std::move(running_.back());
+  running_.pop_back();
+  release_pages(*youngest);
+  ++counts_.preemptions;
+  const auto after = [&](const auto& other) { return other->number > youngest->number; };
+  line_.insert(std::find_if(line_.begin(), line_.end(), after), std::move(youngest));
+}
+
+void Engine::finish(std::unique_ptr<Sequence> sequence) {
+  release_pages(*sequence);
+  if (sequence->listener.on_end) sequence->listener.on_end(std::move(sequence->result));
+}
+
+// --- one step ------------------------------------------------------------------------------------
 
 void Engine::assemble() {
   batch_.clear();
-  batch_slots_.clear();
+  batch_sequences_.clear();
+  cached_.clear();
   sample_rows_.clear();
-  sample_slots_.clear();
-  const auto add = [&](int64_t s, int64_t count) {
-    const int64_t length = cache_.length(s);
-    batch_.add(std::span(slots_[s].tokens).subspan(length, count));
-    batch_slots_.push_back(static_cast<int32_t>(s));
-    if (length + count < static_cast<int64_t>(slots_[s].tokens.size())) return;
-    sample_rows_.push_back(batch_.rows() - 1);
-    sample_slots_.push_back(s);
-  };
-  for (size_t s = 0; s < slots_.size(); ++s) {
-    const int64_t index = static_cast<int64_t>(s);
-    if (slots_[s].request && slots_[s].begun && !in_prompt(index)) add(index, 1);
+  inv_temperatures_.clear();
+  int64_t generating = 0;
+  for (size_t i = 0; i < running_.size(); ++i) {
+    Sequence& s = *running_[i];
+    if (!s.generating()) continue;
+    while (i < running_.size() && !extend(s, nullptr)) preempt_youngest();  // itself at last
+    ++generating;
   }
-  std::erase_if(prefill_order_, [&](int64_t s) { return !slots_[s].request || (slots_[s].begun && !in_prompt(s)); });
+  for (const auto& s : running_) {
+    if (!s->generating()) continue;
+    if (options_.draft_tokens > 0 && generating <= kDraftingSequences) draft(*s);
+    add_rows(*s, 1);
+  }
+  assemble_prompts();
+}
+
+// Short prompts first. One that is longer than a step's rows leaves every second step to shorter ones, where there are
+// any.
+void Engine::assemble_prompts() {
+  std::vector<Sequence*> prompts;
+  for (const auto& s : running_) {
+    if (!s->generating()) prompts.push_back(s.get());
+  }
+  std::stable_sort(prompts.begin(), prompts.end(),
+                   [](const Sequence* a, const Sequence* b) { return a->pending() < b->pending(); });
   int64_t room = options_.prefill_rows;
-  for (int64_t s : prefill_order_) {
+  bool others = false, waited = false;
+  for (Sequence* s : prompts) {
     if (room == 0) break;
-    if (!slots_[s].begun && !begin(s)) continue;
-    const int64_t count = std::min(room, static_cast<int64_t>(slots_[s].tokens.size()) - cache_.length(s));
-    add(s, count);
+    if (s->pending() > options_.prefill_rows && others && !long_prompts_waited_) {
+      waited = true;
+      break;
+    }
+    const int64_t count = std::min(room, s->pending());
+    add_rows(*s, count);
     room -= count;
+    others = true;
   }
+  long_prompts_waited_ = waited;
 }
 
-// Makes the slot this request's, with as much of the prompt as another slot (or this one's past) has. False where it is
-// better to wait for an earlier request that is computing the same beginning now.
-bool Engine::begin(int64_t s) {
-  bool worth_waiting = false;
-  const Source source = best_source(s, &worth_waiting);
-  if (worth_waiting) return false;
-  Slot& slot = slots_[s];
-  const GenerationRequest& request = slot.request->ask;
-  if (source.slot >= 0 && source.slot != s) {
-    cache_.copy_prefix(source.slot, s, source.length);
+// The next `count` tokens of the sequence, and its draft behind them.
+void Engine::add_rows(Sequence& s, int64_t count) {
+  s.first_row = batch_.rows();
+  s.first_sample = -1;
+  if (s.draft.empty()) {
+    batch_.add(std::span(s.tokens).subspan(static_cast<size_t>(s.length), static_cast<size_t>(count)));
   } else {
-    cache_.truncate(s, source.length);
+    std::vector<int32_t> tokens = {s.tokens.back()};
+    tokens.insert(tokens.end(), s.draft.begin(), s.draft.end());
+    batch_.add(tokens);
   }
-  slot.begun = true;
-  slot.tokens = request.prompt;
-  slot.rng = Rng(request.seed, "generate");
-  return true;
+  s.rows = batch_.rows() - s.first_row;
+  batch_sequences_.push_back(&s);
+  cached_.push_back({s.page_ids, s.length});
+  if (count < s.pending() || s.ask.sampling.max_tokens <= 0) return;
+  s.first_sample = static_cast<int64_t>(sample_rows_.size());
+  for (int64_t row = s.first_row + count - 1; row < batch_.rows(); ++row) {
+    sample_rows_.push_back(row);
+    inv_temperatures_.push_back(s.inv_temperature());
+  }
 }
 
-Engine::Source Engine::best_source(int64_t s, bool* worth_waiting) const {
-  const int64_t number = slots_[s].request->number;
-  const std::vector<int32_t>& prompt = slots_[s].request->ask.prompt;
-  Source best;
-  int64_t planned = 0;
-  for (size_t o = 0; o < slots_.size(); ++o) {
-    const Slot& other = slots_[o];
-    const int64_t computed = cache_.length(static_cast<int64_t>(o));
-    const bool computing = other.begun && other.request && other.request->number < number;
-    // The last prompt token is always computed: its hidden state gives the first token.
-    const size_t readable = computing ? other.tokens.size() : static_cast<size_t>(computed);
-    const size_t limit = std::min(prompt.size() - 1, readable);
-    const auto end = std::mismatch(prompt.begin(), prompt.begin() + limit, other.tokens.begin()).first;
-    const int64_t common = end - prompt.begin();
-    if (computing) planned = std::max(planned, common);
-    if (std::min(common, computed) > best.length) best = {static_cast<int64_t>(o), std::min(common, computed)};
+// Guesses that the text goes on as it did where its last tokens stood before. A wrong guess costs its rows' time and
+// changes nothing.
+void Engine::draft(Sequence& s) {
+  s.draft.clear();
+  if (s.draft_pause > 0) {
+    --s.draft_pause;
+    return;
   }
-  *worth_waiting = planned >= best.length + kWorthWaiting;
-  return best;
+  const int64_t n = size_of(s.tokens), left = s.ask.sampling.max_tokens - size_of(s.result.tokens);
+  const int64_t room = std::min(size_of(s.page_ids) * tree_->page_tokens(), options_.length) - n;
+  const int64_t most = std::min({s.draft_length, options_.draft_tokens, room, left - 1});
+  if (most <= 0 || n <= kDraftContext) return;
+  const auto last = s.tokens.end() - kDraftContext;
+  for (int64_t at = n - kDraftContext - 1; at >= 0; --at) {
+    if (!std::equal(last, s.tokens.end(), s.tokens.begin() + at)) continue;
+    const int64_t from = at + kDraftContext, to = std::min(n, from + most);
+    s.draft.assign(s.tokens.begin() + from, s.tokens.begin() + to);
+    return;
+  }
+}
+
+// Log-probabilities of the prompts that are asked for.
+void Engine::read_prompts(Mat hidden) {
+  const int64_t V = model_.config().vocab_size;
+  for (Sequence* s : batch_sequences_) {
+    if (!s->wants_prompt()) continue;
+    if (s->prompt.empty()) s->prompt.push_back({s->tokens[0], std::numeric_limits<float>::quiet_NaN(), {}});
+    const int64_t last = std::min(s->rows, size_of(s->ask.prompt) - 1 - s->length);  // the last token's row is no one's
+    for (int64_t begin = 0; begin < last; begin += kPromptRows) {
+      std::vector<int64_t> rows;
+      for (int64_t r = begin; r < std::min(begin + kPromptRows, last); ++r) rows.push_back(s->first_row + r);
+      logits_.resize(rows.size() * V);
+      model_.logits(hidden, rows, logits_.data());
+      const size_t first = s->prompt.size();
+      s->prompt.resize(first + rows.size());
+      parallel_for(static_cast<int64_t>(rows.size()), [&](int64_t i) {
+        const int32_t token = s->tokens[s->length + begin + i + 1];
+        s->prompt[first + i] =
+            token_logprob(std::span(logits_).subspan(static_cast<size_t>(i * V), V), token, s->ask.top_logprobs);
+      });
+    }
+    if (s->length + s->rows < size_of(s->ask.prompt)) continue;
+    s->prompt_read = true;
+    if (s->listener.on_prompt) s->listener.on_prompt(std::move(s->prompt));
+  }
 }
 
 void Engine::sample(Mat hidden) {
-  logits_.resize(sample_rows_.size() * model_.config().vocab_size);
-  lse_.resize(sample_rows_.size());
-  inv_temperatures_.clear();
-  for (const int64_t s : sample_slots_) {
-    const float temperature = slots_[s].request->ask.sampling.temperature;
-    inv_temperatures_.push_back(temperature == 0 ? 1.0f : 1.0f / temperature);
+  const size_t n = sample_rows_.size(), V = static_cast<size_t>(model_.config().vocab_size);
+  logits_.resize(n * V);
+  lse_.resize(n);
+  if (n > 0) model_.logits(hidden, sample_rows_, logits_.data(), inv_temperatures_, lse_);
+  const int64_t sequences = static_cast<int64_t>(batch_sequences_.size());
+  parallel_blocks(sequences, std::clamp<int64_t>(sequences / (4 * thread_count()), 1, 4),
+                  [&](int64_t begin, int64_t end) {
+                    for (int64_t i = begin; i < end; ++i) {
+                      if (batch_sequences_[i]->first_sample >= 0) choose_tokens(*batch_sequences_[i]);
+                    }
+                  });
+  for (Sequence* s : batch_sequences_) {
+    if (take_tokens(*s)) finish(remove_running(s));
   }
-  model_.logits(hidden, sample_rows_, logits_.data(), inv_temperatures_, lse_);
-  const int64_t n = static_cast<int64_t>(sample_rows_.size()), V = model_.config().vocab_size;
-  sampled_.resize(n);
-  logprobs_.resize(n);
-  parallel_blocks(n, kSampleGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      Slot& slot = slots_[sample_slots_[i]];
-      const SamplingParams& params = slot.request->ask.sampling;
-      const std::span<const float> logits(logits_.data() + i * V, V);
-      sampled_[i] = sample_token(logits, lse_[i], params, slot.rng.uniform());
-      logprobs_[i] = logits[sampled_[i]] * inv_temperatures_[i] - lse_[i];  // as lm_head computes it
+}
+
+// A token for each sampled row, up to the first that the draft did not foresee or that ends the reply.
+void Engine::choose_tokens(Sequence& s) {
+  const SamplingParams& params = s.ask.sampling;
+  const size_t V = static_cast<size_t>(model_.config().vocab_size);
+  const bool penalties = params.presence_penalty != 0 || params.frequency_penalty != 0;
+  s.chosen.clear();
+  s.chosen_logprobs.clear();
+  s.chosen_details.clear();
+  for (int64_t i = 0; i <= size_of(s.draft); ++i) {
+    const std::span<const float> logits(logits_.data() + (s.first_sample + i) * V, V);
+    const float lse = lse_[s.first_sample + i];
+    const int32_t token = sample_token(logits, lse, params, s.rng.uniform(), penalties ? &s.used : nullptr);
+    s.chosen.push_back(token);
+    s.chosen_logprobs.push_back(logits[token] * s.inv_temperature() - lse);  // as lm_head computes it
+    if (s.ask.top_logprobs >= 0) s.chosen_details.push_back(token_logprob(logits, token, s.ask.top_logprobs));
+    if (penalties) ++s.used[token];
+    if (s.stops_at(token) || i == size_of(s.draft) || token != s.draft[i]) break;
+  }
+}
+
+// What this step computed counts, and its tokens are the sequence's. True where it has ended.
+bool Engine::take_tokens(Sequence& s) {
+  if (s.first_sample < 0) {
+    advance(s, s.length + s.rows);
+    return s.ask.sampling.max_tokens <= 0 && s.length == size_of(s.tokens);
+  }
+  const int64_t page = tree_->page_tokens(), guessed = size_of(s.draft);
+  const int64_t before = s.length + s.rows - guessed;  // computed, up to the token that was known
+  bool ended = false;
+  int64_t taken = 0;
+  for (; taken < size_of(s.chosen) && !ended; ++taken) {
+    const int32_t token = s.chosen[taken];
+    const int64_t at = size_of(s.tokens) / page;
+    if (at < static_cast<int64_t>(s.pages.size())) s.pages[at]->tokens.push_back(token);
+    s.tokens.push_back(token);
+    s.result.tokens.push_back(token);
+    s.result.logprobs.push_back(s.chosen_logprobs[taken]);
+    s.result.ended = s.stops_at(token);
+    const TokenLogprob* details = s.chosen_details.empty() ? nullptr : &s.chosen_details[taken];
+    const bool wanted = !s.listener.on_token || s.listener.on_token(token, details);
+    ended = s.result.ended || !wanted || size_of(s.tokens) >= options_.length ||
+            size_of(s.result.tokens) >= s.ask.sampling.max_tokens;
+  }
+  advance(s, before + taken - 1);
+  counts_.generated_tokens += taken;
+  counts_.drafted_tokens += guessed;
+  counts_.accepted_tokens += taken - 1;
+  if (guessed > 0) {
+    if (taken == 1) {
+      s.draft_length = std::max<int64_t>(1, s.draft_length / 2);
+      if (++s.draft_failures >= kDraftFailures) s.draft_pause = kDraftPause, s.draft_failures = 0;
+    } else {
+      s.draft_failures = 0;
+      if (taken == guessed + 1) s.draft_length = std::min(options_.draft_tokens, 2 * s.draft_length);
     }
-  });
-  for (int64_t i = 0; i < n; ++i) take_token(sample_slots_[i], sampled_[i], logprobs_[i]);
+    s.draft.clear();
+  }
+  return ended;
 }
 
-void Engine::take_token(int64_t s, int32_t token, float logprob) {
-  Slot& slot = slots_[s];
-  Request& request = *slot.request;
-  Generation& result = request.result;
-  result.tokens.push_back(token);
-  result.logprobs.push_back(logprob);
-  slot.tokens.push_back(token);
-  const auto& stops = request.ask.sampling.stop_tokens;
-  result.ended = std::find(stops.begin(), stops.end(), token) != stops.end();
-  const bool goes_on = !request.on_token || request.on_token(token, logprob);
-  const bool full = static_cast<int64_t>(slot.tokens.size()) >= options_.length;
-  if (!result.ended && !full && goes_on && static_cast<int64_t>(result.tokens.size()) < request.ask.sampling.max_tokens)
-    return;
-  release(s);
-}
-
-void Engine::release(int64_t s) {
-  const std::unique_ptr<Request> done = std::move(slots_[s].request);  // its tokens and cache stay readable
-  std::erase(prefill_order_, s);  // a first token that ends the reply: the slot may be filled before the next step
-  --active_;
-  done->on_end(std::move(done->result));
+void Engine::advance(Sequence& s, int64_t length) {
+  const int64_t page = tree_->page_tokens();
+  for (int64_t i = s.length / page; i * page < length; ++i) s.pages[i]->computed = std::min(page, length - i * page);
+  s.length = length;
 }
 
 }  // namespace loquat

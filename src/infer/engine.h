@@ -1,7 +1,9 @@
 // Continuous batching by the training layers: requests join the batch between two steps and leave it as they end; every
 // step is one forward over the next token of each sequence that is generating and, beside them, up to prefill_rows
-// prompt tokens of those that are not yet, so that a long prompt holds nobody up. The tokens of a request depend on its
-// own prompt, parameters and seed alone, not on what else is in the batch.
+// prompt tokens of those that are not yet, so that a long prompt holds nobody up. Keys and values lie in pages that
+// sequences which begin alike share (page_tree.h); where the pages run out, the youngest sequence waits and is computed
+// again later. The tokens of a request depend on its own prompt, parameters and seed alone: not on what else is in the
+// batch, on what was computed before, on waiting, or on speculation.
 //
 // For one thread; SharedEngine (shared_engine.h) serves many.
 #pragma once
@@ -10,85 +12,101 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "base/rng.h"
 #include "infer/generate.h"
+#include "infer/page_tree.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
 
 namespace loquat {
 
-// Whether the prompt leaves room for a token in `length`. A request that makes no sense ends the process.
+// Whether the prompt, and a token where any is wanted, fit into `length`. A request that makes no sense ends the
+// process.
 bool has_room(const GenerationRequest& request, int64_t length);
 
 struct EngineOptions {
   int64_t slots = 32;          // sequences under way at once
   int64_t length = 0;          // tokens of the longest, prompt and reply; 0: the model's context
   int64_t prefill_rows = 512;  // prompt tokens computed at once
+  int64_t cache_tokens = 0;    // room for keys and values; at least `length`; 0: slots * length
+  int64_t draft_tokens = 0;    // at most so many tokens are guessed from the text itself, while few sequences generate
+};
+
+// What an engine does, in the order of its steps; each may be empty.
+struct EngineListener {
+  // Returns false to stop the request there. `logprob` where the request asked for it, else null.
+  std::function<bool(int32_t token, const TokenLogprob* logprob)> on_token;
+  std::function<void(std::vector<TokenLogprob>&& prompt)> on_prompt;  // once, with prompt_logprobs
+  std::function<void(Generation&& generation)> on_end;                // once; after it the request is gone
+};
+
+struct EngineCounts {
+  int64_t running = 0, waiting = 0;              // sequences
+  int64_t pages = 0, pages_used = 0;             // used by sequences under way
+  int64_t prompt_tokens = 0, cached_tokens = 0;  // so far
+  int64_t generated_tokens = 0, drafted_tokens = 0, accepted_tokens = 0;
+  int64_t preemptions = 0;
 };
 
 class Engine {
  public:
-  // Called with every new token, within step(); returns false to stop the request there.
-  using OnToken = std::function<bool(int32_t token, float logprob)>;
-  using OnEnd = std::function<void(Generation&& generation)>;  // within step() too, once; after it the request is gone
-
   Engine(Model& model, const EngineOptions& options);
+  ~Engine();
 
-  // Waits in line for a slot. The request must have room. on_token may be empty. Returns the request's number.
-  int64_t submit(GenerationRequest request, OnToken on_token, OnEnd on_end);
+  // Waits in line until there is room. The request must have room. Returns the request's number.
+  int64_t submit(GenerationRequest request, EngineListener listener);
   // Ends a request wherever it is, with the tokens that it has; nothing where it is gone.
   void cancel(int64_t number);
   // One forward; false: nothing is under way or in line.
   bool step();
 
- private:
-  struct Request {
-    GenerationRequest ask;
-    OnToken on_token;
-    OnEnd on_end;
-    Generation result;
-    int64_t number = 0;  // in the order of submission
-  };
-  // A slot of the cache. What it computed stays readable until it is used again, so a prompt that begins like another
-  // one copies that part.
-  struct Slot {
-    std::unique_ptr<Request> request;  // null: free
-    bool begun = false;                // `tokens` and the cache are of this request
-    std::vector<int32_t> tokens;       // prompt and reply; the first cache.length(slot) are in the cache
-    Rng rng{0};
-  };
-  struct Source {
-    int64_t slot = -1;
-    int64_t length = 0;  // tokens to copy
-  };
+  EngineCounts counts() const;
+  const EngineOptions& options() const { return options_; }
 
-  void fill_free_slots();
+ private:
+  struct Sequence;
+
+  enum class Begun { kYes, kLater, kNoRoom };
+  void admit();
+  Begun begin(Sequence& sequence);
+  bool take_partial(Sequence& sequence, PageTree::Page* root, const PageTree::Match& match);
+  bool extend(Sequence& sequence, PageTree::Page* root);
+  std::span<const int32_t> tokens_of_page(const Sequence& sequence, int64_t index) const;
+  void release_pages(Sequence& sequence);
+  std::unique_ptr<Sequence> remove_running(const Sequence* sequence);
+  void preempt_youngest();
+  void finish(std::unique_ptr<Sequence> sequence);
+
   void assemble();
-  bool begin(int64_t slot);
-  Source best_source(int64_t slot, bool* worth_waiting) const;
+  void assemble_prompts();
+  void add_rows(Sequence& sequence, int64_t count);
+  void draft(Sequence& sequence);
+  void read_prompts(Mat hidden);
   void sample(Mat hidden);
-  void take_token(int64_t slot, int32_t token, float logprob);
-  void release(int64_t slot);
-  bool in_prompt(int64_t slot) const {
-    return cache_.length(slot) < static_cast<int64_t>(slots_[slot].request->ask.prompt.size());
-  }
+  void choose_tokens(Sequence& sequence);
+  bool take_tokens(Sequence& sequence);
+  void advance(Sequence& sequence, int64_t length);
 
   Model& model_;
   EngineOptions options_;
-  KvCache cache_;
-  std::vector<Slot> slots_;
-  std::vector<int64_t> prefill_order_;  // slots that are in their prompts, by request
-  std::deque<std::unique_ptr<Request>> line_;
-  int64_t submitted_ = 0, active_ = 0;
+  std::unique_ptr<KvCache> cache_;
+  std::unique_ptr<PageTree> tree_;
+  std::vector<std::unique_ptr<Sequence>> running_;  // by number
+  std::deque<std::unique_ptr<Sequence>> line_;      // by number
+  int64_t submitted_ = 0;
+  bool long_prompts_waited_ = false;  // in the last step
+  EngineCounts counts_;
 
   // Of one step.
   Batch batch_;
-  std::vector<int32_t> batch_slots_;
-  std::vector<int64_t> sample_rows_, sample_slots_;
-  std::vector<float> logits_, logprobs_, inv_temperatures_, lse_;
-  std::vector<int32_t> sampled_;
+  std::vector<Sequence*> batch_sequences_;
+  std::vector<CachedSequence> cached_;
+  std::vector<int64_t> sample_rows_;
+  std::vector<float> logits_, inv_temperatures_, lse_;
 };
 
 }  // namespace loquat

@@ -21,12 +21,16 @@ std::vector<Generation> generate(Model& model, std::span<const GenerationRequest
     longest = std::max(longest, static_cast<int64_t>(r.prompt.size()) + r.sampling.max_tokens);
   }
   if (usable == 0) return results;
-  Engine engine(model, {std::min(options.batch, usable), std::min(longest, context), options.prefill_rows});
+  Engine engine(model, {.slots = std::min(options.batch, usable),
+                        .length = std::min(longest, context),
+                        .prefill_rows = options.prefill_rows});
   for (size_t i = 0; i < requests.size(); ++i) {
     if (!has_room(requests[i], context)) continue;
-    Engine::OnToken on_token;
-    if (options.on_token) on_token = [&, i](int32_t token, float) { return options.on_token(i, token); };
-    engine.submit(requests[i], std::move(on_token), [&, i](Generation&& g) { results[i] = std::move(g); });
+    EngineListener listener;
+    if (options.on_token)
+      listener.on_token = [&, i](int32_t token, const TokenLogprob*) { return options.on_token(i, token); };
+    listener.on_end = [&, i](Generation&& g) { results[i] = std::move(g); };
+    engine.submit(requests[i], std::move(listener));
   }
   while (engine.step()) {
   }

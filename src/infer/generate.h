@@ -30,8 +30,18 @@ struct SamplingParams {
 struct GenerationRequest {
   std::vector<int32_t> prompt;  // not empty
   SamplingParams sampling;
-  uint64_t seed = 0;  // the whole source of this request's randomness
-  int64_t tag = 0;    // the caller's
+  uint64_t seed = 0;             // the whole source of this request's randomness
+  int64_t tag = 0;               // the caller's
+  int top_logprobs = -1;         // at least 0: each token comes with its TokenLogprob, with that many of the likeliest
+  bool prompt_logprobs = false;  // the prompt's tokens too, all of which are then computed; max_tokens may be 0
+  std::string cache_key;         // requests with another one share no computed prompts with this one
+};
+
+// Natural log-probabilities of the model itself: at temperature 1, before penalties, biases and cuts.
+struct TokenLogprob {
+  int32_t token = 0;
+  float logprob = 0;                           // NaN: none (the first token of a prompt)
+  std::vector<std::pair<int32_t, float>> top;  // likeliest first
 };
 
 struct Generation {
@@ -39,6 +49,7 @@ struct Generation {
   std::vector<float> logprobs;  // of each token, from the FULL softmax at the sampling temperature (1 when greedy):
                                 // bit-equal to Model::log_probs on prompt + tokens
   bool ended = false;           // a stop token came
+  int64_t cached_tokens = 0;    // of the prompt, that were not computed for this request
 };
 
 struct GenerateOptions {

@@ -340,10 +340,10 @@ TEST(EngineTest, RequestsThatComeAndGoChangeNoOther) {
   bool in_line = false, under_way = false;
   for (int step = 0; step < 10000; ++step) {
     if (const size_t i = numbers.size(); i < requests.size()) {
-      numbers.push_back(engine.submit(requests[i], {}, [&, i](Generation&& g) {
-        results[i] = std::move(g);
-        ++ends[i];
-      }));
+      numbers.push_back(engine.submit(requests[i], {.on_end = [&, i](Generation&& g) {
+                                        results[i] = std::move(g);
+                                        ++ends[i];
+                                      }}));
     }
     if (numbers.size() == requests.size() && !in_line) engine.cancel(numbers.back()), in_line = true;
     if (step == 4 && !ends[0]) engine.cancel(numbers[0]), under_way = true;

@@ -3,6 +3,7 @@
 #include "infer/sampler.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -100,9 +101,9 @@ int32_t invert(int64_t n, double target, F&& block_at) {
   return static_cast<int32_t>(last);
 }
 
-// Sets the weights of all but the likeliest tokens to zero: at most k of them, and no more than hold the share p. Sorts
-// only as many as it takes. Returns the sum of what is left.
-double keep_likeliest(std::span<float> weights, int32_t k, float p) {
+// Sets the weights of all but the likeliest tokens to zero: at most k of them, no more than hold the share p, and none
+// below the share min_p of the likeliest's. Sorts only as many as it takes. Returns the sum of what is left.
+double keep_likeliest(std::span<float> weights, int32_t k, float p, float min_p) {
   thread_local std::vector<int32_t> order;
   order.resize(weights.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
@@ -132,21 +133,47 @@ double keep_likeliest(std::span<float> weights, int32_t k, float p) {
     sort_to(kept);
   }
   for (size_t i = kept; i < order.size(); ++i) weights[order[i]] = 0;
+  if (min_p > 0) {
+    const float least = min_p * *std::max_element(weights.begin(), weights.end());
+    for (float& w : weights) w = w < least ? 0 : w;
+  }
   return sum_of(weights.data(), static_cast<int64_t>(weights.size()));
+}
+
+bool changes_logits(const SamplingParams& params, const std::unordered_map<int32_t, int32_t>* used) {
+  return !params.logit_bias.empty() || (used != nullptr && !used->empty());
+}
+
+void change_logits(std::span<float> logits, const SamplingParams& params,
+                   const std::unordered_map<int32_t, int32_t>* used) {
+  for (const auto& [token, bias] : params.logit_bias) logits[token] += bias;
+  if (used == nullptr) return;
+  for (const auto& [token, count] : *used) {
+    logits[token] -= params.presence_penalty + params.frequency_penalty * static_cast<float>(count);
+  }
 }
 
 }  // namespace
 
-int32_t sample_token(std::span<const float> logits, float lse, const SamplingParams& params, double uniform) {
+int32_t sample_token(std::span<const float> logits, float lse, const SamplingParams& params, double uniform,
+                     const std::unordered_map<int32_t, int32_t>* used) {
   CHECK(!logits.empty(), "no logits");
+  thread_local std::vector<float> changed;
+  if (changes_logits(params, used)) {
+    changed.assign(logits.begin(), logits.end());
+    change_logits(changed, params, used);
+    logits = changed;
+  }
   if (params.temperature == 0 || params.top_k == 1) return argmax(logits);
   const int64_t n = static_cast<int64_t>(logits.size());
   const float inv_temperature = 1.0f / params.temperature;
-  if (params.top_k > 0 || params.top_p < 1) {
+  if (params.top_k > 0 || params.top_p < 1 || params.min_p > 0 || logits.data() == changed.data()) {
+    // The sum is taken anew, so that any shift does.
+    if (logits.data() == changed.data()) lse = *std::max_element(logits.begin(), logits.end()) * inv_temperature;
     thread_local std::vector<float> weights;
     weights.resize(logits.size());
     probabilities(logits.data(), n, inv_temperature, lse, weights.data());
-    const double kept = keep_likeliest(weights, params.top_k, params.top_p);
+    const double kept = keep_likeliest(weights, params.top_k, params.top_p, params.min_p);
     return invert(n, uniform * kept, [&](int64_t begin, int64_t) { return weights.data() + begin; });
   }
   float block[kBlock];
@@ -154,6 +181,24 @@ int32_t sample_token(std::span<const float> logits, float lse, const SamplingPar
     probabilities(logits.data() + begin, count, inv_temperature, lse, block);
     return block;
   });
+}
+
+TokenLogprob token_logprob(std::span<const float> logits, int32_t token, int top) {
+  const int64_t n = static_cast<int64_t>(logits.size());
+  const float most = *std::max_element(logits.begin(), logits.end());
+  thread_local std::vector<float> weights;
+  weights.resize(logits.size());
+  probabilities(logits.data(), n, 1.0f, most, weights.data());
+  const float lse = most + static_cast<float>(std::log(sum_of(weights.data(), n)));
+  TokenLogprob out{token, logits[token] - lse, {}};
+  thread_local std::vector<int32_t> order;
+  order.resize(logits.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int32_t>(i);
+  const auto end = order.begin() + std::min<int64_t>(top, n);
+  std::partial_sort(order.begin(), end, order.end(),
+                    [&](int32_t a, int32_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
+  for (auto it = order.begin(); it != end; ++it) out.top.emplace_back(*it, logits[*it] - lse);
+  return out;
 }
 
 }  // namespace loquat

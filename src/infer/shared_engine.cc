@@ -1,85 +1,181 @@
+// Two threads: one steps the engine, one hands out what a step has made (shared_engine.h).
 #include "infer/shared_engine.h"
 
-#include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <thread>
-#include <vector>
+#include <unordered_map>
 
 namespace loquat {
 namespace {
 
 using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
 constexpr auto kAskAgain = 50ms;  // whether a caller that waits is still wanted
 
-// One caller's request, shared with the engine's thread.
 struct Call {
   GenerationRequest request;
-  int64_t number = -1;  // the engine's thread alone
-  std::mutex mutex;     // of what follows
-  std::condition_variable changed;
-  std::deque<int32_t> tokens;  // that the caller has not taken
-  bool ended = false;
-  Generation result;
+  std::function<void(EngineEvent&&)> on_event;
+  int64_t number = 0;  // the caller's
+  Clock::time_point deadline;
+  // The engine's thread alone.
+  int64_t engine_number = -1;
+  EngineEvent event;  // of the step under way
+  bool changed = false, late = false;
+};
+using CallPtr = std::shared_ptr<Call>;
+
+struct Delivery {
+  CallPtr call;
+  EngineEvent event;
 };
 
 }  // namespace
 
 struct SharedEngine::Impl {
-  Impl(Model& model, const EngineOptions& options, std::mutex& m)
-      : engine(model, options), model_mutex(m), thread([this] { run(); }) {}
+  Impl(Model& model, const SharedEngineOptions& o, std::mutex& m)
+      : options(o), engine(model, o.engine), model_mutex(m), stepper([this] { step(); }), deliverer([this] {
+          deliver();
+        }) {}
 
-  void run();
-  void admit(const std::shared_ptr<Call>& call);
+  void step();
+  void deliver();
+  void admit(const CallPtr& call);
+  void end_late();
+  void hand_over();
 
+  SharedEngineOptions options;
+  // The engine's thread alone.
   Engine engine;
+  std::unordered_map<int64_t, CallPtr> calls;           // by the caller's number
+  std::multimap<Clock::time_point, int64_t> deadlines;  // their numbers
+  std::vector<CallPtr> changed;
+
   std::mutex& model_mutex;
-  std::mutex mutex;  // of what follows
+  mutable std::mutex mutex;  // of what follows
   std::condition_variable wake;
-  std::vector<std::shared_ptr<Call>> arrived, cancelled;
+  std::vector<CallPtr> arrived;
+  std::vector<int64_t> cancelled;
+  int64_t submitted = 0, open = 0;  // open: submitted and not ended
+  EngineCounts counts;
   bool stop = false;
-  std::thread thread;  // last: it uses all of the above
+
+  std::mutex delivery_mutex;  // of what follows
+  std::condition_variable delivery_wake;
+  std::deque<Delivery> deliveries;
+  bool all_made = false;
+
+  std::thread stepper, deliverer;  // last: they use all of the above
 };
 
-void SharedEngine::Impl::admit(const std::shared_ptr<Call>& call) {
-  const auto on_token = [call](int32_t token, float) {
-    {
-      std::lock_guard lock(call->mutex);
-      call->tokens.push_back(token);
-    }
-    call->changed.notify_one();
+void SharedEngine::Impl::admit(const CallPtr& call) {
+  const auto mark = [this, call] {
+    if (!call->changed) changed.push_back(call);
+    call->changed = true;
+  };
+  EngineListener listener;
+  listener.on_token = [call, mark](int32_t token, const TokenLogprob* logprob) {
+    call->event.tokens.push_back(token);
+    if (logprob != nullptr) call->event.logprobs.push_back(*logprob);
+    mark();
     return true;
   };
-  const auto on_end = [call](Generation&& result) {
-    {
-      std::lock_guard lock(call->mutex);
-      call->result = std::move(result);
-      call->ended = true;
-    }
-    call->changed.notify_one();
+  listener.on_prompt = [call, mark](std::vector<TokenLogprob>&& prompt) {
+    call->event.prompt = std::move(prompt);
+    mark();
   };
-  call->number = engine.submit(call->request, on_token, on_end);
+  listener.on_end = [this, call, mark](Generation&& result) {
+    call->event.end = std::move(result);
+    call->event.late = call->late;
+    calls.erase(call->number);
+    mark();
+  };
+  calls[call->number] = call;
+  if (options.deadline.count() > 0) deadlines.emplace(call->deadline, call->number);
+  call->engine_number = engine.submit(std::move(call->request), std::move(listener));
 }
 
-void SharedEngine::Impl::run() {
-  bool busy = false;
-  while (true) {
-    std::vector<std::shared_ptr<Call>> coming, going;
-    {
-      std::unique_lock lock(mutex);
-      wake.wait(lock, [&] { return busy || stop || !arrived.empty() || !cancelled.empty(); });
-      if (stop) return;
-      coming.swap(arrived);
-      going.swap(cancelled);
-    }
-    for (const auto& call : coming) admit(call);
-    for (const auto& call : going) engine.cancel(call->number);
-    std::lock_guard lock(model_mutex);
-    busy = engine.step();
+void SharedEngine::Impl::end_late() {
+  const auto now = Clock::now();
+  while (!deadlines.empty() && deadlines.begin()->first <= now) {
+    const auto found = calls.find(deadlines.begin()->second);
+    deadlines.erase(deadlines.begin());
+    if (found == calls.end()) continue;
+    const CallPtr call = found->second;
+    call->late = true;
+    engine.cancel(call->engine_number);
   }
 }
 
-SharedEngine::SharedEngine(Model& model, const EngineOptions& options, std::mutex& model_mutex)
+void SharedEngine::Impl::hand_over() {
+  int64_t ended = 0;
+  {
+    std::lock_guard lock(delivery_mutex);
+    for (const CallPtr& call : changed) {
+      call->changed = false;
+      ended += call->event.end.has_value();
+      deliveries.push_back({call, std::exchange(call->event, {})});
+    }
+  }
+  if (!changed.empty()) delivery_wake.notify_one();
+  changed.clear();
+  std::lock_guard lock(mutex);
+  open -= ended;
+  counts = engine.counts();
+}
+
+void SharedEngine::Impl::step() {
+  bool busy = false;
+  while (true) {
+    std::vector<CallPtr> coming;
+    std::vector<int64_t> going;
+    bool last = false;
+    {
+      std::unique_lock lock(mutex);
+      wake.wait(lock, [&] { return busy || stop || !arrived.empty() || !cancelled.empty(); });
+      coming.swap(arrived);
+      going.swap(cancelled);
+      last = stop;
+    }
+    for (const CallPtr& call : coming) admit(call);
+    if (last) {
+      for (const auto& [number, call] : calls) going.push_back(number);
+    }
+    for (const int64_t number : going) {
+      const auto found = calls.find(number);
+      if (found != calls.end()) engine.cancel(CallPtr(found->second)->engine_number);
+    }
+    end_late();
+    if (!last) {
+      std::lock_guard lock(model_mutex);
+      busy = engine.step();
+    }
+    hand_over();
+    if (last) break;
+  }
+  {
+    std::lock_guard lock(delivery_mutex);
+    all_made = true;
+  }
+  delivery_wake.notify_one();
+}
+
+void SharedEngine::Impl::deliver() {
+  std::deque<Delivery> taken;
+  while (true) {
+    {
+      std::unique_lock lock(delivery_mutex);
+      delivery_wake.wait(lock, [&] { return all_made || !deliveries.empty(); });
+      if (deliveries.empty()) return;
+      taken.swap(deliveries);
+    }
+    for (Delivery& one : taken) one.call->on_event(std::move(one.event));
+    taken.clear();
+  }
+}
+
+SharedEngine::SharedEngine(Model& model, const SharedEngineOptions& options, std::mutex& model_mutex)
     : impl_(std::make_unique<Impl>(model, options, model_mutex)) {}
 
 SharedEngine::~SharedEngine() {
@@ -88,28 +184,68 @@ SharedEngine::~SharedEngine() {
     impl_->stop = true;
   }
   impl_->wake.notify_one();
-  impl_->thread.join();
+  impl_->stepper.join();
+  impl_->deliverer.join();
+}
+
+std::optional<int64_t> SharedEngine::submit(GenerationRequest request, std::function<void(EngineEvent&&)> on_event) {
+  const auto call = std::make_shared<Call>();
+  call->request = std::move(request);
+  call->on_event = std::move(on_event);
+  call->deadline = Clock::now() + impl_->options.deadline;
+  {
+    std::lock_guard lock(impl_->mutex);
+    if (impl_->open >= impl_->options.engine.slots + impl_->options.waiting) return std::nullopt;
+    ++impl_->open;
+    call->number = impl_->submitted++;
+    impl_->arrived.push_back(call);
+  }
+  impl_->wake.notify_one();
+  return call->number;
+}
+
+void SharedEngine::cancel(int64_t number) {
+  {
+    std::lock_guard lock(impl_->mutex);
+    impl_->cancelled.push_back(number);
+  }
+  impl_->wake.notify_one();
+}
+
+EngineCounts SharedEngine::counts() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->counts;
 }
 
 Generation SharedEngine::generate(const GenerationRequest& request, const std::function<bool(int32_t token)>& on_token,
                                   const std::function<bool()>& is_wanted) {
-  const auto call = std::make_shared<Call>();
-  call->request = request;
-  const auto tell = [&](std::vector<std::shared_ptr<Call>>& list) {
-    {
-      std::lock_guard lock(impl_->mutex);
-      list.push_back(call);
-    }
-    impl_->wake.notify_one();
+  struct Waiting {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<int32_t> tokens;  // that the caller has not taken
+    std::optional<Generation> end;
   };
-  tell(impl_->arrived);
+  const auto waiting = std::make_shared<Waiting>();
+  const auto on_event = [waiting](EngineEvent&& event) {
+    {
+      std::lock_guard lock(waiting->mutex);
+      waiting->tokens.insert(waiting->tokens.end(), event.tokens.begin(), event.tokens.end());
+      if (event.end) waiting->end = std::move(event.end);
+    }
+    waiting->changed.notify_one();
+  };
+  std::optional<int64_t> number;
+  while (!(number = submit(request, on_event))) {
+    if (is_wanted && !is_wanted()) return {};
+    std::this_thread::sleep_for(kAskAgain);
+  }
   size_t seen = 0;
   bool wanted = true;
-  std::unique_lock lock(call->mutex);
-  while (wanted && !(call->ended && call->tokens.empty())) {
-    call->changed.wait_for(lock, kAskAgain, [&] { return call->ended || !call->tokens.empty(); });
+  std::unique_lock lock(waiting->mutex);
+  while (wanted && !(waiting->end && waiting->tokens.empty())) {
+    waiting->changed.wait_for(lock, kAskAgain, [&] { return waiting->end || !waiting->tokens.empty(); });
     std::deque<int32_t> fresh;
-    fresh.swap(call->tokens);
+    fresh.swap(waiting->tokens);
     lock.unlock();
     if (fresh.empty() && is_wanted) wanted = is_wanted();
     for (; wanted && !fresh.empty(); fresh.pop_front()) {
@@ -118,13 +254,13 @@ Generation SharedEngine::generate(const GenerationRequest& request, const std::f
     }
     lock.lock();
   }
-  if (!call->ended) {
+  if (!waiting->end) {
     lock.unlock();
-    tell(impl_->cancelled);
+    cancel(*number);
     lock.lock();
-    call->changed.wait(lock, [&] { return call->ended; });
+    waiting->changed.wait(lock, [&] { return waiting->end.has_value(); });
   }
-  Generation result = std::move(call->result);
+  Generation result = *std::move(waiting->end);
   if (result.tokens.size() > seen) {  // those that came after the caller had enough
     result.tokens.resize(seen);
     result.logprobs.resize(seen);
