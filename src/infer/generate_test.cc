@@ -8,69 +8,11 @@
 #include <cmath>
 
 #include "base/threads.h"
-#include "infer/engine.h"
 #include "infer/sampler.h"
+#include "infer/test_model.h"
 
 namespace loquat {
 namespace {
-
-ModelConfig test_config() {
-  ModelConfig c;
-  c.vocab_size = 150;
-  c.hidden_size = 48;
-  c.num_layers = 2;
-  c.num_heads = 4;
-  c.num_kv_heads = 2;
-  c.head_dim = 16;
-  c.intermediate_size = 96;
-  c.max_positions = 96;
-  return c;
-}
-
-void randomize(Model& model, double deviation = 0.15) {
-  Rng rng(5, "weights");
-  model.for_each_param([&](const Param& p) {
-    const double mean = p.shape.size() == 1 ? 1 : 0;
-    for (int64_t i = 0; i < p.size; ++i) p.value[i] = static_cast<float>(mean + deviation * rng.normal());
-  });
-  model.refresh();
-}
-
-// Prompts of many lengths; some equal to their neighbour, some that only begin alike.
-std::vector<GenerationRequest> make_requests(const ModelConfig& c, size_t n) {
-  Rng rng(9, "requests");
-  std::vector<int32_t> shared(40);
-  for (auto& t : shared) t = static_cast<int32_t>(rng.below(c.vocab_size));
-  std::vector<GenerationRequest> requests(n);
-  for (size_t i = 0; i < n; ++i) {
-    GenerationRequest& r = requests[i];
-    if (i % 5 == 1 || i % 5 == 2) {
-      r.prompt = requests[i - 1].prompt;
-    } else if (i % 5 == 3) {
-      r.prompt = shared;
-      r.prompt.push_back(static_cast<int32_t>(rng.below(c.vocab_size)));
-    } else {
-      r.prompt.resize(1 + rng.below(50));
-      for (auto& t : r.prompt) t = static_cast<int32_t>(rng.below(c.vocab_size));
-    }
-    r.sampling.temperature = std::array{1.0f, 0.7f, 0.0f, 1.3f}[i % 4];
-    r.sampling.top_k = i % 7 == 3 ? 20 : 0;
-    r.sampling.top_p = i % 7 == 5 ? 0.8f : 1.0f;
-    r.sampling.max_tokens = 1 + static_cast<int64_t>(rng.below(30));
-    r.sampling.stop_tokens = {3, 70};
-    r.seed = 1000 + i;
-  }
-  return requests;
-}
-
-void expect_same(const std::vector<Generation>& a, const std::vector<Generation>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) {
-    EXPECT_EQ(a[i].tokens, b[i].tokens) << i;
-    EXPECT_EQ(a[i].logprobs, b[i].logprobs) << i;
-    EXPECT_EQ(a[i].ended, b[i].ended) << i;
-  }
-}
 
 // What makes PPO's first ratio exactly 1.
 TEST(Generate, LogProbsAreThoseOfTheTrainingForward) {
@@ -326,45 +268,5 @@ TEST(Sampler, ExtremeLogits) {
 }
 
 // Requests come one by one, a step apart, to an engine with few slots; two are cancelled, in line and under way.
-TEST(EngineTest, RequestsThatComeAndGoChangeNoOther) {
-  const ModelConfig config = test_config();
-  Model model(config, *all_kernels().back(), DType::kBF16, false);
-  randomize(model);
-  auto requests = make_requests(config, 12);
-  for (auto& r : requests) r.sampling.max_tokens += 10;
-  const auto alone = generate(model, requests);
-  Engine engine(model, {.slots = 3, .prefill_rows = 7});
-  std::vector<Generation> results(requests.size());
-  std::vector<int> ends(requests.size(), 0);
-  std::vector<int64_t> numbers;
-  bool in_line = false, under_way = false;
-  for (int step = 0; step < 10000; ++step) {
-    if (const size_t i = numbers.size(); i < requests.size()) {
-      numbers.push_back(engine.submit(requests[i], {.on_end = [&, i](Generation&& g) {
-                                        results[i] = std::move(g);
-                                        ++ends[i];
-                                      }}));
-    }
-    if (numbers.size() == requests.size() && !in_line) engine.cancel(numbers.back()), in_line = true;
-    if (step == 4 && !ends[0]) engine.cancel(numbers[0]), under_way = true;
-    if (!engine.step() && numbers.size() == requests.size()) break;
-  }
-  EXPECT_TRUE(in_line && under_way);
-  EXPECT_EQ(ends, std::vector<int>(requests.size(), 1));
-  EXPECT_FALSE(engine.step());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const bool cancelled = i == 0 || i + 1 == requests.size();
-    if (cancelled) {
-      ASSERT_LT(results[i].tokens.size(), alone[i].tokens.size());
-      EXPECT_TRUE(std::equal(results[i].tokens.begin(), results[i].tokens.end(), alone[i].tokens.begin()));
-    } else {
-      EXPECT_EQ(results[i].tokens, alone[i].tokens) << i;
-      EXPECT_EQ(results[i].logprobs, alone[i].logprobs) << i;
-      EXPECT_EQ(results[i].ended, alone[i].ended) << i;
-    }
-  }
-  engine.cancel(numbers[3]);  // long gone
-}
-
 }  // namespace
 }  // namespace loquat
