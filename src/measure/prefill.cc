@@ -32,16 +32,16 @@ Status bench_prefill(Recorder& recorder) {
   Batch batch;
   std::vector<int32_t> pages(static_cast<size_t>(sequences));
   std::iota(pages.begin(), pages.end(), 0);
-  std::vector<CachedSequence> cached;
+  std::vector<CachedSequence> sequences_cached;
   std::vector<int64_t> last_rows;
   for (int64_t b = 0; b < sequences; ++b) {
     batch.add(random_tokens(rng, length, config.vocab_size));
-    cached.push_back({std::span(pages).subspan(b, 1), 0});
+    sequences_cached.push_back({std::span(pages).subspan(b, 1), 0});
     last_rows.push_back(batch.rows() - 1);
   }
   std::vector<float> logits(static_cast<size_t>(sequences * config.vocab_size));
   const Timing timing = recorder.watch().repeat(
-      [&] { model->logits(model->forward_cached(batch, cache, cached), last_rows, logits.data()); });
+      [&] { model->logits(model->forward_cached(batch, cache, sequences_cached), last_rows, logits.data()); });
   const std::vector<Pass> passes(static_cast<size_t>(sequences), Pass{0, length, 1});
   recorder.add_tokens("prompt", fmt::format("{} x {} tokens", sequences, length),
                       static_cast<double>(sequences * length), forward_work(config, options.compute, passes, true),
