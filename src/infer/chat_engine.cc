@@ -14,10 +14,6 @@ constexpr int64_t kCacheBytes = int64_t{1} << 30;  // of their keys and values
 constexpr int64_t kDraftTokens = 8;
 constexpr int64_t kScoreRows = 4096;  // of one forward
 
-uint64_t reply_seed(uint64_t seed, uint64_t index) {
-  return mix64(seed ^ mix64(index + 1));
-}
-
 // A piece of one text that is computed in one sequence: tokens [begin, end), of which the first `known` only give
 // context.
 struct Window {
@@ -79,7 +75,7 @@ GenerationRequest ChatModel::request(std::vector<int32_t> prompt, const ReplyPar
   out.sampling.top_k = params.top_k;
   out.sampling.max_tokens = params.max_tokens;
   out.sampling.stop_tokens.assign(stop_tokens.begin(), stop_tokens.end());
-  out.seed = reply_seed(params.seed, index);
+  out.seed = choice_seed(params.seed, index);
   return out;
 }
 

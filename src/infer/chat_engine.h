@@ -81,7 +81,7 @@ class ChatModel {
   Tokenizer tokenizer_;
   ChatTemplate template_;
   int32_t end_of_text_;
-  std::mutex mutex_;  // of the model
+  FairMutex mutex_;  // of the model
   std::once_flag engine_made_;
   std::unique_ptr<SharedEngine> engine_;  // last: its thread uses the model
 };

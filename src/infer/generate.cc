@@ -8,6 +8,10 @@
 
 namespace loquat {
 
+uint64_t choice_seed(uint64_t seed, uint64_t index) {
+  return mix64(seed ^ mix64(index + 1));
+}
+
 std::vector<Generation> generate(Model& model, std::span<const GenerationRequest> requests,
                                  const GenerateOptions& options) {
   CHECK(options.batch >= 1 && options.prefill_rows >= 1, "batch {}, prefill_rows {}", options.batch,

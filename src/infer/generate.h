@@ -37,6 +37,9 @@ struct GenerationRequest {
   std::string cache_key;         // requests with another one share no computed prompts with this one
 };
 
+// The seed of choice `index` of a call with that seed.
+uint64_t choice_seed(uint64_t seed, uint64_t index);
+
 // Natural log-probabilities of the model itself: at temperature 1, before penalties, biases and cuts.
 struct TokenLogprob {
   int32_t token = 0;

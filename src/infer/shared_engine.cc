@@ -34,7 +34,7 @@ struct Delivery {
 }  // namespace
 
 struct SharedEngine::Impl {
-  Impl(Model& model, const SharedEngineOptions& o, std::mutex& m)
+  Impl(Model& model, const SharedEngineOptions& o, FairMutex& m)
       : options(o), engine(model, o.engine), model_mutex(m), stepper([this] { step(); }), deliverer([this] {
           deliver();
         }) {}
@@ -52,7 +52,7 @@ struct SharedEngine::Impl {
   std::multimap<Clock::time_point, int64_t> deadlines;  // their numbers
   std::vector<CallPtr> changed;
 
-  std::mutex& model_mutex;
+  FairMutex& model_mutex;
   mutable std::mutex mutex;  // of what follows
   std::condition_variable wake;
   std::vector<CallPtr> arrived;
@@ -175,7 +175,7 @@ void SharedEngine::Impl::deliver() {
   }
 }
 
-SharedEngine::SharedEngine(Model& model, const SharedEngineOptions& options, std::mutex& model_mutex)
+SharedEngine::SharedEngine(Model& model, const SharedEngineOptions& options, FairMutex& model_mutex)
     : impl_(std::make_unique<Impl>(model, options, model_mutex)) {}
 
 SharedEngine::~SharedEngine() {

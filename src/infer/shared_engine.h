@@ -5,10 +5,10 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
+#include "base/fair_mutex.h"
 #include "infer/engine.h"
 
 namespace loquat {
@@ -31,7 +31,7 @@ struct SharedEngineOptions {
 class SharedEngine {
  public:
   // `model_mutex` is held during each step: whoever else uses the model holds it too.
-  SharedEngine(Model& model, const SharedEngineOptions& options, std::mutex& model_mutex);
+  SharedEngine(Model& model, const SharedEngineOptions& options, FairMutex& model_mutex);
   ~SharedEngine();  // ends what is under way; no other call may be
 
   // Events come on the engine's second thread, in order, until one has `end`; on_event must not wait. The request must

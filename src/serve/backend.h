@@ -38,12 +38,7 @@ struct GenerateCall {
   std::string tenant;                      // whose cache is used
 };
 
-// Natural log-probabilities of the model itself: temperature 1, before penalties, biases, grammars and cuts.
-struct TokenLogprob {
-  int32_t token = 0;
-  float logprob = 0;                           // NaN: none (the first token of a prompt)
-  std::vector<std::pair<int32_t, float>> top;  // likeliest first
-};
+using loquat::TokenLogprob;
 
 enum class Finish {
   kStop,       // the model ended its turn, or a stop sequence came

@@ -1,0 +1,238 @@
+// Tokens in, text out (engine_model.h).
+#include "serve/engine_model.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "infer/stop_filter.h"
+#include "infer/utf8_stream.h"
+#include "store/files.h"
+
+namespace loquat::serve {
+namespace {
+
+constexpr int64_t kMostCacheBytes = int64_t{1} << 30;
+constexpr int64_t kEmbeddingRows = 2048;  // of one forward
+
+uint64_t random_seed() {
+  std::random_device device;
+  return (static_cast<uint64_t>(device()) << 32) | device();
+}
+
+// What the folder says, as the sentence-transformers library writes it: "mean", "last", or "" where it says nothing.
+Result<std::string> folder_pooling(const std::string& folder) {
+  const std::string file = folder + "/1_Pooling/config.json";
+  if (!file_exists(file)) return std::string();
+  TRY(const std::string text, read_file(file));
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object()) return Err("{}: this is no JSON object", file);
+  const auto is_set = [&](const char* key) { return json.contains(key) && json[key] == true; };
+  if (is_set("pooling_mode_mean_tokens")) return std::string("mean");
+  if (is_set("pooling_mode_lasttoken")) return std::string("last");
+  return Err("{}: expected pooling_mode_mean_tokens or pooling_mode_lasttoken to be true", file);
+}
+
+SharedEngineOptions engine_options(const Model& model, const EngineModelOptions& options) {
+  const int64_t a_token = KvCache::bytes(model.config(), model.compute(), 1);
+  SharedEngineOptions out;
+  out.engine.slots = options.parallel;
+  out.engine.prefill_rows = options.prefill_rows;
+  out.engine.draft_tokens = options.draft_tokens;
+  const int64_t bytes = options.cache_bytes > 0 ? options.cache_bytes : kMostCacheBytes;
+  out.engine.cache_tokens = std::min(bytes / a_token, options.parallel * model.config().max_positions);
+  out.waiting = options.waiting;
+  out.deadline = std::chrono::milliseconds(static_cast<int64_t>(options.deadline_seconds * 1000));
+  return out;
+}
+
+}  // namespace
+
+EngineModel::EngineModel(std::string id, std::unique_ptr<Model> model, Tokenizer tokenizer, std::string pooling,
+                         const EngineModelOptions& options)
+    : id_(std::move(id)), model_(std::move(model)), tokenizer_(std::move(tokenizer)), pooling_(std::move(pooling)) {
+  if (auto found = ChatTemplate::make(tokenizer_); found.ok()) template_ = *std::move(found);
+  if (template_) stop_tokens_.push_back(template_->end_of_turn());
+  for (const int32_t token : {tokenizer_.special(kEndOfText), model_->config().eos_token}) {
+    if (token >= 0 && std::find(stop_tokens_.begin(), stop_tokens_.end(), token) == stop_tokens_.end())
+      stop_tokens_.push_back(token);
+  }
+  engine_ = std::make_unique<SharedEngine>(*model_, engine_options(*model_, options), mutex_);
+}
+
+Result<std::unique_ptr<EngineModel>> EngineModel::load(const std::string& id, const std::string& folder,
+                                                       const Kernels& kernels, const EngineModelOptions& options) {
+  TRY(Tokenizer tokenizer, Tokenizer::load(folder));
+  TRY(std::string pooling, folder_pooling(folder));
+  if (!options.pooling.empty()) pooling = options.pooling;
+  TRY(auto model, load_model(folder, kernels, {.compute = options.compute}));
+  if (tokenizer.vocab_size() > model->config().vocab_size) {
+    return Err("{}: the tokenizer has {} tokens, the model's vocab_size is {}", folder, tokenizer.vocab_size(),
+               model->config().vocab_size);
+  }
+  return std::unique_ptr<EngineModel>(
+      new EngineModel(id, std::move(model), std::move(tokenizer), std::move(pooling), options));
+}
+
+GenerationRequest EngineModel::request_of(const GenerateCall& call) const {
+  GenerationRequest request;
+  request.prompt = call.prompt;
+  request.sampling = call.sampling;
+  request.sampling.stop_tokens = stop_tokens_;
+  request.top_logprobs = call.top_logprobs;
+  request.prompt_logprobs = call.prompt_logprobs || call.sampling.max_tokens <= 0;
+  request.cache_key = call.tenant;
+  return request;
+}
+
+// All choices of one call. Events of the engine come on one thread; cancel() from any.
+class EngineModel::Under : public Generating, public std::enable_shared_from_this<EngineModel::Under> {
+ public:
+  Under(std::shared_ptr<const EngineModel> model, const GenerateCall& call, std::function<void(GenerateEvent&&)> sink)
+      : model_(std::move(model)),
+        prompt_tokens_(static_cast<int64_t>(call.prompt.size())),
+        wants_prompt_(call.prompt_logprobs),
+        sink_(std::move(sink)) {
+    for (int i = 0; i < call.n; ++i) choices_.push_back(std::make_unique<Choice>(i, call.stop));
+  }
+
+  void cancel() override {
+    cancelled_ = true;
+    std::vector<int64_t> numbers;
+    {
+      std::lock_guard lock(mutex_);
+      numbers = numbers_;
+    }
+    for (const int64_t number : numbers) model_->engine_->cancel(number);
+  }
+
+  // False where the engine's line is full: then nothing more reaches the sink.
+  bool start(const GenerationRequest& request, uint64_t seed) {
+    for (auto& choice : choices_) {
+      GenerationRequest one = request;
+      one.seed = choice_seed(seed, static_cast<uint64_t>(choice->index));
+      const auto number = model_->engine_->submit(std::move(one), [self = shared_from_this(), c = choice.get()](
+                                                                      EngineEvent&& event) { self->take(*c, event); });
+      if (!number) {
+        refused_ = true;
+        cancel();
+        return false;
+      }
+      std::lock_guard lock(mutex_);
+      numbers_.push_back(*number);
+    }
+    if (cancelled_) cancel();
+    return true;
+  }
+
+ private:
+  struct Choice {
+    Choice(int i, const std::vector<std::string>& stops) : index(i), filter(stops) {}
+    const int index;
+    Utf8Stream utf8;
+    StopFilter filter;
+    int64_t tokens = 0;
+    bool done = false;
+  };
+
+  void take(Choice& choice, EngineEvent& event) {
+    if (choice.done || refused_) return;
+    GenerateEvent out;
+    out.choice = choice.index;
+    if (wants_prompt_ && choice.index == 0) out.prompt = std::move(event.prompt);
+    for (size_t i = 0; i < event.tokens.size() && !choice.filter.stopped(); ++i) {
+      const int32_t token = event.tokens[i];
+      const bool hidden = model_->tokenizer_.is_special(token);
+      ++choice.tokens;
+      if (!hidden) out.text += choice.filter.push(choice.utf8.push(model_->tokenizer_.token_bytes(token)));
+      if (i < event.logprobs.size() && !is_stop(token)) out.tokens.push_back(std::move(event.logprobs[i]));
+    }
+    if (event.end && !choice.filter.stopped()) {
+      out.text += choice.filter.push(choice.utf8.finish());
+      out.text += choice.filter.finish();
+    }
+    if (choice.filter.stopped()) {
+      out.finish = Finish::kStop;
+      if (!event.end) stop_engine(choice);
+    } else if (event.end) {
+      out.finish = event.end->ended ? Finish::kStop
+                   : event.late     ? Finish::kDeadline
+                   : cancelled_     ? Finish::kCancelled
+                                    : Finish::kLength;
+    }
+    if (event.end) cached_tokens_ = std::max(cached_tokens_, choice.index == 0 ? event.end->cached_tokens : 0);
+    if (out.finish) {
+      choice.done = true;
+      out.usage = {prompt_tokens_, cached_tokens_, choice.tokens};
+    }
+    if (!out.prompt.empty() || !out.text.empty() || !out.tokens.empty() || out.finish) sink_(std::move(out));
+  }
+
+  bool is_stop(int32_t token) const {
+    return std::find(model_->stop_tokens_.begin(), model_->stop_tokens_.end(), token) != model_->stop_tokens_.end();
+  }
+
+  void stop_engine(const Choice& choice) {
+    std::lock_guard lock(mutex_);
+    if (static_cast<size_t>(choice.index) < numbers_.size()) model_->engine_->cancel(numbers_[choice.index]);
+  }
+
+  const std::shared_ptr<const EngineModel> model_;
+  const int64_t prompt_tokens_;
+  const bool wants_prompt_;
+  const std::function<void(GenerateEvent&&)> sink_;
+  std::vector<std::unique_ptr<Choice>> choices_;
+  int64_t cached_tokens_ = 0;
+  std::atomic<bool> cancelled_{false}, refused_{false};
+  std::mutex mutex_;  // of numbers_
+  std::vector<int64_t> numbers_;
+};
+
+std::variant<std::shared_ptr<Generating>, ApiError> EngineModel::generate(
+    GenerateCall call, std::function<void(GenerateEvent&& event)> sink) {
+  const auto under = std::make_shared<Under>(shared_from_this(), call, std::move(sink));
+  if (!under->start(request_of(call), call.seed ? *call.seed : random_seed())) {
+    ApiError full{429, "The server is busy: too many requests are waiting. Try again shortly.", "rate_limit_error", "",
+                  "queue_full"};
+    full.retry_after = 1;
+    return full;
+  }
+  return std::shared_ptr<Generating>(under);
+}
+
+// Hidden states after the last norm: their mean, or the last token's; of unit length.
+std::vector<std::vector<float>> EngineModel::embed(const std::vector<std::vector<int32_t>>& inputs) {
+  const int64_t C = model_->config().hidden_size;
+  const Kernels& kernels = model_->kernels();
+  std::vector<std::vector<float>> out;
+  for (size_t next = 0; next < inputs.size();) {
+    Batch batch;
+    for (; next < inputs.size() && (batch.rows() == 0 || batch.rows() < kEmbeddingRows); ++next)
+      batch.add(inputs[next]);
+    std::vector<float> hidden;
+    {
+      std::lock_guard lock(mutex_);
+      const Mat states = model_->forward(batch);
+      const Buffer floats(kernels, batch.rows() * C * 4);
+      kernels.convert(mat(floats.floats(), batch.rows(), C), states);
+      hidden = to_host(kernels, floats.floats(), batch.rows() * C);
+    }
+    for (int64_t b = 0; b < batch.sequences(); ++b) {
+      const int64_t end = batch.starts[b + 1], begin = pooling_ == "last" ? end - 1 : batch.starts[b];
+      std::vector<double> sum(static_cast<size_t>(C));
+      for (int64_t row = begin; row < end; ++row) {
+        for (int64_t c = 0; c < C; ++c) sum[c] += static_cast<double>(hidden[row * C + c]);
+      }
+      double square = 0;
+      for (const double x : sum) square += x * x;
+      const double scale = square > 0 ? 1 / std::sqrt(square) : 0;
+      auto& vector = out.emplace_back();
+      for (const double x : sum) vector.push_back(static_cast<float>(x * scale));
+    }
+  }
+  return out;
+}
+
+}  // namespace loquat::serve

@@ -1,0 +1,188 @@
+// Models are found anew at every request, so that a running recipe's next model is there as soon as its folder is whole
+// (folders are written by renaming: config.json and model.safetensors are whole when both exist).
+#include "serve/model_host.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <filesystem>
+#include <thread>
+
+#include "store/files.h"
+
+namespace loquat::serve {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Stamp {
+  int64_t size = -1;
+  int64_t nanoseconds = 0;
+  bool operator==(const Stamp&) const = default;
+};
+
+Stamp stamp_of(const std::string& folder) {
+  struct stat info {};
+  if (::stat((folder + "/model.safetensors").c_str(), &info) != 0) return {};
+  return {info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
+}
+
+// A model that writes text, and not a reward model.
+bool can_write(const std::string& folder) {
+  if (!file_exists(folder + "/model.safetensors") || !file_exists(folder + "/tokenizer.json")) return false;
+  const auto text = read_file(folder + "/config.json");
+  return text.ok() && text->find("ForCausalLM") != std::string::npos;
+}
+
+// The recipe's order, then the alphabet's.
+int place_of(const std::string& id) {
+  static const std::vector<std::string> kOrder = {"base", "sft", "reference", "ppo", "adversarial"};
+  return static_cast<int>(std::find(kOrder.begin(), kOrder.end(), id) - kOrder.begin());
+}
+
+}  // namespace
+
+// A model ends on a thread of its own: the last to hold it may be one of its own engine's threads.
+struct ModelHost::Graveyard {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<std::unique_ptr<EngineModel>> dead;
+  int64_t alive = 0;
+  bool closing = false;
+  std::thread digger;
+
+  void bury(EngineModel* model) {
+    {
+      std::lock_guard lock(mutex);
+      dead.emplace_back(model);
+    }
+    changed.notify_all();
+  }
+  void dig() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      changed.wait(lock, [&] { return !dead.empty() || (closing && alive == 0); });
+      if (dead.empty()) return;
+      auto taken = std::move(dead);
+      dead.clear();
+      lock.unlock();
+      const auto count = static_cast<int64_t>(taken.size());
+      taken.clear();
+      lock.lock();
+      alive -= count;
+    }
+  }
+};
+
+struct ModelHost::Loaded {
+  Stamp stamp;
+  std::shared_ptr<EngineModel> model;
+};
+
+ModelHost::ModelHost(std::string folder, const Kernels& kernels, ModelHostOptions options)
+    : folder_(std::move(folder)),
+      kernels_(kernels),
+      options_(std::move(options)),
+      graveyard_(std::make_shared<Graveyard>()) {
+  graveyard_->digger = std::thread([g = graveyard_.get()] { g->dig(); });
+}
+
+ModelHost::~ModelHost() {
+  loaded_.clear();
+  {
+    std::lock_guard lock(graveyard_->mutex);
+    graveyard_->closing = true;
+  }
+  graveyard_->changed.notify_all();
+  graveyard_->digger.join();
+}
+
+std::map<std::string, std::string> ModelHost::folders() const {
+  std::map<std::string, std::string> found;
+  std::error_code error;
+  if (can_write(folder_)) {
+    const fs::path absolute = fs::weakly_canonical(folder_, error);
+    found[error || absolute.filename().empty() ? "model" : absolute.filename().string()] = folder_;
+  }
+  for (const auto& entry : fs::directory_iterator(folder_ + "/models", error)) {
+    if (can_write(entry.path().string())) found[entry.path().filename().string()] = entry.path().string();
+  }
+  return found;
+}
+
+std::vector<ModelInfo> ModelHost::models() {
+  std::vector<ModelInfo> list;
+  const auto all = folders();
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, folder] : all)
+    list.push_back({id, stamp_of(folder).nanoseconds / 1'000'000'000, loaded_.contains(id)});
+  std::stable_sort(list.begin(), list.end(),
+                   [](const ModelInfo& a, const ModelInfo& b) { return place_of(a.id) < place_of(b.id); });
+  return list;
+}
+
+std::variant<std::shared_ptr<ServedModel>, ApiError> ModelHost::model(const std::string& id) {
+  const auto all = folders();
+  const auto found = all.find(id);
+  if (found == all.end()) {
+    std::string names;
+    for (const ModelInfo& model : models()) names += (names.empty() ? "" : ", ") + model.id;
+    return ApiError{
+        404, fmt::format("The model '{}' does not exist. There are: {}.", id, names.empty() ? "none yet" : names),
+        "invalid_request_error", "model", "model_not_found"};
+  }
+  const Stamp stamp = stamp_of(found->second);
+  const auto here = [&]() -> std::shared_ptr<EngineModel> {
+    std::lock_guard lock(mutex_);
+    const auto at = loaded_.find(id);
+    return at != loaded_.end() && at->second.stamp == stamp ? at->second.model : nullptr;
+  };
+  if (auto model = here()) return model;
+  std::lock_guard loading(loading_);
+  if (auto model = here()) return model;  // another request has just loaded it
+  EngineModelOptions options = options_.model;
+  if (const auto pooling = options_.pooling.find(id); pooling != options_.pooling.end())
+    options.pooling = pooling->second;
+  auto loaded = EngineModel::load(id, found->second, kernels_, options);
+  if (!loaded) {
+    return ApiError{500, fmt::format("The model cannot be loaded: {}.", loaded.error()), "server_error", "", ""};
+  }
+  {
+    std::lock_guard lock(graveyard_->mutex);
+    ++graveyard_->alive;
+  }
+  const std::shared_ptr<EngineModel> model(loaded->release(), [g = graveyard_](EngineModel* m) { g->bury(m); });
+  std::shared_ptr<EngineModel> old;  // goes after the lock
+  std::lock_guard lock(mutex_);
+  Loaded& entry = loaded_[id];
+  old = std::exchange(entry.model, model);
+  entry.stamp = stamp;
+  return model;
+}
+
+bool ModelHost::unload(const std::string& id) {
+  std::shared_ptr<EngineModel> old;
+  {
+    std::lock_guard lock(mutex_);
+    if (const auto at = loaded_.find(id); at != loaded_.end()) {
+      old = std::move(at->second.model);
+      loaded_.erase(at);
+      return true;
+    }
+  }
+  return folders().contains(id);
+}
+
+std::map<std::string, EngineCounts> ModelHost::counts() const {
+  std::vector<std::shared_ptr<EngineModel>> models;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, loaded] : loaded_) models.push_back(loaded.model);
+  }
+  std::map<std::string, EngineCounts> counts;
+  for (const auto& model : models) counts[model->id()] = model->counts();
+  return counts;
+}
+
+}  // namespace loquat::serve

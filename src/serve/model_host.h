@@ -1,0 +1,49 @@
+// The models of a folder by name: every language model under FOLDER/models (a recipe's run, where models appear while
+// it runs), or FOLDER itself where it is a model's folder. A model is loaded at its first use, or when asked to be, and
+// again when its file has changed; one that was unloaded goes when its last reply has ended.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "serve/backend.h"
+#include "serve/engine_model.h"
+
+namespace loquat::serve {
+
+struct ModelHostOptions {
+  EngineModelOptions model;
+  std::map<std::string, std::string> pooling;  // by id: models that give embeddings, whatever their folders say
+};
+
+class ModelHost : public Backend {
+ public:
+  ModelHost(std::string folder, const Kernels& kernels, ModelHostOptions options);
+  ~ModelHost() override;  // waits for replies under way
+
+  std::vector<ModelInfo> models() override;
+  std::variant<std::shared_ptr<ServedModel>, ApiError> model(const std::string& id) override;
+  bool unload(const std::string& id) override;
+  // Of the loaded models, by id.
+  std::map<std::string, EngineCounts> counts() const;
+
+ private:
+  struct Loaded;
+  struct Graveyard;
+  std::map<std::string, std::string> folders() const;  // id -> its folder
+
+  const std::string folder_;
+  const Kernels& kernels_;
+  const ModelHostOptions options_;
+  mutable std::mutex mutex_;  // of loaded_
+  std::mutex loading_;        // held while one loads
+  std::map<std::string, Loaded> loaded_;
+  std::shared_ptr<Graveyard> graveyard_;
+};
+
+}  // namespace loquat::serve

@@ -1,0 +1,251 @@
+// ModelHost and EngineModel with real model folders: tiny, with random weights, written by the test.
+#include "serve/model_host.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "infer/chat_engine.h"
+#include "serve/test_models.h"
+
+namespace loquat::serve {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class ModelHostTest : public testing::Test {
+ protected:
+  static const Kernels& kernels() { return *all_kernels().back(); }
+  static ModelHostOptions options() {
+    ModelHostOptions o;
+    o.model.compute = DType::kF32;
+    o.model.parallel = 8;
+    return o;
+  }
+  std::vector<std::string> ids() {
+    std::vector<std::string> found;
+    for (const ModelInfo& model : host_.models()) found.push_back(model.id);
+    return found;
+  }
+  static std::shared_ptr<ServedModel> get(Backend& host, const std::string& id) {
+    auto found = host.model(id);
+    if (const auto* error = std::get_if<ApiError>(&found)) {
+      ADD_FAILURE() << error->message;
+      return nullptr;
+    }
+    return std::get<0>(found);
+  }
+  std::shared_ptr<ServedModel> sft() {
+    if (!file_exists(folder_ / "models/sft/config.json")) write_model(folder_ / "models/sft", 1);
+    return get(host_, "sft");
+  }
+  ApiError error_of(const std::string& id) {
+    auto found = host_.model(id);
+    EXPECT_EQ(found.index(), 1u);
+    return found.index() == 1 ? std::get<1>(found) : ApiError{};
+  }
+
+  TestFolder folder_;
+  ModelHost host_{folder_.path(), kernels(), options()};
+};
+
+TEST_F(ModelHostTest, FindsModelsAsTheyAppear) {
+  EXPECT_TRUE(ids().empty());
+  EXPECT_EQ(error_of("ppo").status, 404);
+  EXPECT_THAT(error_of("ppo").message, HasSubstr("none yet"));
+  write_model(folder_ / "models/ppo", 1);
+  write_model(folder_ / "models/base", 2);
+  write_model(folder_ / "models/another", 3);
+  write_model(folder_ / "models/reward", 4, HeadKind::kScore);
+  EXPECT_THAT(ids(), ElementsAre("base", "ppo", "another"));  // a reward model does not talk
+  EXPECT_NE(get(host_, "ppo"), nullptr);
+  EXPECT_EQ(error_of("reward").param, "model");
+}
+
+TEST_F(ModelHostTest, ServesAModelsOwnFolder) {
+  write_model(folder_ / "mine", 1);
+  ModelHost host(folder_ / "mine", kernels(), options());
+  ASSERT_EQ(host.models().size(), 1u);
+  EXPECT_EQ(host.models()[0].id, "mine");
+  EXPECT_GT(host.models()[0].created, 1'600'000'000);
+}
+
+TEST_F(ModelHostTest, LoadsOnceUnloadsAndSeesANewFile) {
+  const auto first = sft();
+  EXPECT_EQ(sft(), first);
+  EXPECT_TRUE(host_.models()[0].loaded);
+  const std::string before = generated(*first, test_call())[0].text;
+  EXPECT_TRUE(host_.unload("sft"));
+  EXPECT_FALSE(host_.models()[0].loaded);
+  EXPECT_TRUE(host_.unload("sft"));
+  EXPECT_FALSE(host_.unload("nobody"));
+  EXPECT_EQ(generated(*first, test_call())[0].text, before);  // whoever holds it may go on
+  EXPECT_NE(sft(), first);
+  write_model(folder_ / "models/sft", 99);
+  EXPECT_NE(generated(*sft(), test_call())[0].text, before);
+}
+
+TEST_F(ModelHostTest, ADamagedModelIsAnErrorAndNotACrash) {
+  write_model(folder_ / "models/sft", 1);
+  put_bytes(folder_ / "models/sft/model.safetensors", "damaged");
+  EXPECT_EQ(error_of("sft").status, 500);
+  EXPECT_THAT(error_of("sft").message, HasSubstr("model.safetensors"));
+}
+
+TEST_F(ModelHostTest, UnloadedWhileItWritesItEndsItsReply) {
+  Collector collector;
+  const std::string expected = generated(*sft(), test_call("Where?", 40))[0].text;
+  ASSERT_EQ(sft()->generate(test_call("Where?", 40), collector.sink()).index(), 0u);
+  EXPECT_TRUE(host_.unload("sft"));
+  EXPECT_EQ(collector.wait()[0].text, expected);
+}
+
+TEST_F(ModelHostTest, RepliesAsTheModelDoesAndTheSeedDecides) {
+  const auto first = generated(*sft(), test_call())[0];
+  EXPECT_EQ(first.text, generated(*sft(), test_call())[0].text);
+  EXPECT_EQ(first.usage.prompt_tokens, static_cast<int64_t>(test_call().prompt.size()));
+  EXPECT_EQ(first.usage.completion_tokens, 8);
+  EXPECT_EQ(first.finish, Finish::kLength);
+  const auto model = *ChatModel::load(folder_ / "models/sft", kernels(), DType::kF32);
+  const auto own = model->reply({{"user", "Where?"}}, {.max_tokens = 8, .seed = 3});
+  ASSERT_TRUE(own.ok()) << own.error();
+  EXPECT_EQ(first.text, own->text);
+}
+
+TEST_F(ModelHostTest, ChoicesAreTheSameInACrowd) {
+  GenerateCall call = test_call("Where?", 20);
+  call.n = 3;
+  const auto alone = generated(*sft(), call);
+  EXPECT_NE(alone.at(0).text, alone.at(1).text);
+  std::vector<std::unique_ptr<Collector>> crowd;
+  for (int i = 0; i < 12; ++i) {
+    GenerateCall other = i % 3 ? test_call(std::string(static_cast<size_t>(i), 'a'), 30) : call;
+    other.n = 3;
+    crowd.push_back(std::make_unique<Collector>());
+    ASSERT_EQ(sft()->generate(other, crowd.back()->sink()).index(), 0u);
+  }
+  for (int i = 0; i < 12; ++i) {
+    const auto choices = crowd[i]->wait(3);
+    for (int c = 0; i % 3 == 0 && c < 3; ++c) {
+      EXPECT_EQ(choices.at(c).text, alone.at(c).text);
+      EXPECT_EQ(choices.at(c).events_after_finish, 0);
+    }
+  }
+}
+
+TEST_F(ModelHostTest, EndsBeforeAStopSequence) {
+  const std::string whole = generated(*sft(), test_call("Where?", 40))[0].text;
+  ASSERT_GT(whole.size(), 12u);
+  GenerateCall call = test_call("Where?", 40);
+  call.stop = {whole.substr(5, 3), "never there"};
+  const auto choice = generated(*sft(), call)[0];
+  EXPECT_EQ(choice.text, whole.substr(0, whole.find(call.stop[0])));
+  EXPECT_EQ(choice.finish, Finish::kStop);
+  EXPECT_LT(choice.usage.completion_tokens, 40);
+}
+
+TEST_F(ModelHostTest, LogProbsOfReplyAndPrompt) {
+  GenerateCall call = test_call("Where?", 5);
+  call.top_logprobs = 2;
+  call.prompt_logprobs = true;
+  const auto choice = generated(*sft(), call)[0];
+  ASSERT_EQ(choice.prompt.size(), call.prompt.size());
+  EXPECT_TRUE(std::isnan(choice.prompt[0].logprob));
+  EXPECT_EQ(choice.prompt[1].token, call.prompt[1]);
+  EXPECT_LE(choice.prompt[1].logprob, choice.prompt[1].top[0].second);
+  ASSERT_EQ(choice.tokens.size(), 5u);
+  std::string text;
+  for (const TokenLogprob& one : choice.tokens) text += test_tokenizer().token_bytes(one.token);
+  EXPECT_THAT(text, HasSubstr(choice.text.substr(0, 3)));
+  call.sampling.max_tokens = 0;
+  const auto read = generated(*sft(), call)[0];
+  EXPECT_EQ(read.prompt.size(), call.prompt.size());
+  EXPECT_EQ(read.usage.completion_tokens, 0);
+  EXPECT_EQ(read.finish, Finish::kLength);
+}
+
+TEST_F(ModelHostTest, ASecondTurnIsCachedForItsTenantAlone) {
+  GenerateCall call = test_call("Where is the bakery?", 10);
+  call.tenant = "a";
+  const auto model = sft();
+  EXPECT_EQ(generated(*model, call)[0].usage.cached_tokens, 0);
+  EXPECT_EQ(generated(*model, call)[0].usage.cached_tokens, static_cast<int64_t>(call.prompt.size()) - 1);
+  call.tenant = "b";
+  EXPECT_EQ(generated(*model, call)[0].usage.cached_tokens, 0);
+}
+
+TEST_F(ModelHostTest, ACancelledCallEnds) {
+  write_model(folder_ / "models/long", 1, HeadKind::kLanguage, 4096);
+  const auto model = get(host_, "long");
+  GenerateCall call = test_call("Where?", 4000);
+  call.n = 2;
+  Collector collector;
+  auto begun = model->generate(call, collector.sink());
+  ASSERT_EQ(begun.index(), 0u);
+  collector.wait_for_pieces(3);
+  std::get<0>(begun)->cancel();
+  std::get<0>(begun)->cancel();
+  const auto choices = collector.wait(2);
+  for (int c = 0; c < 2; ++c) {
+    EXPECT_EQ(choices.at(c).finish, Finish::kCancelled);
+    EXPECT_LT(choices.at(c).usage.completion_tokens, 4000);
+  }
+  std::get<0>(begun)->cancel();  // long ended
+}
+
+TEST_F(ModelHostTest, AFullLineIsRefusedAndNothingOfItComes) {
+  write_model(folder_ / "models/long", 1, HeadKind::kLanguage, 4096);
+  ModelHostOptions few = options();
+  few.model.parallel = 1;
+  few.model.waiting = 2;
+  ModelHost host(folder_.path(), kernels(), few);
+  const auto model = get(host, "long");
+  Collector first, refused;
+  auto begun = model->generate(test_call("Where?", 3000), first.sink());
+  GenerateCall many = test_call("Who?", 4);
+  many.n = 3;  // of which two would find a place
+  const auto full = model->generate(many, refused.sink());
+  ASSERT_EQ(full.index(), 1u);
+  EXPECT_EQ(std::get<1>(full).status, 429);
+  EXPECT_GT(std::get<1>(full).retry_after, 0);
+  std::get<0>(begun)->cancel();
+  first.wait();
+  EXPECT_EQ(generated(*model, test_call("Who?", 4))[0].usage.completion_tokens, 4);
+}
+
+TEST_F(ModelHostTest, ADeadlineEndsAReply) {
+  write_model(folder_ / "models/long", 1, HeadKind::kLanguage, 4096);
+  ModelHostOptions late = options();
+  late.model.deadline_seconds = 0.02;
+  ModelHost host(folder_.path(), kernels(), late);
+  EXPECT_EQ(generated(*get(host, "long"), test_call("Where?", 4000))[0].finish, Finish::kDeadline);
+}
+
+TEST_F(ModelHostTest, Embeddings) {
+  EXPECT_EQ(sft()->embedding_dimensions(), 0);
+  ModelHostOptions with = options();
+  with.pooling["sft"] = "mean";
+  ModelHost host(folder_.path(), kernels(), with);
+  const auto model = get(host, "sft");
+  EXPECT_EQ(model->embedding_dimensions(), 32);
+  const std::vector<std::vector<int32_t>> inputs = {{20, 30, 40}, {21}, {20, 30, 40}};
+  const auto vectors = model->embed(inputs);
+  ASSERT_EQ(vectors.size(), 3u);
+  EXPECT_EQ(vectors[0], vectors[2]);
+  EXPECT_NE(vectors[0], vectors[1]);
+  double square = 0;
+  for (const float x : vectors[0]) square += static_cast<double>(x) * static_cast<double>(x);
+  EXPECT_NEAR(square, 1, 1e-5);
+  // The folder can say so too.
+  ASSERT_TRUE(make_folders(folder_ / "models/sft/1_Pooling").ok());
+  put_bytes(folder_ / "models/sft/1_Pooling/config.json", R"({"pooling_mode_lasttoken": true})");
+  ModelHost said(folder_.path(), kernels(), options());
+  EXPECT_EQ(get(said, "sft")->embedding_pooling(), "last");
+  EXPECT_NE(get(said, "sft")->embed(inputs)[0], vectors[0]);
+}
+
+
+}  // namespace
+}  // namespace loquat::serve
