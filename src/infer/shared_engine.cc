@@ -109,20 +109,21 @@ void SharedEngine::Impl::end_late() {
 }
 
 void SharedEngine::Impl::hand_over() {
-  int64_t ended = 0;
+  {
+    // First, so that who has seen the end of a request finds its place free.
+    std::lock_guard lock(mutex);
+    for (const CallPtr& call : changed) open -= call->event.end.has_value();
+    counts = engine.counts();
+  }
   {
     std::lock_guard lock(delivery_mutex);
     for (const CallPtr& call : changed) {
       call->changed = false;
-      ended += call->event.end.has_value();
       deliveries.push_back({call, std::exchange(call->event, {})});
     }
   }
   if (!changed.empty()) delivery_wake.notify_one();
   changed.clear();
-  std::lock_guard lock(mutex);
-  open -= ended;
-  counts = engine.counts();
 }
 
 void SharedEngine::Impl::step() {

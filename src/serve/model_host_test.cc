@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "infer/chat_engine.h"
+#include "infer/utf8_stream.h"
 #include "serve/test_models.h"
 
 namespace loquat::serve {
@@ -156,9 +157,10 @@ TEST_F(ModelHostTest, LogProbsOfReplyAndPrompt) {
   EXPECT_EQ(choice.prompt[1].token, call.prompt[1]);
   EXPECT_LE(choice.prompt[1].logprob, choice.prompt[1].top[0].second);
   ASSERT_EQ(choice.tokens.size(), 5u);
-  std::string text;
-  for (const TokenLogprob& one : choice.tokens) text += test_tokenizer().token_bytes(one.token);
-  EXPECT_THAT(text, HasSubstr(choice.text.substr(0, 3)));
+  Utf8Stream text;
+  std::string joined;
+  for (const TokenLogprob& one : choice.tokens) joined += text.push(test_tokenizer().token_bytes(one.token));
+  EXPECT_EQ(joined + text.finish(), choice.text);
   call.sampling.max_tokens = 0;
   const auto read = generated(*sft(), call)[0];
   EXPECT_EQ(read.prompt.size(), call.prompt.size());
@@ -179,7 +181,7 @@ TEST_F(ModelHostTest, ASecondTurnIsCachedForItsTenantAlone) {
 TEST_F(ModelHostTest, ACancelledCallEnds) {
   write_model(folder_ / "models/long", 1, HeadKind::kLanguage, 4096);
   const auto model = get(host_, "long");
-  GenerateCall call = test_call("Where?", 4000);
+  GenerateCall call = long_call(4000);
   call.n = 2;
   Collector collector;
   auto begun = model->generate(call, collector.sink());
@@ -203,7 +205,7 @@ TEST_F(ModelHostTest, AFullLineIsRefusedAndNothingOfItComes) {
   ModelHost host(folder_.path(), kernels(), few);
   const auto model = get(host, "long");
   Collector first, refused;
-  auto begun = model->generate(test_call("Where?", 3000), first.sink());
+  auto begun = model->generate(long_call(3000), first.sink());
   GenerateCall many = test_call("Who?", 4);
   many.n = 3;  // of which two would find a place
   const auto full = model->generate(many, refused.sink());
@@ -220,7 +222,7 @@ TEST_F(ModelHostTest, ADeadlineEndsAReply) {
   ModelHostOptions late = options();
   late.model.deadline_seconds = 0.02;
   ModelHost host(folder_.path(), kernels(), late);
-  EXPECT_EQ(generated(*get(host, "long"), test_call("Where?", 4000))[0].finish, Finish::kDeadline);
+  EXPECT_EQ(generated(*get(host, "long"), long_call(4000))[0].finish, Finish::kDeadline);
 }
 
 TEST_F(ModelHostTest, Embeddings) {

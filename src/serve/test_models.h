@@ -92,6 +92,14 @@ inline GenerateCall test_call(const std::string& text = "Where?", int64_t max_to
   return call;
 }
 
+// A call whose reply the model does not end itself.
+inline GenerateCall long_call(int64_t max_tokens) {
+  GenerateCall call = test_call("Where?", max_tokens);
+  for (const std::string_view stop : {kEndOfTurn, kEndOfText})
+    call.sampling.logit_bias.emplace_back(test_tokenizer().special(stop), -100.0f);
+  return call;
+}
+
 // What the model writes, alone.
 inline std::map<int, Collector::Choice> generated(ServedModel& model, const GenerateCall& call) {
   Collector collector;
