@@ -34,7 +34,12 @@ int64_t size_of(const std::vector<int32_t>& v) {
 
 struct Engine::Sequence {
   Sequence(int64_t n, GenerationRequest&& request, EngineListener&& l)
-      : number(n), ask(std::move(request)), listener(std::move(l)), tokens(ask.prompt), rng(ask.seed, "generate") {}
+      : number(n),
+        ask(std::move(request)),
+        listener(std::move(l)),
+        tokens(ask.prompt),
+        rng(ask.seed, "generate"),
+        matcher(std::move(ask.matcher)) {}
 
   int64_t number;  // in the order of submission
   GenerationRequest ask;
@@ -48,6 +53,10 @@ struct Engine::Sequence {
   std::unordered_map<int32_t, int32_t> used;  // how often each token of the reply occurs; where penalties want it
   std::vector<TokenLogprob> prompt;           // with prompt_logprobs: of the tokens computed so far
   bool begun_before = false, prompt_read = false;
+
+  std::optional<Matcher> matcher;
+  std::vector<uint64_t> allowed;  // with a matcher: next tokens, the end of turn where the reply may end
+  bool complete = false;          // nothing more may come
 
   int64_t draft_length = 2, draft_failures = 0, draft_pause = 0;
   std::vector<int32_t> draft;
@@ -63,6 +72,11 @@ struct Engine::Sequence {
   bool generating() const { return pending() == 1 && !result.tokens.empty(); }
   bool wants_prompt() const { return ask.prompt_logprobs && !prompt_read; }
   float inv_temperature() const { return ask.sampling.temperature == 0 ? 1.0f : 1.0f / ask.sampling.temperature; }
+  // Tokens that the reply may still have.
+  int64_t left(int64_t length) const {
+    const int64_t size = size_of(ask.prompt) + size_of(result.tokens) + size_of(chosen);
+    return std::min(ask.sampling.max_tokens + size_of(ask.prompt), length) - size;
+  }
   bool stops_at(int32_t token) const {
     const auto& stops = ask.sampling.stop_tokens;
     return std::find(stops.begin(), stops.end(), token) != stops.end();
@@ -401,13 +415,30 @@ void Engine::choose_tokens(Sequence& s) {
   for (int64_t i = 0; i <= size_of(s.draft); ++i) {
     const std::span<const float> logits(logits_.data() + (s.first_sample + i) * V, V);
     const float lse = lse_[s.first_sample + i];
-    const int32_t token = sample_token(logits, lse, params, s.rng.uniform(), penalties ? &s.used : nullptr);
+    if (s.matcher && s.allowed.empty()) find_allowed(s);
+    if (s.complete) break;  // no room for what the grammar wants
+    const int32_t token =
+        sample_token(logits, lse, params, s.rng.uniform(), {penalties ? &s.used : nullptr, s.allowed});
     s.chosen.push_back(token);
     s.chosen_logprobs.push_back(logits[token] * s.inv_temperature() - lse);  // as lm_head computes it
     if (s.ask.top_logprobs >= 0) s.chosen_details.push_back(token_logprob(logits, token, s.ask.top_logprobs));
     if (penalties) ++s.used[token];
-    if (s.stops_at(token) || i == size_of(s.draft) || token != s.draft[i]) break;
+    if (s.matcher && !s.stops_at(token)) {
+      CHECK(s.matcher->accept(token), "token {} was drawn and is not allowed", token);
+      find_allowed(s);
+    }
+    if (s.complete || s.stops_at(token) || i == size_of(s.draft) || token != s.draft[i]) break;
   }
+}
+
+void Engine::find_allowed(Sequence& s) const {
+  const int64_t left = s.left(options_.length);
+  s.allowed.assign(static_cast<size_t>(ceil_div(model_.config().vocab_size, 64)), 0);
+  if (left > 0) s.matcher->allowed(left, s.allowed);
+  const bool more = std::any_of(s.allowed.begin(), s.allowed.end(), [](uint64_t word) { return word != 0; });
+  s.complete = !more;
+  if (!s.matcher->can_end()) return;
+  for (const int32_t stop : s.ask.sampling.stop_tokens) s.allowed[stop / 64] |= uint64_t{1} << (stop % 64);
 }
 
 // What this step computed counts, and its tokens are the sequence's. True where it has ended.
@@ -418,7 +449,7 @@ bool Engine::take_tokens(Sequence& s) {
   }
   const int64_t page = tree_->page_tokens(), guessed = size_of(s.draft);
   const int64_t before = s.length + s.rows - guessed;  // computed, up to the token that was known
-  bool ended = false;
+  bool ended = s.chosen.empty();
   int64_t taken = 0;
   for (; taken < size_of(s.chosen) && !ended; ++taken) {
     const int32_t token = s.chosen[taken];
@@ -427,18 +458,19 @@ bool Engine::take_tokens(Sequence& s) {
     s.tokens.push_back(token);
     s.result.tokens.push_back(token);
     s.result.logprobs.push_back(s.chosen_logprobs[taken]);
-    s.result.ended = s.stops_at(token);
+    const bool last = taken + 1 == size_of(s.chosen);
+    s.result.ended = s.stops_at(token) || (last && s.complete && s.matcher->can_end());
     const TokenLogprob* details = s.chosen_details.empty() ? nullptr : &s.chosen_details[taken];
     const bool wanted = !s.listener.on_token || s.listener.on_token(token, details);
-    ended = s.result.ended || !wanted || size_of(s.tokens) >= options_.length ||
+    ended = s.result.ended || (last && s.complete) || !wanted || size_of(s.tokens) >= options_.length ||
             size_of(s.result.tokens) >= s.ask.sampling.max_tokens;
   }
-  advance(s, before + taken - 1);
+  advance(s, before + std::max<int64_t>(taken, 1) - 1);
   counts_.generated_tokens += taken;
   counts_.drafted_tokens += guessed;
-  counts_.accepted_tokens += taken - 1;
+  counts_.accepted_tokens += std::max<int64_t>(taken, 1) - 1;
   if (guessed > 0) {
-    if (taken == 1) {
+    if (taken <= 1) {
       s.draft_length = std::max<int64_t>(1, s.draft_length / 2);
       if (++s.draft_failures >= kDraftFailures) s.draft_pause = kDraftPause, s.draft_failures = 0;
     } else {

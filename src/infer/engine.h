@@ -88,6 +88,7 @@ class Engine {
   void read_prompts(Mat hidden);
   void sample(Mat hidden);
   void choose_tokens(Sequence& sequence);
+  void find_allowed(Sequence& sequence) const;
   bool take_tokens(Sequence& sequence);
   void advance(Sequence& sequence, int64_t length);
 

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "infer/grammar/grammar.h"
 #include "model/model.h"
 
 namespace loquat {
@@ -34,7 +36,8 @@ struct GenerationRequest {
   int64_t tag = 0;               // the caller's
   int top_logprobs = -1;         // at least 0: each token comes with its TokenLogprob, with that many of the likeliest
   bool prompt_logprobs = false;  // the prompt's tokens too, all of which are then computed; max_tokens may be 0
-  std::string cache_key;         // requests with another one share no computed prompts with this one
+  std::optional<Matcher> matcher;  // what the reply may be (a new one's state); it ends where nothing more may come
+  std::string cache_key;           // requests with another one share no computed prompts with this one
 };
 
 // The seed of choice `index` of a call with that seed.

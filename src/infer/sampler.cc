@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "base/check.h"
@@ -140,28 +141,34 @@ double keep_likeliest(std::span<float> weights, int32_t k, float p, float min_p)
   return sum_of(weights.data(), static_cast<int64_t>(weights.size()));
 }
 
-bool changes_logits(const SamplingParams& params, const std::unordered_map<int32_t, int32_t>* used) {
-  return !params.logit_bias.empty() || (used != nullptr && !used->empty());
+bool changes_logits(const SamplingParams& params, const SamplingState& state) {
+  return !params.logit_bias.empty() || (state.used != nullptr && !state.used->empty()) || !state.allowed.empty();
 }
 
-void change_logits(std::span<float> logits, const SamplingParams& params,
-                   const std::unordered_map<int32_t, int32_t>* used) {
+void change_logits(std::span<float> logits, const SamplingParams& params, const SamplingState& state) {
   for (const auto& [token, bias] : params.logit_bias) logits[token] += bias;
-  if (used == nullptr) return;
-  for (const auto& [token, count] : *used) {
-    logits[token] -= params.presence_penalty + params.frequency_penalty * static_cast<float>(count);
+  if (state.used != nullptr) {
+    for (const auto& [token, count] : *state.used)
+      logits[token] -= params.presence_penalty + params.frequency_penalty * static_cast<float>(count);
+  }
+  for (size_t w = 0; w < state.allowed.size(); ++w) {
+    const uint64_t word = state.allowed[w];
+    if (word == ~uint64_t{0}) continue;
+    for (size_t t = 64 * w; t < std::min(64 * (w + 1), logits.size()); ++t) {
+      if ((word >> (t % 64) & 1) == 0) logits[t] = -std::numeric_limits<float>::infinity();
+    }
   }
 }
 
 }  // namespace
 
 int32_t sample_token(std::span<const float> logits, float lse, const SamplingParams& params, double uniform,
-                     const std::unordered_map<int32_t, int32_t>* used) {
+                     const SamplingState& state) {
   CHECK(!logits.empty(), "no logits");
   thread_local std::vector<float> changed;
-  if (changes_logits(params, used)) {
+  if (changes_logits(params, state)) {
     changed.assign(logits.begin(), logits.end());
-    change_logits(changed, params, used);
+    change_logits(changed, params, state);
     logits = changed;
   }
   if (params.temperature == 0 || params.top_k == 1) return argmax(logits);

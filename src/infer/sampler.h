@@ -12,9 +12,13 @@
 namespace loquat {
 
 // `uniform` in [0, 1). lse: log-sum-exp of logits / temperature, which the caller needs anyway (unused when greedy).
-// used: how often each token occurs in the reply so far, for the penalties; may be null.
+struct SamplingState {
+  const std::unordered_map<int32_t, int32_t>* used = nullptr;  // how often each token occurs in the reply so far, for
+                                                               // the penalties; null: there are none
+  std::span<const uint64_t> allowed;  // bit t % 64 of word t / 64: token t may come; empty: all
+};
 int32_t sample_token(std::span<const float> logits, float lse, const SamplingParams& params, double uniform,
-                     const std::unordered_map<int32_t, int32_t>* used = nullptr);
+                     const SamplingState& state = {});
 
 // Of one token, with `top` of the likeliest (ties go to the smaller token).
 TokenLogprob token_logprob(std::span<const float> logits, int32_t token, int top);

@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "http/http.h"
+
 namespace loquat::serve {
 
 struct ApiError {
@@ -14,6 +16,7 @@ struct ApiError {
   double retry_after = 0;  // seconds; above 0: the answer says so (Retry-After)
 };
 
-std::string error_body(const ApiError& error);
+std::string error_json(const ApiError& error);
+http::Response error_response(const ApiError& error);
 
 }  // namespace loquat::serve

@@ -76,7 +76,7 @@ Result<std::unique_ptr<EngineModel>> EngineModel::load(const std::string& id, co
       new EngineModel(id, std::move(model), std::move(tokenizer), std::move(pooling), options));
 }
 
-GenerationRequest EngineModel::request_of(const GenerateCall& call) const {
+GenerationRequest EngineModel::request_of(const GenerateCall& call) {
   GenerationRequest request;
   request.prompt = call.prompt;
   request.sampling = call.sampling;
@@ -84,6 +84,10 @@ GenerationRequest EngineModel::request_of(const GenerateCall& call) const {
   request.top_logprobs = call.top_logprobs;
   request.prompt_logprobs = call.prompt_logprobs || call.sampling.max_tokens <= 0;
   request.cache_key = call.tenant;
+  if (call.grammar) {
+    std::call_once(tree_made_, [&] { tree_ = make_token_tree(tokenizer_, vocab_size()); });
+    request.matcher.emplace(call.grammar, tree_);
+  }
   return request;
 }
 

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,7 +50,7 @@ class EngineModel : public ServedModel, public std::enable_shared_from_this<Engi
   class Under;  // a call under way
   EngineModel(std::string id, std::unique_ptr<Model> model, Tokenizer tokenizer, std::string pooling,
               const EngineModelOptions& options);
-  GenerationRequest request_of(const GenerateCall& call) const;
+  GenerationRequest request_of(const GenerateCall& call);
 
   const std::string id_;
   std::unique_ptr<Model> model_;
@@ -56,6 +58,8 @@ class EngineModel : public ServedModel, public std::enable_shared_from_this<Engi
   std::optional<ChatTemplate> template_;
   std::vector<int32_t> stop_tokens_;
   std::string pooling_;
+  std::once_flag tree_made_;
+  std::shared_ptr<const TokenTree> tree_;  // made at the first grammar
   FairMutex mutex_;                       // of the model
   std::unique_ptr<SharedEngine> engine_;  // last: its threads use the rest
 };

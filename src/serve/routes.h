@@ -1,18 +1,27 @@
-// What the server answers:
-//   GET  /v1/models, /v1/models/ID       the models that can talk
-//   POST /v1/chat/completions            OpenAI's, streamed and not
+// Who is asked what: the gate first, then the API (api/), the page and a run's files.
+//   /v1/..., /tokenize, /health, ...     api/api.h
 //   GET  /                               the page (web/page, embedded), /report.html the recipe's report
 //   GET  /api/run/{progress,curves,suggestions,report}   the recipe as it runs, JSON
 #pragma once
 
 #include <memory>
 
-#include "serve/chat_backend.h"
-#include "serve/http_server.h"
+#include "http/http.h"
+#include "serve/access/gate.h"
+#include "serve/api/api.h"
 #include "serve/run_files.h"
 
 namespace loquat::serve {
 
-Handler make_routes(std::shared_ptr<ChatBackend> backend, std::shared_ptr<RunFiles> files);
+struct RouteOptions {
+  bool join_caches = false;  // all callers use one prefix cache
+};
+
+// Paths of the page, which need no key: a browser has none when it comes.
+std::vector<std::string> page_paths();
+
+// `gate` must outlive the handler.
+http::Handler make_routes(std::shared_ptr<api::Api> api, std::shared_ptr<RunFiles> files, Gate& gate,
+                          const RouteOptions& options = {});
 
 }  // namespace loquat::serve

@@ -1,24 +1,63 @@
 #include "serve/run_server.h"
 
-#include "serve/folder_backend.h"
+#include <fmt/core.h>
+
+#include "base/log.h"
+#include "serve/access/access.h"
 #include "serve/routes.h"
 
 namespace loquat::serve {
+namespace {
+
+Access::Options access_options(const RunServerOptions& options) {
+  Access::Options out;
+  out.database = options.database;
+  out.listening.host = options.http.host;
+  out.listening.tls = !options.http.tls_cert.empty();
+  out.listening.trusted_proxies = !options.http.trusted_proxies.empty();
+  out.listening.cors_origins = options.cors_origins;
+  out.open_paths = page_paths();
+  return out;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, const RunServerOptions& options) {
   TRY(const Kernels* kernels, best_kernels());
-  auto backend = std::make_shared<FolderBackend>(folder, *kernels, options.compute);
-  ServerOptions http_options;
-  http_options.host = options.host;
-  http_options.port = options.port;
-  TRY(auto http, HttpServer::start(http_options, make_routes(backend, std::make_shared<RunFiles>(folder))));
-  return std::unique_ptr<RunServer>(new RunServer(std::move(http), options.host));
+  std::unique_ptr<RunServer> server(new RunServer);
+  server->options_ = options;
+  TRY(server->access_, Access::start(access_options(options)));
+  server->models_ = std::make_shared<ModelHost>(folder, *kernels, options.models);
+  // The server's end waits for its requests' ends, so that nothing outlives the meter.
+  const std::shared_ptr<Meter> meter(std::shared_ptr<void>(), &server->access_->meter());
+  api::ApiOptions api;
+  api.log_texts = options.log_texts;
+  api.log = options.log;
+  const auto routes = make_routes(std::make_shared<api::Api>(server->models_, meter, std::move(api)),
+                                  std::make_shared<RunFiles>(folder), server->access_->gate(),
+                                  {.join_caches = options.join_caches});
+  TRY(server->http_, http::Server::start(options.http, routes));
+  return server;
+}
+
+RunServer::~RunServer() {
+  stop();
+}
+
+void RunServer::stop() {
+  if (!http_) return;
+  http_->drain(options_.grace);
+  http_.reset();
+  models_.reset();  // waits for the last events of replies that were cut
+  const Status written = access_->stop();
+  if (!written.ok()) log_warning("usage could not be written: {}", written.error());
 }
 
 std::string RunServer::url() const {
-  const bool everywhere = host_ == "0.0.0.0" || host_ == "::" || host_ == "127.0.0.1" || host_ == "::1";
-  const std::string name = everywhere ? "localhost" : host_.find(':') != std::string::npos ? "[" + host_ + "]" : host_;
-  return fmt::format("http://{}:{}", name, port());
+  const std::string& host = options_.http.host;
+  const bool everywhere = host == "0.0.0.0" || host == "::" || host == "127.0.0.1" || host == "::1";
+  const std::string name = everywhere ? "localhost" : host.find(':') != std::string::npos ? "[" + host + "]" : host;
+  return fmt::format("{}://{}:{}", options_.http.tls_cert.empty() ? "http" : "https", name, port());
 }
 
 }  // namespace loquat::serve

@@ -1,34 +1,49 @@
 // The server of one run folder, as `loquat serve DIR` and `loquat recipe run --serve` start it: API, page, report.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
-#include "kernels/tensor.h"
-#include "serve/http_server.h"
+#include "http/server.h"
+#include "serve/model_host.h"
 
 namespace loquat::serve {
 
+class Access;
+
 struct RunServerOptions {
-  std::string host = "127.0.0.1";
-  int port = 8080;
-  DType compute = DType::kBF16;
+  http::ServerOptions http;
+  ModelHostOptions models;
+  std::string database;                   // of keys and usage: a SQLite file or postgres://...; "": no keys
+  std::vector<std::string> cors_origins;  // other websites whose pages may call
+  bool join_caches = false;               // all callers use one prefix cache
+  bool log_texts = false;                 // what people and models write goes into the log too
+  std::function<void(const std::string& line)> log;  // one JSON line per request; empty: stderr
+  std::chrono::milliseconds grace{20'000};           // for running replies, when the server stops
 };
 
 class RunServer {
  public:
   // Listens, on threads of its own, when it returns. The folder may still be empty: models and figures are looked for at
-  // every request. Errors: the port is taken, the host is no address, no kernels for this machine.
+  // every request. Errors: the port is taken, the host is no address or may not be listened at so, no kernels for this
+  // machine, a database that cannot be opened.
   static Result<std::unique_ptr<RunServer>> start(const std::string& folder, const RunServerOptions& options);
+  ~RunServer();  // stop()
   int port() const { return http_->port(); }
   std::string url() const;  // for people: http://localhost:8080
-  void stop() { http_->stop(); }
+  // Takes no more requests, lets running replies end within the grace period, writes usage.
+  void stop();
 
  private:
-  RunServer(std::unique_ptr<HttpServer> http, std::string host) : http_(std::move(http)), host_(std::move(host)) {}
-  std::unique_ptr<HttpServer> http_;
-  std::string host_;
+  RunServer() = default;
+  RunServerOptions options_;
+  std::shared_ptr<ModelHost> models_;
+  std::unique_ptr<Access> access_;
+  std::unique_ptr<http::Server> http_;  // last: its threads use the others
 };
 
 }  // namespace loquat::serve
