@@ -18,6 +18,7 @@ void add_town_verb(CLI::App& app, int& exit_code);
 void add_tokenizer_verb(CLI::App& app, int& exit_code);
 void add_chat_verb(CLI::App& app, int& exit_code);
 void add_serve_verb(CLI::App& app, int& exit_code);
+void add_keys_verb(CLI::App& app, int& exit_code);
 void add_bench_verb(CLI::App& app, int& exit_code);
 
 // Prints "loquat: MESSAGE" on stderr and returns 2.

@@ -1,6 +1,11 @@
 find_package(Boost 1.81 REQUIRED)
 target_link_libraries(${target} PRIVATE Boost::headers PUBLIC nlohmann_json::nlohmann_json)
 
+# access/: keys are random numbers and hashes of libsodium's.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+target_link_libraries(${target} PUBLIC PkgConfig::SODIUM)
+
 # The page, embedded: the program needs no files beside it.
 set(page_folder ${CMAKE_SOURCE_DIR}/web/page)
 set(page_source ${CMAKE_BINARY_DIR}/generated/page_assets.cc)
