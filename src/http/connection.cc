@@ -116,10 +116,10 @@ void Connection::release() {
 }
 
 void Connection::dispatch() {
-  Request request = parser_->take();
   keep_ = parser_->keep_alive();
   version_ = parser_->version();
   head_ = parser_->is_head();
+  Request request = parser_->take();
   parser_.reset();
   request.peer = peer_;
   request.secure = secure_;
