@@ -240,7 +240,7 @@ TEST_F(ServerTest, NobodyIsToldThatAnAnsweredClientIsGone) {
 
 TEST_F(ServerTest, APipelinedFloodIsNotTakenIn) {
   const std::string request = get_bytes("/echo");
-  for (const size_t most : {size_t{100.'000}, size_t{64} << 20}) {
+  for (const size_t most : {size_t{100'000}, size_t{64} << 20}) {
     Flag gone;
     Socket socket(server_->port());
     socket.send(get_bytes("/hold"));
