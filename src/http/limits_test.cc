@@ -54,15 +54,19 @@ TEST_F(ServerTest, MalformedRequests) {
       {"POST /echo HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
       {chunked + "zz\r\n", 400},
       {chunked + "-1\r\n", 400},
-      {chunked + "0x4\r\nbody\r\n\r\n", 400},
-      {chunked + "ffffffffffffffffffff\r\n", 400},
+      {chunked + "0x4\r\nbody\r\n", 400},
+      {chunked + "ffffffffffffffffffff\r\n", 413},
       {chunked + "7fffffffffffffff\r\n", 413},
       {chunked + "4\r\nbodyX\r\n0\r\n\r\n", 400},
       {chunked + "4 bad ext\r\nbody\r\n", 400},
       {chunked + "4;=\r\nbody\r\n", 400},
-      {chunked + "4;a=\"\r\nbody\"\r\n0\r\n\r\n", 400},
+      {chunked + "4;a=\"\r\nbody\r\n", 400},
       {chunked + "4;" + std::string(40'000, 'x'), 400},
-      {chunked + "0\r\nContent-Length: 4\r\n\r\n", 400},
+      {chunked + "0\r\nno colon\r\n\r\n", 400},
+      {chunked + "0\r\nX: a\r\n b: c\r\n\r\n", 400},
+      {chunked + "4\nbody\n0\n\n", 400},
+      {chunked + "\r\n", 400},
+      {chunked + "0\r\nX: " + std::string(40'000, 'x'), 400},
   };
   for (const auto& one : cases) {
     SCOPED_TRACE(one.bytes.substr(0, 200));

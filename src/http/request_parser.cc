@@ -4,7 +4,9 @@
 #include <array>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <optional>
 
+#include "http/chunked.h"
 #include "http/text.h"
 
 namespace loquat::http {
@@ -24,7 +26,7 @@ std::string_view plain(string_view text) {
 class Collector final : public beast::basic_parser<true> {
  public:
   explicit Collector(const ParserLimits& limits) : limits_(limits) {
-    body_limit(limits.body_bytes);
+    body_limit(boost::none);
     // Beast counts to this limit only roughly; feed() holds the exact one.
     header_limit(static_cast<uint32_t>(limits.header_bytes + 4));
   }
@@ -50,7 +52,6 @@ class Collector final : public beast::basic_parser<true> {
       error = beast::error::header_limit;
       return;
     }
-    if (is_header_done()) return;  // trailers say nothing that a handler should believe
     lengths += field == beast::field::content_length;
     encodings += field == beast::field::transfer_encoding;
     hosts += field == beast::field::host;
@@ -58,16 +59,11 @@ class Collector final : public beast::basic_parser<true> {
     if (!is_new) at->second.append(field == beast::field::cookie ? "; " : ", ").append(value);
   }
   void on_header_impl(error_code&) override {}
+  // Bodies are not given to Beast.
   void on_body_init_impl(const boost::optional<uint64_t>&, error_code&) override {}
-  size_t on_body_impl(string_view body, error_code&) override {
-    request.body.append(body);
-    return body.size();
-  }
+  size_t on_body_impl(string_view, error_code&) override { return 0; }
   void on_chunk_header_impl(uint64_t, string_view, error_code&) override {}
-  size_t on_chunk_body_impl(uint64_t, string_view body, error_code&) override {
-    request.body.append(body);
-    return body.size();
-  }
+  size_t on_chunk_body_impl(uint64_t, string_view, error_code&) override { return 0; }
   void on_finish_impl(error_code&) override {}
 
   const ParserLimits limits_;
@@ -85,7 +81,6 @@ struct RequestParser::Impl {
   }
 
   void refuse(error_code error) {
-    if (error == beast::error::body_limit) return refuse(413, "The request's body is too large.", "body_too_large");
     if (error == beast::error::header_limit) {
       return refuse(431, collector.too_many_fields ? "The request has too many header fields."
                                                    : "The request's headers are too large.");
@@ -127,8 +122,22 @@ struct RequestParser::Impl {
     split_target(target, request.path, request.query);
     if (request.path.find('\0') != std::string::npos) return refuse(400, "The request's path holds a NUL.");
     if (collector.head) request.method = "GET";
-    state = collector.is_done() ? State::kDone : State::kBody;
+    begin_body();
   }
+
+  void begin_body() {
+    state = State::kBody;
+    if (collector.encodings > 0) {
+      chunked.emplace(limits.body_bytes, limits.header_bytes);
+      return;
+    }
+    const uint64_t length = collector.content_length().value_or(0);
+    if (length > limits.body_bytes) return refuse_body();
+    body_left = length;
+    if (length == 0) state = State::kDone;
+  }
+
+  void refuse_body() { refuse(413, "The request's body is too large.", "body_too_large"); }
 
   size_t feed_header(std::string_view bytes) {
     error_code error;
@@ -149,20 +158,27 @@ struct RequestParser::Impl {
   }
 
   size_t feed_body(std::string_view bytes) {
-    size_t taken = 0;
-    while (taken < bytes.size() && state == State::kBody) {
-      error_code error;
-      const size_t n = collector.put({bytes.data() + taken, bytes.size() - taken}, error);
-      taken += n;
-      if (error == beast::error::need_more) {
-        // A chunk's header or the trailers, unfinished.
-        if (bytes.size() - taken > limits.header_bytes) refuse(400, "A chunk's header is too long.");
-        if (n == 0) break;
-      } else if (error) {
-        refuse(error);
-      } else if (collector.is_done()) {
+    std::string& body = collector.request.body;
+    if (!chunked) {
+      const size_t taken = std::min(body_left, bytes.size());
+      body.append(bytes.substr(0, taken));
+      body_left -= taken;
+      if (body_left == 0) state = State::kDone;
+      return taken;
+    }
+    const size_t taken = chunked->feed(bytes, body);
+    switch (chunked->state()) {
+      case ChunkedBody::State::kMore:
+        break;
+      case ChunkedBody::State::kDone:
         state = State::kDone;
-      }
+        break;
+      case ChunkedBody::State::kTooLarge:
+        refuse_body();
+        break;
+      case ChunkedBody::State::kMalformed:
+        refuse(400, "The request's chunked body is malformed.");
+        break;
     }
     return taken;
   }
@@ -172,6 +188,8 @@ struct RequestParser::Impl {
   State state = State::kHeader;
   Refusal refusal;
   size_t header_taken = 0;
+  size_t body_left = 0;                // without chunks
+  std::optional<ChunkedBody> chunked;  // with them
 };
 
 RequestParser::RequestParser(const ParserLimits& limits) : impl_(std::make_unique<Impl>(limits)) {}

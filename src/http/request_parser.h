@@ -1,5 +1,6 @@
-// One HTTP/1.x request from bytes that come piece by piece (Boost.Beast's parser stays in the .cc file), held to limits
-// and to one meaning: whatever two readers could take differently (both lengths, folded lines, two hosts) is refused.
+// One HTTP/1.x request from bytes that come piece by piece (its header by Boost.Beast, which stays in the .cc file),
+// held to limits and to one meaning: whatever two readers could take differently (both lengths, folded lines, two
+// hosts) is refused.
 #pragma once
 
 #include <cstddef>
