@@ -266,7 +266,7 @@ std::vector<int32_t> chat_prompt(const ServedModel& model, const Messages& messa
 }
 
 void chat_completions(std::shared_ptr<Exchange> exchange) {
-  ChatRequest request = read_request(parse_object(exchange->request().body));
+  ChatRequest request = read_request(parse_object(exchange->take_body()));
   const auto model = find_model(*exchange->service().backend, request.model);
   exchange->set_model(model->id());
   check_biases(request.call.sampling, *model);

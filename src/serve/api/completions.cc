@@ -173,7 +173,7 @@ class CompletionWriter : public ReplyWriter {
 std::span<const std::string_view> completions_fields() { return kFields; }
 
 void completions(std::shared_ptr<Exchange> exchange) {
-  const Json json = parse_object(exchange->request().body);
+  const Json json = parse_object(exchange->take_body());
   const Fields body(json);
   CompletionRequest request = read_request(body);
   const auto model = find_model(*exchange->service().backend, request.model);

@@ -59,7 +59,7 @@ bool read_encoding(const Fields& body) {
 }  // namespace
 
 void embeddings(std::shared_ptr<Exchange> exchange) {
-  const Json json = parse_object(exchange->request().body);
+  const Json json = parse_object(exchange->take_body());
   const Fields body(json);
   body.only({"model", "input", "encoding_format", "dimensions", "user"});
   const std::string id = body.required_text("model");

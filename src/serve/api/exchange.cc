@@ -59,6 +59,10 @@ Exchange::~Exchange() {
   if (!finished_) finish(reply_->gone() ? kClientGone : 500);
 }
 
+std::string Exchange::take_body() {
+  return service_->options.log_texts ? request_.body : std::move(request_.body);
+}
+
 void Exchange::reply_text(const std::string& text) {
   if (service_->options.log_texts) text_ += text;
 }

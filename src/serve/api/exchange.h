@@ -37,6 +37,7 @@ class Exchange {
 
   const Service& service() const { return *service_; }
   const http::Request& request() const { return request_; }
+  std::string take_body();  // once: a stream does not hold on to what it has read
   const Caller& caller() const { return caller_; }
   http::Reply& reply() { return *reply_; }
 

@@ -207,7 +207,7 @@ class ResponsesWriter : public ReplyWriter {
 }  // namespace
 
 void responses(std::shared_ptr<Exchange> exchange) {
-  ResponsesRequest request = read_request(parse_object(exchange->request().body));
+  ResponsesRequest request = read_request(parse_object(exchange->take_body()));
   const auto model = find_model(*exchange->service().backend, request.model);
   exchange->set_model(model->id());
   GenerateCall& call = request.call;

@@ -20,7 +20,7 @@ std::vector<int32_t> message_tokens(const Fields& body, const ServedModel& model
 }  // namespace
 
 void tokenize(std::shared_ptr<Exchange> exchange) {
-  const Json json = parse_object(exchange->request().body);
+  const Json json = parse_object(exchange->take_body());
   const Fields body(json);
   body.only({"model", "prompt", "messages", "tools", "tool_choice", "parallel_tool_calls", "add_generation_prompt",
              "add_special_tokens", "return_token_strs"});
@@ -51,7 +51,7 @@ void tokenize(std::shared_ptr<Exchange> exchange) {
 }
 
 void detokenize(std::shared_ptr<Exchange> exchange) {
-  const Json json = parse_object(exchange->request().body);
+  const Json json = parse_object(exchange->take_body());
   const Fields body(json);
   body.only({"model", "tokens"});
   const std::string id = body.required_text("model");
