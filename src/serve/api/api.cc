@@ -31,7 +31,9 @@ struct Route {
   Run run;
 };
 
-void health(const std::shared_ptr<Exchange>& exchange) { exchange->send(200, R"({"status":"ok"})"); }
+void health(const std::shared_ptr<Exchange>& exchange) {
+  exchange->send(200, R"({"status":"ok"})");
+}
 
 void ready(const std::shared_ptr<Exchange>& exchange) {
   const auto& asked = exchange->service().options.ready;
@@ -46,7 +48,9 @@ void metrics(const std::shared_ptr<Exchange>& exchange) {
   exchange->send(200, exchange->service().metrics->text(), {}, "text/plain; version=0.0.4; charset=utf-8");
 }
 
-void openapi(const std::shared_ptr<Exchange>& exchange) { exchange->send(200, std::string(openapi_json())); }
+void openapi(const std::shared_ptr<Exchange>& exchange) {
+  exchange->send(200, std::string(openapi_json()));
+}
 
 const std::map<std::string, Route>& fixed_routes() {
   static const std::map<std::string, Route> kRoutes = [] {
@@ -101,10 +105,10 @@ void answer(const std::optional<Route>& route, const std::shared_ptr<Exchange>& 
     return;
   }
   if (request.method != route->method) {
-    exchange->send_error({405,
-                          fmt::format("{} is not allowed for {}; use {}.", request.method, request.path, route->method),
-                          "invalid_request_error", "", "method_not_allowed"},
-                         {{"Allow", route->method}});
+    exchange->send_error(
+        {405, fmt::format("{} is not allowed for {}; use {}.", request.method, request.path, route->method),
+         "invalid_request_error", "", "method_not_allowed"},
+        {{"Allow", route->method}});
     return;
   }
   if (route->admin && !exchange->caller().admin) {

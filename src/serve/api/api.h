@@ -1,6 +1,6 @@
 // OpenAI's API over whatever models there are (backend.h): requests in, replies and events out (docs/api.md). Knows
-// nothing of sockets, keys or limits' making. Replies that take long are written by the models' threads; handle() itself
-// returns when a request is read, checked and handed on (a model that must be loaded first makes it wait).
+// nothing of sockets, keys or limits' making. Replies that take long are written by the models' threads; handle()
+// itself returns when a request is read, checked and handed on (a model that must be loaded first makes it wait).
 #pragma once
 
 #include <functional>

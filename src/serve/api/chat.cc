@@ -120,8 +120,7 @@ class ChatWriter : public ReplyWriter {
 class ChatStream : public ChatWriter {
  public:
   ChatStream(std::shared_ptr<Exchange> exchange, std::shared_ptr<ServedModel> model, const ChatRequest& request)
-      : ChatWriter(std::move(exchange), std::move(model), request),
-        tokens_(texts_.size()) {}
+      : ChatWriter(std::move(exchange), std::move(model), request), tokens_(texts_.size()) {}
 
   bool streams() const override { return true; }
 
@@ -246,9 +245,13 @@ class ChatWhole : public ChatWriter {
 
 }  // namespace
 
-std::span<const std::string_view> chat_fields() { return kFields; }
+std::span<const std::string_view> chat_fields() {
+  return kFields;
+}
 
-std::string finish_name(Finish finish) { return finish == Finish::kLength ? "length" : "stop"; }
+std::string finish_name(Finish finish) {
+  return finish == Finish::kLength ? "length" : "stop";
+}
 
 std::vector<int32_t> chat_prompt(const ServedModel& model, const Messages& messages, const std::string& param) {
   const ChatTemplate* chat = model.chat_template();

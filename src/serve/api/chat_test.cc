@@ -1,5 +1,5 @@
-// Chat completions on the wire, field by field: whole and streamed, tools, log-probabilities, slow readers, clients that
-// leave, what is reserved and given back.
+// Chat completions on the wire, field by field: whole and streamed, tools, log-probabilities, slow readers, clients
+// that leave, what is reserved and given back.
 #include "serve/api/chat.h"
 
 #include "serve/api/generation.h"
@@ -105,7 +105,8 @@ TEST_F(ChatTest, StreamPiecesComeAsTheyAreMade) {
 }
 
 TEST_F(ChatTest, ParametersReachTheModel) {
-  chat(Json::parse(R"({"n": 2, "stop": ["x", "y"], "seed": -5, "temperature": 0.5, "top_p": 0.25, "top_k": 7, "min_p": 0.125,
+  chat(Json::parse(
+      R"({"n": 2, "stop": ["x", "y"], "seed": -5, "temperature": 0.5, "top_p": 0.25, "top_k": 7, "min_p": 0.125,
     "presence_penalty": -2, "frequency_penalty": 2, "logit_bias": {"10": -100, "11": 5}, "logprobs": true,
     "top_logprobs": 3, "max_completion_tokens": 4, "max_tokens": 9})"));
   ASSERT_EQ(model().calls.size(), 1u);
@@ -228,8 +229,9 @@ TEST_F(ChatTest, ToolCallsWhole) {
 }
 
 TEST_F(ChatTest, ToolCallsStreamed) {
-  const std::string text = "Wait.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"town\": \"\xC3\x89vora\"}}\n</tool_call>\n"
-                           "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>";
+  const std::string text =
+      "Wait.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"town\": \"\xC3\x89vora\"}}\n</tool_call>\n"
+      "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>";
   model().by_hand = true;
   const auto reply = chat({{"tools", kTools}, {"stream", true}});
   auto& call = model().calls.back();
@@ -280,7 +282,9 @@ TEST_F(ChatTest, Formats) {
   EXPECT_EQ(chat(Json::parse(R"({"response_format": {"type": "json_object"}})"))->status, 200);
   EXPECT_NE(model().calls.back().call.grammar, nullptr);
   EXPECT_EQ(chat(Json::parse(R"({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": true,
-    "schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}}})"))->status, 200);
+    "schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}}})"))
+                ->status,
+            200);
   EXPECT_NE(model().calls.back().call.grammar, nullptr);
   const auto wrong = [&](const char* format) { return error(chat({{"response_format", Json::parse(format)}})); };
   EXPECT_EQ(wrong("5"), "400 invalid_type response_format");

@@ -11,11 +11,11 @@
 namespace loquat::serve::api {
 namespace {
 
-constexpr std::string_view kFields[] = {
-    "model", "prompt", "n", "best_of", "echo", "max_tokens", "logprobs", "stop", "seed", "temperature", "top_p",
-    "top_k", "min_p", "presence_penalty", "frequency_penalty", "logit_bias", "stream", "stream_options",
-    // Accepted and ignored:
-    "user", "store", "metadata", "service_tier"};
+constexpr std::string_view kFields[] = {"model", "prompt", "n", "best_of", "echo", "max_tokens", "logprobs", "stop",
+                                        "seed", "temperature", "top_p", "top_k", "min_p", "presence_penalty",
+                                        "frequency_penalty", "logit_bias", "stream", "stream_options",
+                                        // Accepted and ignored:
+                                        "user", "store", "metadata", "service_tier"};
 constexpr int kMostChoices = 2048;  // prompts times n
 
 struct CompletionRequest {
@@ -52,11 +52,12 @@ void check_room(const std::vector<Input>& prompts, int64_t max_tokens, const Ser
     const auto size = static_cast<int64_t>(prompt.tokens.size());
     const bool too_long = size >= model.context();
     if (!too_long && max_tokens <= model.context() - size) continue;
-    wrong(too_long ? "prompt" : "max_tokens",
-          fmt::format("This model's context is {} tokens, prompt and reply together; the prompt has {} and 'max_tokens' "
-                      "is {}.",
-                      model.context(), size, max_tokens),
-          "context_length_exceeded");
+    wrong(
+        too_long ? "prompt" : "max_tokens",
+        fmt::format("This model's context is {} tokens, prompt and reply together; the prompt has {} and 'max_tokens' "
+                    "is {}.",
+                    model.context(), size, max_tokens),
+        "context_length_exceeded");
   }
 }
 
@@ -170,7 +171,9 @@ class CompletionWriter : public ReplyWriter {
 
 }  // namespace
 
-std::span<const std::string_view> completions_fields() { return kFields; }
+std::span<const std::string_view> completions_fields() {
+  return kFields;
+}
 
 void completions(std::shared_ptr<Exchange> exchange) {
   const Json json = parse_object(exchange->take_body());
@@ -179,7 +182,7 @@ void completions(std::shared_ptr<Exchange> exchange) {
   const auto model = find_model(*exchange->service().backend, request.model);
   exchange->set_model(model->id());
   check_biases(request.call.sampling, *model);
-  const std::vector<Input> prompts = 
+  const std::vector<Input> prompts =
       read_inputs(body, "prompt", *model, static_cast<size_t>(kMostChoices / request.call.n));
   check_room(prompts, request.call.sampling.max_tokens, *model);
   request.call.tenant = exchange->caller().tenant;

@@ -12,7 +12,8 @@ std::string read_role(const Fields& message, const std::vector<std::string_view>
   const std::string role = message.required_text("role");
   if (std::find(roles.begin(), roles.end(), role) == roles.end()) {
     const std::string path = message.path("role");
-    wrong(path, fmt::format("'{}' is '{}'; it must be one of {}.", path, role, fmt::join(roles, ", ")), "invalid_value");
+    wrong(path, fmt::format("'{}' is '{}'; it must be one of {}.", path, role, fmt::join(roles, ", ")),
+          "invalid_value");
   }
   return role == "developer" ? "system" : role;
 }

@@ -14,8 +14,8 @@ class Conversation {
  public:
   void turn(std::string role, std::string text);
   void call(const std::string& name, const std::string& arguments);  // goes on the assistant's last turn
-  void result(const std::string& content);  // neighbouring results are one turn of the user's
-  Messages take(const ToolSet& tools);      // with what the model must know of its tools
+  void result(const std::string& content);                           // neighbouring results are one turn of the user's
+  Messages take(const ToolSet& tools);                               // with what the model must know of its tools
 
  private:
   Messages messages_;

@@ -77,8 +77,8 @@ void embeddings(std::shared_ptr<Exchange> exchange) {
   Usage usage;
   for (Input& input : read_inputs(body, "input", *model, kMostInputs)) {
     if (static_cast<int64_t>(input.tokens.size()) > model->context()) {
-      wrong("input", fmt::format("This model's context is {} tokens; an input has {}.", model->context(),
-                                 input.tokens.size()),
+      wrong("input",
+            fmt::format("This model's context is {} tokens; an input has {}.", model->context(), input.tokens.size()),
             "context_length_exceeded");
     }
     usage.prompt_tokens += static_cast<int64_t>(input.tokens.size());

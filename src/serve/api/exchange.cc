@@ -112,7 +112,9 @@ void Exchange::end_events(int status) {
   finish(status);
 }
 
-void Exchange::client_gone() { finish(kClientGone); }
+void Exchange::client_gone() {
+  finish(kClientGone);
+}
 
 void Exchange::count(int status, double total) const {
   Metrics& metrics = *service_->metrics;
@@ -121,8 +123,8 @@ void Exchange::count(int status, double total) const {
   if (!model_.empty() && first_token_) {
     metrics.first_token(model_, seconds(*first_token_ - start_));
     if (usage_ && usage_->completion_tokens > 1) {
-      metrics.token_interval(model_, seconds(*last_token_ - *first_token_) /
-                                         static_cast<double>(usage_->completion_tokens - 1));
+      metrics.token_interval(
+          model_, seconds(*last_token_ - *first_token_) / static_cast<double>(usage_->completion_tokens - 1));
     }
   }
   metrics.request_ends(route_, status, total);

@@ -147,8 +147,7 @@ class FakeBackend : public Backend {
   std::variant<std::shared_ptr<ServedModel>, ApiError> model(const std::string& id) override {
     if (id == "talker") return std::static_pointer_cast<ServedModel>(talker);
     if (id == "team/embedder") return std::static_pointer_cast<ServedModel>(embedder);
-    return ApiError{404, "The model '" + id + "' does not exist.", "invalid_request_error", "model",
-                    "model_not_found"};
+    return ApiError{404, "The model '" + id + "' does not exist.", "invalid_request_error", "model", "model_not_found"};
   }
   bool unload(const std::string& id) override { return id == "talker"; }
 
@@ -184,8 +183,10 @@ class FakeReply : public http::Reply {
   size_t waiting() const override { return waiting_bytes; }
   bool gone() const override { return left; }
   void on_gone(std::function<void()> f) override {
-    if (left) f();
-    else when_gone = std::move(f);
+    if (left)
+      f();
+    else
+      when_gone = std::move(f);
   }
   void leave() {
     left = true;

@@ -15,8 +15,7 @@ std::shared_ptr<const Grammar> tool_grammar(const ToolSet& set) {
   for (const Tool& tool : set.tools) {
     if (set.named.empty() || tool.name == set.named) specs.push_back({tool.name, tool.parameters});
   }
-  const auto use =
-      set.choice == ToolSet::Choice::kRequired ? Grammar::ToolUse::kRequired : Grammar::ToolUse::kAuto;
+  const auto use = set.choice == ToolSet::Choice::kRequired ? Grammar::ToolUse::kRequired : Grammar::ToolUse::kAuto;
   return made(Grammar::tool_calls(specs, use, set.parallel && set.named.empty()), "tools");
 }
 

@@ -37,9 +37,8 @@ void Generation::start(std::shared_ptr<Exchange> exchange, std::shared_ptr<Serve
   auto self = std::make_shared<Generation>(exchange, std::move(writer), n, choices, reserved);
   for (size_t i = 0; i < calls.size(); ++i) {
     const int offset = static_cast<int>(i) * n;
-    auto begun = model->generate(std::move(calls[i]), [self, offset](GenerateEvent&& event) {
-      self->event(offset, std::move(event));
-    });
+    auto begun = model->generate(std::move(calls[i]),
+                                 [self, offset](GenerateEvent&& event) { self->event(offset, std::move(event)); });
     if (const auto* error = std::get_if<ApiError>(&begun)) {
       {
         std::lock_guard lock(self->mutex_);

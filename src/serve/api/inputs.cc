@@ -26,8 +26,8 @@ std::vector<Input> read_inputs(const Fields& body, const std::string& name, cons
   const Json* given = body.given(name);
   if (!given) wrong(name, fmt::format("'{}' is missing.", name), "missing_required_parameter");
   if (!given->is_string() && !given->is_array()) {
-    wrong(name, fmt::format("'{}' must be a string, a list of strings, a list of token ids or a list of such lists.",
-                            name),
+    wrong(name,
+          fmt::format("'{}' must be a string, a list of strings, a list of token ids or a list of such lists.", name),
           "invalid_type");
   }
   if (given->is_string() || given->empty() || given->front().is_number()) return {read_one(*given, name, model)};

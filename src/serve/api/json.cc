@@ -69,7 +69,9 @@ void wrong(const std::string& param, const std::string& message, const std::stri
   throw Wrong{{400, message, "invalid_request_error", param, code}};
 }
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 Json parse_object(const std::string& body) {
   Checker checker;
@@ -166,7 +168,8 @@ void Fields::only(const std::vector<std::string_view>& known) const {
 }
 
 void Fields::refuse(std::string_view name, const std::string& why) const {
-  if (given(name)) wrong(path(name), fmt::format("'{}' is not supported: {}.", path(name), why), "unsupported_parameter");
+  if (given(name))
+    wrong(path(name), fmt::format("'{}' is not supported: {}.", path(name), why), "unsupported_parameter");
 }
 
 }  // namespace loquat::serve::api

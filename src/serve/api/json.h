@@ -24,8 +24,8 @@ struct Wrong {
 // Bytes that are no UTF-8 become U+FFFD: replies come from models.
 std::string dump(const Json& json);
 
-// The body as an object. Bounded: nesting (base/json_depth.h) and members of one object; of a name that comes twice, the
-// last value counts.
+// The body as an object. Bounded: nesting (base/json_depth.h) and members of one object; of a name that comes twice,
+// the last value counts.
 Json parse_object(const std::string& body);
 
 // Whether `text` is JSON of an object, within the same bounds.

@@ -10,7 +10,9 @@ namespace {
 // JSON has no infinity; this is what OpenAI sends for a token that cannot come.
 constexpr double kImpossible = -9999;
 
-double finite(float logprob) { return std::isfinite(logprob) ? static_cast<double>(logprob) : kImpossible; }
+double finite(float logprob) {
+  return std::isfinite(logprob) ? static_cast<double>(logprob) : kImpossible;
+}
 
 Json token_json(int32_t token, float logprob, const Tokenizer& tokenizer) {
   const std::string_view bytes = tokenizer.token_bytes(token);

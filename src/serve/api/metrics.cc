@@ -21,8 +21,9 @@ struct Metrics::Impl {
   prometheus::Gauge& running = running_family.Add({});
   Family<prometheus::Counter>& tokens = prometheus::BuildCounter()
                                             .Name("loquat_tokens_total")
-                                            .Help("Tokens by model: read in prompts, of those taken from the prefix "
-                                                  "cache, and written in replies.")
+                                            .Help(
+                                                "Tokens by model: read in prompts, of those taken from the prefix "
+                                                "cache, and written in replies.")
                                             .Register(registry);
   Family<prometheus::Histogram>& duration = prometheus::BuildHistogram()
                                                 .Name("loquat_request_duration_seconds")
@@ -48,7 +49,9 @@ const prometheus::Histogram::BucketBoundaries kShort = {0.0005, 0.001, 0.0025, 0
 Metrics::Metrics() : impl_(std::make_unique<Impl>()) {}
 Metrics::~Metrics() = default;
 
-void Metrics::request_begins() { impl_->running.Increment(); }
+void Metrics::request_begins() {
+  impl_->running.Increment();
+}
 
 void Metrics::request_ends(const std::string& route, int status, double seconds) {
   impl_->running.Decrement();
@@ -73,6 +76,8 @@ void Metrics::token_interval(const std::string& model, double seconds) {
   impl_->interval.Add({{"model", model}}, kShort).Observe(seconds);
 }
 
-std::string Metrics::text() const { return prometheus::TextSerializer().Serialize(impl_->registry.Collect()); }
+std::string Metrics::text() const {
+  return prometheus::TextSerializer().Serialize(impl_->registry.Collect());
+}
 
 }  // namespace loquat::serve::api

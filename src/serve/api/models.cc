@@ -17,8 +17,8 @@ Json model_json(const ModelInfo& model) {
 }
 
 [[noreturn]] void no_model(const std::string& id) {
-  throw Wrong{{404, fmt::format("The model '{}' does not exist.", id), "invalid_request_error", "model",
-               "model_not_found"}};
+  throw Wrong{
+      {404, fmt::format("The model '{}' does not exist.", id), "invalid_request_error", "model", "model_not_found"}};
 }
 
 void send_state(Exchange& exchange, const std::string& id, bool loaded) {

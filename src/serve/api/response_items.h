@@ -1,5 +1,5 @@
-// The `output` of a response as it grows: messages and calls of functions, and the events that tell of them. One item is
-// open at a time.
+// The `output` of a response as it grows: messages and calls of functions, and the events that tell of them. One item
+// is open at a time.
 #pragma once
 
 #include <functional>

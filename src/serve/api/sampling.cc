@@ -93,8 +93,8 @@ std::vector<int32_t> read_tokens(const Json& list, const std::string& path, cons
     const bool too_big = item.is_number_unsigned() && item.get<uint64_t>() > INT_MAX;
     const int64_t token = too_big ? -1 : item.get<int64_t>();
     if (token < 0 || token >= model.vocab_size()) {
-      wrong(path, fmt::format("'{}' holds {}; the model's tokens are 0 to {}.", path, item.dump(),
-                              model.vocab_size() - 1),
+      wrong(path,
+            fmt::format("'{}' holds {}; the model's tokens are 0 to {}.", path, item.dump(), model.vocab_size() - 1),
             "invalid_value");
     }
     tokens.push_back(static_cast<int32_t>(token));

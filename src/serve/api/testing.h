@@ -15,8 +15,8 @@ struct Event {
   Json json() const { return Json::parse(data, nullptr, false); }
 };
 
-// Each event's lines are "event: NAME" (or none) and "data: TEXT", then an empty line: anything else gives one of the name
-// "broken".
+// Each event's lines are "event: NAME" (or none) and "data: TEXT", then an empty line: anything else gives one of the
+// name "broken".
 inline std::vector<Event> events_of(std::string_view body) {
   std::vector<Event> events;
   while (!body.empty()) {
@@ -29,7 +29,8 @@ inline std::vector<Event> events_of(std::string_view body) {
       event.name = block.substr(7, block.find('\n') - 7);
       block.remove_prefix(std::min(block.size(), block.find('\n') + 1));
     }
-    if (!block.starts_with("data: ") || block.find('\n') != std::string_view::npos) return {{"broken", std::string(block)}};
+    if (!block.starts_with("data: ") || block.find('\n') != std::string_view::npos)
+      return {{"broken", std::string(block)}};
     event.data = block.substr(6);
     events.push_back(std::move(event));
   }
@@ -54,7 +55,9 @@ class FakeMeter : public Meter {
 
 class ApiTest : public testing::Test {
  protected:
-  ApiTest() { options_.log = [this](const std::string& line) { log.push_back(line); }; }
+  ApiTest() {
+    options_.log = [this](const std::string& line) { log.push_back(line); };
+  }
 
   std::shared_ptr<FakeReply> request(const std::string& method, const std::string& path, const std::string& body = "") {
     if (!api_) api_ = std::make_unique<Api>(backend, meter, options_);
@@ -66,13 +69,16 @@ class ApiTest : public testing::Test {
     api_->handle(std::move(request), reply, caller);
     return reply;
   }
-  std::shared_ptr<FakeReply> post(const std::string& path, const Json& body) { return request("POST", path, dump(body)); }
+  std::shared_ptr<FakeReply> post(const std::string& path, const Json& body) {
+    return request("POST", path, dump(body));
+  }
 
   static Json json(const std::shared_ptr<FakeReply>& reply) { return Json::parse(reply->body, nullptr, false); }
   // "STATUS CODE PARAM" of an error, which has all four fields.
   static std::string error(const std::shared_ptr<FakeReply>& reply) {
     const Json body = json(reply);
-    if (!body.is_object() || !body.contains("error")) return std::to_string(reply->status) + " no error: " + reply->body;
+    if (!body.is_object() || !body.contains("error"))
+      return std::to_string(reply->status) + " no error: " + reply->body;
     const Json& error = body["error"];
     for (const char* name : {"message", "type", "param", "code"}) {
       if (!error.contains(name)) return std::string("no field ") + name;

@@ -12,8 +12,8 @@ namespace {
 std::vector<int32_t> message_tokens(const Fields& body, const ServedModel& model) {
   const Messages messages = read_messages(body, read_tools(body, ToolShape::kNested));
   const ChatTemplate* chat = model.chat_template();
-  if (!chat) wrong("messages", fmt::format("The model '{}' knows no turns; give 'prompt'.", model.id()),
-                   "unsupported_value");
+  if (!chat)
+    wrong("messages", fmt::format("The model '{}' knows no turns; give 'prompt'.", model.id()), "unsupported_value");
   return body.flag("add_generation_prompt", true) ? chat->prompt(messages) : chat->render(messages).tokens;
 }
 

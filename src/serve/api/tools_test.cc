@@ -15,8 +15,10 @@ std::string parsed(std::string_view text, size_t size) {
   for (size_t at = 0; at < text.size() || at == 0; at += size) {
     const bool last = at + size >= text.size();
     for (const ToolPiece& piece : parser.push(text.substr(at, size), last)) {
-      if (piece.kind == ToolPiece::Kind::kCall) out += "|" + piece.text + "#" + std::to_string(piece.call) + ":";
-      else out += piece.text;
+      if (piece.kind == ToolPiece::Kind::kCall)
+        out += "|" + piece.text + "#" + std::to_string(piece.call) + ":";
+      else
+        out += piece.text;
     }
   }
   return out;
@@ -30,10 +32,13 @@ TEST(ToolCalls, AreFoundHoweverTheTextIsCut) {
   expect_parsed("", "");
   expect_parsed("Just text.\n", "Just text.\n");
   expect_parsed("<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>", "|f#0:{}");
-  expect_parsed("Let me look.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [1, {\"b\": \"}]\\\"<\"}]}}\n</tool_call>\n",
-                "Let me look.|f#0:{\"a\": [1, {\"b\": \"}]\\\"<\"}]}");
-  expect_parsed("<tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>\n\n<tool_call>{\"name\":\"g-2\",\"arguments\":{\"x\":1}}</tool_call>",
-                "|f#0:{}|g-2#1:{\"x\":1}");
+  expect_parsed(
+      "Let me look.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": [1, {\"b\": \"}]\\\"<\"}]}}\n</tool_call>\n",
+      "Let me look.|f#0:{\"a\": [1, {\"b\": \"}]\\\"<\"}]}");
+  expect_parsed(
+      "<tool_call>{\"name\":\"f\",\"arguments\":{}}</"
+      "tool_call>\n\n<tool_call>{\"name\":\"g-2\",\"arguments\":{\"x\":1}}</tool_call>",
+      "|f#0:{}|g-2#1:{\"x\":1}");
   expect_parsed("a <tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call> after", "a|f#0:{} after");
   // A close within the arguments' text is text.
   expect_parsed("<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":\"</tool_call>\"}}</tool_call>",
@@ -44,7 +49,7 @@ TEST(ToolCalls, WhatIsNoCallIsText) {
   expect_parsed("a < b <tool_cal", "a < b <tool_cal");
   expect_parsed("<tool_call>", "<tool_call>");
   expect_parsed("<tool_call>hello</tool_call>", "<tool_call>hello</tool_call>");
-  expect_parsed("<tool_call>{\"name\": \"no such name!\", \"arguments\": {}}", 
+  expect_parsed("<tool_call>{\"name\": \"no such name!\", \"arguments\": {}}",
                 "<tool_call>{\"name\": \"no such name!\", \"arguments\": {}}");
   expect_parsed("<tool_call>{\"name\": \"f\", \"arguments\": 5}", "<tool_call>{\"name\": \"f\", \"arguments\": 5}");
   expect_parsed("<tool_call><tool_call>{\"name\":\"f\",\"arguments\":{}}</tool_call>", "<tool_call>|f#0:{}");
