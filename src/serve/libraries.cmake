@@ -18,3 +18,15 @@ add_custom_command(
 target_sources(${target} PRIVATE ${page_source})
 # Asio's fences, which the thread sanitizer does not know: hundreds of warnings that say nothing.
 set_source_files_properties(${CMAKE_SOURCE_DIR}/src/serve/http_server.cc PROPERTIES COMPILE_OPTIONS -Wno-tsan)
+
+# The API: what it is, as a file that it serves, and its counts.
+find_package(prometheus-cpp CONFIG REQUIRED)
+target_link_libraries(${target} PRIVATE prometheus-cpp::core)
+set(openapi_source ${CMAKE_BINARY_DIR}/generated/openapi_json.cc)
+add_custom_command(
+  OUTPUT ${openapi_source}
+  COMMAND ${CMAKE_COMMAND} -DIN=${CMAKE_CURRENT_LIST_DIR}/api/openapi.json -DOUT=${openapi_source}
+          -P ${CMAKE_CURRENT_LIST_DIR}/api/embed_openapi.cmake
+  DEPENDS ${CMAKE_CURRENT_LIST_DIR}/api/openapi.json ${CMAKE_CURRENT_LIST_DIR}/api/embed_openapi.cmake
+  COMMENT "Embedding openapi.json" VERBATIM)
+target_sources(${target} PRIVATE ${openapi_source})

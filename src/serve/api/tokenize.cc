@@ -1,0 +1,66 @@
+#include "serve/api/tokenize.h"
+
+#include <fmt/core.h>
+
+#include "serve/api/conversation.h"
+#include "serve/api/sampling.h"
+#include "serve/api/tools.h"
+
+namespace loquat::serve::api {
+namespace {
+
+std::vector<int32_t> message_tokens(const Fields& body, const ServedModel& model) {
+  const Messages messages = read_messages(body, read_tools(body, ToolShape::kNested));
+  const ChatTemplate* chat = model.chat_template();
+  if (!chat)
+    wrong("messages", fmt::format("The model '{}' knows no turns; give 'prompt'.", model.id()), "unsupported_value");
+  return body.flag("add_generation_prompt", true) ? chat->prompt(messages) : chat->render(messages).tokens;
+}
+
+}  // namespace
+
+void tokenize(std::shared_ptr<Exchange> exchange) {
+  const Json json = parse_object(exchange->take_body());
+  const Fields body(json);
+  body.only({"model", "prompt", "messages", "tools", "tool_choice", "parallel_tool_calls", "add_generation_prompt",
+             "add_special_tokens", "return_token_strs"});
+  const std::string id = body.required_text("model");
+  const auto prompt = body.text("prompt");
+  const bool with_texts = body.flag("return_token_strs", false);
+  body.flag("add_generation_prompt", true);
+  body.flag("add_special_tokens", true);  // no model here puts a token before a text
+  if (prompt && body.given("messages")) {
+    wrong("prompt", "Give 'prompt' or 'messages', not both.", "invalid_value");
+  }
+  if (!prompt && !body.given("messages")) {
+    wrong("prompt", "'prompt' or 'messages' is missing.", "missing_required_parameter");
+  }
+  const auto model = find_model(*exchange->service().backend, id);
+  exchange->set_model(model->id());
+  const std::vector<int32_t> tokens = prompt ? model->tokenizer().encode(*prompt) : message_tokens(body, *model);
+  Json answer = {{"count", tokens.size()}, {"max_model_len", model->context()}};
+  answer["tokens"] = tokens;
+  answer["token_strs"] = nullptr;
+  if (with_texts) {
+    answer["token_strs"] = Json::array();
+    for (const int32_t token : tokens) {
+      answer["token_strs"].push_back(std::string(model->tokenizer().token_bytes(token)));
+    }
+  }
+  exchange->send(200, dump(answer));
+}
+
+void detokenize(std::shared_ptr<Exchange> exchange) {
+  const Json json = parse_object(exchange->take_body());
+  const Fields body(json);
+  body.only({"model", "tokens"});
+  const std::string id = body.required_text("model");
+  const Json* list = body.list("tokens");
+  if (!list) wrong("tokens", "'tokens' is missing.", "missing_required_parameter");
+  const auto model = find_model(*exchange->service().backend, id);
+  exchange->set_model(model->id());
+  Json answer = {{"prompt", model->tokenizer().decode(read_tokens(*list, "tokens", *model))}};
+  exchange->send(200, dump(answer));
+}
+
+}  // namespace loquat::serve::api
