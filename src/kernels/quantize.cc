@@ -45,6 +45,7 @@ BF16 quantize_group(const float* w, int64_t n, WeightType type, uint8_t* codes) 
   BF16 best{};
   float least = INFINITY;
   uint8_t tried[group_length(WeightType::kInt8)];
+  std::fill_n(codes, n, static_cast<uint8_t>(0));
   const auto attempt = [&](float scale) {
     const BF16 rounded = to_bf16(scale);
     const float error = encode(w, n, to_float(rounded), zero, tried);
@@ -55,11 +56,11 @@ BF16 quantize_group(const float* w, int64_t n, WeightType type, uint8_t* codes) 
   };
   if (type == WeightType::kInt8) {
     attempt(farthest / -127.5f);
-    return best;
+  } else {
+    for (const float end : {-8.0f, -7.75f, -8.4f, -7.4f, -7.0f, 7.0f, 7.4f, -6.5f}) attempt(farthest / end);
+    for (int round = 0; round < 2; ++round) attempt(fitting_scale(w, codes, n, zero));
   }
-  for (const float end : {-8.0f, -7.75f, -8.4f, -7.4f, -7.0f, 7.0f, 7.4f, -6.5f}) attempt(farthest / end);
-  for (int round = 0; round < 2; ++round) attempt(fitting_scale(w, codes, n, zero));
-  return best;
+  return least == INFINITY ? to_bf16(NAN) : best;  // what is not finite stays so
 }
 
 }  // namespace

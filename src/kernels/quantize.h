@@ -28,7 +28,7 @@ constexpr int bits_of(WeightType type) {
 }
 
 // Quantises W [n, k]: codes [n, k], scales [n, group_count]. Each value is rounded by its group's scale as it is kept,
-// which is chosen for the least squared error. W's values are finite.
+// which is chosen for the least squared error. The scale of a group with an infinity or a NaN is a NaN.
 void quantize_weight(const float* w, int64_t n, int64_t k, WeightType type, uint8_t* codes, BF16* scales);
 
 // The values that codes and scales stand for.

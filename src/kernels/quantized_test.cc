@@ -213,6 +213,13 @@ TEST(QuantizeWeight, KeepsWhatItsCodesCanSay) {
   std::fill(w.begin(), w.end(), 0.0f);
   quantize_weight(w.data(), 2, 32, WeightType::kInt4, codes.data(), scales.data());
   EXPECT_EQ(codes, std::vector<uint8_t>(64, 8));
+  EXPECT_EQ(to_float(scales[0]), 0);
+  w[3] = NAN;
+  w[40] = INFINITY;
+  for (const WeightType type : kTypes) {
+    quantize_weight(w.data(), 1, 64, type, codes.data(), scales.data());
+    EXPECT_TRUE(std::isnan(to_float(scales[0])) && std::isnan(to_float(scales[group_count(64, type) - 1])));
+  }
 }
 
 }  // namespace
