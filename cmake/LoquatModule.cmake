@@ -31,8 +31,8 @@ endif()
 
 set(LOQUAT_ISA_avx2 -mavx2 -mfma -mf16c -ffp-contract=fast)
 set(LOQUAT_ISA_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -ffp-contract=fast)
-set(LOQUAT_ISA_avx512bf16 ${LOQUAT_ISA_avx512} -mavx512bf16)
-set(LOQUAT_ISA_amx ${LOQUAT_ISA_avx512bf16} -mamx-tile -mamx-bf16)
+set(LOQUAT_ISA_avx512bf16 ${LOQUAT_ISA_avx512} -mavx512bf16 -mavx512vnni)
+set(LOQUAT_ISA_amx ${LOQUAT_ISA_avx512bf16} -mamx-tile -mamx-bf16 -mamx-int8)
 
 function(loquat_module name)
   cmake_parse_arguments(arg "" "" "DEPS" ${ARGN})

@@ -15,6 +15,7 @@ struct BenchArguments {
   std::string benchmark;  // empty: all
   std::string params;     // empty: each one's own
   std::string precision = "bf16";
+  std::string weights = "bf16";
   int64_t batch = 0;
   double seconds = 2;
   int threads = 0;
@@ -31,6 +32,7 @@ Status run_benchmarks(const BenchArguments& arguments, measure::Measurements& ru
     options.params = arguments.params.empty() ? measure::default_params(name) : arguments.params;
     TRY(options.config, measure::named_model(options.params));
     options.compute = run.compute;
+    options.weights = run.weights;
     options.batch = arguments.batch;
     options.seconds = arguments.seconds;
     options.seed = arguments.seed;
@@ -54,9 +56,15 @@ int run(const BenchArguments& arguments) {
     const auto config = measure::named_model(arguments.params);
     if (!config.ok()) return bad_input(config.error());
   }
+  const WeightType weights = weight_type(arguments.weights);
+  if (weights != WeightType::kCompute && arguments.benchmark != "decode" && arguments.benchmark != "prefill")
+    return bad_input("--weights is for the benchmarks decode and prefill");
   const auto kernels = best_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
-  measure::Measurements run(**kernels, arguments.precision == "f32" ? DType::kF32 : DType::kBF16, arguments.seconds);
+  if (weights != WeightType::kCompute && !(*kernels)->quantized_weights)
+    return bad_input(fmt::format("the {} kernels have no quantised weights", (*kernels)->name));
+  measure::Measurements run(**kernels, arguments.precision == "f32" ? DType::kF32 : DType::kBF16, arguments.seconds,
+                            weights);
   const Status status = run_benchmarks(arguments, run);
   if (!status.ok()) return bad_input(status.error());
   std::printf("%s", arguments.json ? (to_json(run) + "\n").c_str() : probe_text(run).c_str());
@@ -75,6 +83,7 @@ void add_bench_verb(CLI::App& app, int& exit_code) {
   verb->add_option("--precision", arguments->precision, "of products and activations: f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
+  add_weights_option(*verb, arguments->weights)->description("decode and prefill: bf16, int8 or int4");
   verb->add_option("--moments", arguments->moments, "train: the optimizer's moments, f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();

@@ -1,11 +1,15 @@
 // loquat eval MODEL --world-seed N: measures any model folder on the built-in world, as the recipe does after each
-// stage.
+// stage. loquat eval perplexity MODEL TEXTS...: of any texts, with the weights in any type.
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "base/progress.h"
 #include "cli/verbs.h"
+#include "data/dataset.h"
+#include "infer/chat_engine.h"
 #include "recipe/measure.h"
 
 namespace loquat {
@@ -72,13 +76,68 @@ int run(EvalArguments& arguments) {
   return 0;
 }
 
+struct PerplexityArguments {
+  std::string model;
+  std::vector<std::string> texts;
+  std::string weights = "bf16";
+  bool fp32 = false;
+  bool json = false;
+};
+
+int run_perplexity(const PerplexityArguments& arguments) {
+  std::vector<std::string> texts;
+  for (const std::string& file : arguments.texts) {
+    const auto read = read_texts(file);
+    if (!read.ok()) return bad_input(read.error());
+    texts.insert(texts.end(), read->begin(), read->end());
+  }
+  const auto kernels = best_kernels();
+  if (!kernels.ok()) return bad_input(kernels.error());
+  const auto model = ChatModel::load(arguments.model, **kernels, arguments.fp32 ? DType::kF32 : DType::kBF16,
+                                     weight_type(arguments.weights));
+  if (!model.ok()) return bad_input(model.error());
+  TextLogProb all;
+  for (const TextLogProb& text : (*model)->score(texts)) {
+    all.logprob += text.logprob;
+    all.tokens += text.tokens;
+    all.bytes += text.bytes;
+  }
+  if (all.tokens == 0) return bad_input("the texts have no tokens");
+  const double perplexity = std::exp(-all.logprob / static_cast<double>(all.tokens));
+  const double bits = -all.logprob / std::log(2.0) / static_cast<double>(all.bytes);
+  if (arguments.json) {
+    const nlohmann::json j = {{"perplexity", perplexity},
+                              {"bits_per_byte", bits},
+                              {"tokens", all.tokens},
+                              {"bytes", all.bytes},
+                              {"weights", arguments.weights}};
+    std::printf("%s\n", j.dump().c_str());
+  } else {
+    std::printf("perplexity %.4f of a token, %.4f bits per byte (%lld tokens, %lld bytes)\n", perplexity, bits,
+                static_cast<long long>(all.tokens), static_cast<long long>(all.bytes));
+  }
+  return 0;
+}
+
+void add_perplexity(CLI::App& eval, int& exit_code) {
+  CLI::App* verb = eval.add_subcommand("perplexity", "how likely texts are to a model");
+  auto arguments = std::make_shared<PerplexityArguments>();
+  verb->add_option("model", arguments->model, "a model folder")->required();
+  verb->add_option("texts", arguments->texts, ".txt and .jsonl files")->required();
+  add_weights_option(*verb, arguments->weights);
+  verb->add_flag("--fp32", arguments->fp32, "compute in float32");
+  verb->add_flag("--json", arguments->json, "print one JSON object");
+  verb->callback([arguments, &exit_code] { exit_code = run_perplexity(*arguments); });
+}
+
 }  // namespace
 
 void add_eval_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("eval", "measure a model on the built-in world, by the gold scorer");
+  add_perplexity(*verb, exit_code);
   auto arguments = std::make_shared<EvalArguments>();
   recipe::MeasureRequest& request = arguments->request;
-  verb->add_option("model", request.model, "a model folder")->required();
+  verb->add_option("model", request.model, "a model folder");
   verb->add_option("--world-seed", arguments->world_seed, "the world that it was trained on")->capture_default_str();
   verb->add_option("--scale", arguments->scale, "how many prompts: smoke, quick or full")
       ->check(CLI::IsMember({"smoke", "quick", "full"}))
@@ -97,7 +156,11 @@ void add_eval_verb(CLI::App& app, int& exit_code) {
   verb->add_flag("--base", request.base_model, "a base model: asked by a few-shot prompt");
   verb->add_flag("--json", arguments->json, "print the measures as JSON");
   verb->add_flag("--fp32", arguments->fp32, "compute in float32");
-  verb->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+  verb->callback([arguments, verb, &exit_code] {
+    if (!verb->get_subcommands().empty()) return;
+    if (arguments->request.model.empty()) throw CLI::RequiredError("model");
+    exit_code = run(*arguments);
+  });
 }
 
 }  // namespace loquat

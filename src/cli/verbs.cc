@@ -1,5 +1,6 @@
 #include "cli/verbs.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 
 namespace loquat {
@@ -7,6 +8,17 @@ namespace loquat {
 int bad_input(const std::string& message) {
   std::fprintf(stderr, "loquat: %s\n", message.c_str());
   return 2;
+}
+
+WeightType weight_type(const std::string& name) {
+  return name == "int8" ? WeightType::kInt8 : name == "int4" ? WeightType::kInt4 : WeightType::kCompute;
+}
+
+CLI::Option* add_weights_option(CLI::App& verb, std::string& name) {
+  return verb
+      .add_option("--weights", name, "bf16, or quantised to int8 or int4; a folder that is quantised already stays so")
+      ->check(CLI::IsMember({"bf16", "int8", "int4"}))
+      ->capture_default_str();
 }
 
 }  // namespace loquat

@@ -1,13 +1,16 @@
-// The program's verbs, one file each (<name>_verb.cc). A verb adds its subcommand to `app` and, when it is chosen, runs in the
-// subcommand's callback and leaves the exit status in `exit_code`: 0 done, 1 the program's own failure, 2 bad input,
-// 3 a guard that could not recover.
+// The program's verbs, one file each (<name>_verb.cc). A verb adds its subcommand to `app` and, when it is chosen, runs
+// in the subcommand's callback and leaves the exit status in `exit_code`: 0 done, 1 the program's own failure, 2 bad
+// input, 3 a guard that could not recover.
 #pragma once
 
 #include <string>
 
+#include "kernels/kernels.h"
+
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace loquat {
 
@@ -20,6 +23,11 @@ void add_chat_verb(CLI::App& app, int& exit_code);
 void add_serve_verb(CLI::App& app, int& exit_code);
 void add_keys_verb(CLI::App& app, int& exit_code);
 void add_bench_verb(CLI::App& app, int& exit_code);
+void add_quantize_verb(CLI::App& app, int& exit_code);
+
+// --weights: bf16 (as the folder has them, or those of --precision), int8 or int4.
+WeightType weight_type(const std::string& name);
+CLI::Option* add_weights_option(CLI::App& verb, std::string& name);
 
 // Prints "loquat: MESSAGE" on stderr and returns 2.
 int bad_input(const std::string& message);

@@ -55,9 +55,10 @@ Result<std::unique_ptr<ChatModel>> ChatModel::make(std::unique_ptr<Model> owned,
   return std::unique_ptr<ChatModel>(new ChatModel(std::move(owned), model, tokenizer, *std::move(chat_template)));
 }
 
-Result<std::unique_ptr<ChatModel>> ChatModel::load(const std::string& folder, const Kernels& kernels, DType compute) {
+Result<std::unique_ptr<ChatModel>> ChatModel::load(const std::string& folder, const Kernels& kernels, DType compute,
+                                                   WeightType weights) {
   TRY(Tokenizer tokenizer, Tokenizer::load(folder));
-  TRY(auto model, load_model(folder, kernels, {.compute = compute}));
+  TRY(auto model, load_model(folder, kernels, {.compute = compute, .serving_only = true, .weights = weights}));
   Model* plain = model.get();
   return make(std::move(model), plain, tokenizer, folder);
 }

@@ -43,8 +43,10 @@ struct TextLogProb {
 
 class ChatModel {
  public:
+  // The model only serves (Model): it has no master weights. `weights`: what they are quantised to.
   static Result<std::unique_ptr<ChatModel>> load(const std::string& folder, const Kernels& kernels,
-                                                 DType compute = DType::kBF16);
+                                                 DType compute = DType::kBF16,
+                                                 WeightType weights = WeightType::kCompute);
   // A model that is in memory already; it must outlive this.
   static Result<std::unique_ptr<ChatModel>> wrap(Model& model, const Tokenizer& tokenizer);
 

@@ -27,14 +27,19 @@
 
 namespace loquat {
 
+// How a packed weight's values are held: in the compute type, or quantised (quantize.h).
+enum class WeightType : uint8_t { kCompute, kInt8, kInt4 };
+
 // W [N, K] (y = x Wᵀ, as nn.Linear stores it) in the layout that this table multiplies from. `forward` serves linear
 // and lm_head, `backward` serves linear_backward_input; both were filled by `pack` from the same float32 master.
+// A quantised weight has a `forward` alone, filled by `pack_quantized`.
 struct PackedWeight {
   int64_t n = 0;
   int64_t k = 0;
   DType dtype = DType::kF32;  // the compute type
   const void* forward = nullptr;
   const void* backward = nullptr;  // null where no gradient is taken
+  WeightType type = WeightType::kCompute;
 };
 
 // One sequence of a packed batch, for attention. Query row i of the segment (row q_begin + i of q) has position
@@ -84,9 +89,10 @@ struct Kernels {
   const char* name;  // "reference", "avx2", "avx512", "avx512bf16", "amx", "cuda"
 
   // --- memory ------------------------------------------------------------------------------------
-  bool host_memory;      // the table's memory is ordinary memory
-  bool shared_prefixes;  // attention takes segments with a prefix
-  bool paged_attention;  // attention takes segments with pages
+  bool host_memory;        // the table's memory is ordinary memory
+  bool shared_prefixes;    // attention takes segments with a prefix
+  bool paged_attention;    // attention takes segments with pages
+  bool quantized_weights;  // linear and lm_head take weights of kInt8 and kInt4
   bool host_reads;  // the host may read and write the table's memory, and nothing is under way once a call has returned
   // Aligned to 64 bytes at least, not cleared; null where there is not so much left. `bytes` > 0.
   void* (*allocate)(int64_t bytes);
@@ -103,6 +109,11 @@ struct Kernels {
   int64_t (*packed_bytes)(int64_t n, int64_t k, DType dtype);
   // Packs float32 W [n, k] into `forward` and, if not null, `backward`.
   void (*pack)(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void* backward);
+  // The same for a quantised W, from its codes [n, k] and scales [n, groups of k] (quantize.h). HOST: codes, scales.
+  // Null where the table has no quantized_weights.
+  int64_t (*quantized_bytes)(int64_t n, int64_t k, WeightType type);
+  void (*pack_quantized)(const uint8_t* codes, const BF16* scales, int64_t n, int64_t k, WeightType type,
+                         void* forward);
   // y [T, N] = x [T, K] Wᵀ; with `add`, y += (then y is float32 whatever the compute type: the residual stream). y may
   // be float32 or the compute type.
   void (*linear)(Mat y, Mat x, const PackedWeight& w, bool add);

@@ -29,7 +29,10 @@ bool dropout_keeps(uint64_t seed, uint64_t index, float p);
 
 int64_t packed_bytes(int64_t n, int64_t k, DType dtype);
 void pack(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void* backward);
+int64_t quantized_bytes(int64_t n, int64_t k, WeightType type);
+void pack_quantized(const uint8_t* codes, const BF16* scales, int64_t n, int64_t k, WeightType type, void* forward);
 void linear(Mat y, Mat x, const PackedWeight& w, bool add);
+void quantized_linear(Mat y, Mat x, const PackedWeight& w, bool add);
 void linear_backward_input(Mat dx, Mat dy, const PackedWeight& w, bool add);
 void linear_backward_weight(float* dw, Mat dy, Mat x);
 void matmul(float* c, const float* a, const float* b, int64_t m, int64_t n, int64_t k, bool transpose_a,

@@ -44,10 +44,12 @@ void pack(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void
 }
 
 void linear(Mat y, Mat x, const PackedWeight& w, bool add) {
+  if (w.type != WeightType::kCompute) return quantized_linear(y, x, w, add);
   product(y, x, w.forward, w.n, w.k, w.dtype, add);
 }
 
 void linear_backward_input(Mat dx, Mat dy, const PackedWeight& w, bool add) {
+  CHECK(w.backward != nullptr, "W [{}, {}] is not packed for a backward", w.n, w.k);
   product(dx, dy, w.backward, w.k, w.n, w.dtype, add);
 }
 

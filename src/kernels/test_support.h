@@ -130,7 +130,7 @@ class KernelsTest : public testing::TestWithParam<std::tuple<const Kernels*, DTy
   void TearDown() override { set_thread_count(2); }
 };
 
-const Kernels* emulated_amx_kernels();  // cpu/amx_emulated_test.cc; null where the processor lacks AVX-512
+const Kernels* emulated_amx_kernels();  // cpu/amx_emulated_test.cc; null where the processor lacks AVX-512 BF16
 
 inline auto every_table() {
   std::vector<const Kernels*> tables = all_kernels();

@@ -36,7 +36,7 @@ Recorder::Recorder(std::string benchmark, const BenchOptions& options, const Ker
       probe_(probe) {}
 
 void Recorder::count_model(const Model& model, int64_t held_before, int64_t moments) {
-  const auto master = static_cast<int64_t>(model.values().size_bytes());
+  const int64_t master = model.master_bytes();
   const auto gradients = static_cast<int64_t>(model.grads().size_bytes());
   const int64_t positions = model.config().max_positions * model.config().head_dim * 4;  // the rotations' table
   memory_.master += master;
@@ -105,6 +105,11 @@ Status check_memory(const Kernels& kernels, double bytes, const std::string& wha
 double model_bytes(const ModelConfig& config, DType compute, bool trained) {
   const auto master = 4 * static_cast<double>(config.param_count());
   return (trained ? 4 : 1) * master + (trained ? 2 : 1) * weight_bytes(config, compute, true);
+}
+
+double serving_bytes(const BenchOptions& options) {
+  const ModelConfig& c = options.config;
+  return 4 * head_parameters(c) + weight_bytes(c, options.compute, true, options.weights);
 }
 
 double training_bytes(const BenchOptions& options, int64_t tokens) {

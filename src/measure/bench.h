@@ -21,6 +21,7 @@ struct BenchOptions {
   std::string params;  // the name of the model's size
   ModelConfig config;
   DType compute = DType::kBF16;
+  WeightType weights = WeightType::kCompute;  // of prefill and decode
   // Sequences at once (train, prefill, decode, attention), rows (gemm), episodes (ppo); 0: the benchmark's own.
   int64_t batch = 0;
   double seconds = 2;  // of each line
@@ -86,11 +87,16 @@ class Recorder {
 
 // Everything that one call of the program has measured. Does not outlive the kernels.
 struct Measurements {
-  Measurements(const Kernels& table, DType type, double line_seconds)
-      : kernels(table), compute(type), seconds(line_seconds), probe(table, type, line_seconds) {}
+  Measurements(const Kernels& table, DType type, double line_seconds, WeightType weight_type = WeightType::kCompute)
+      : kernels(table),
+        compute(type),
+        weights(weight_type),
+        seconds(line_seconds),
+        probe(table, type, line_seconds, weight_type) {}
 
   const Kernels& kernels;
   DType compute;
+  WeightType weights;
   double seconds;
   Probe probe;
   std::vector<Line> lines;
@@ -120,6 +126,7 @@ Status bench_ppo(Recorder& recorder);
 Status check_memory(const Kernels& kernels, double bytes, const std::string& what);
 // Of a model with everything that belongs to it; and what a forward over `tokens` keeps for a backward.
 double model_bytes(const ModelConfig& config, DType compute, bool trained);
+double serving_bytes(const BenchOptions& options);  // of one that only serves
 double training_bytes(const BenchOptions& options, int64_t tokens);
 
 }  // namespace loquat::measure

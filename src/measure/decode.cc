@@ -82,7 +82,7 @@ Status decode(Recorder& recorder, Model& model, int64_t sequences, int64_t promp
   const std::vector<Pass> passes(requests.size(), Pass{before - 1, 1, 1});
   recorder.add_tokens(fmt::format("{} sequence{}", sequences, sequences == 1 ? "" : "s"),
                       fmt::format("after {} tokens", before), static_cast<double>(sequences),
-                      forward_work(model.config(), options.compute, passes, true), times.timing());
+                      forward_work(model.config(), options.compute, passes, true, options.weights), times.timing());
   return {};
 }
 
@@ -97,10 +97,10 @@ Status bench_decode(Recorder& recorder) {
   std::vector<int64_t> counts(std::begin(kSequences), std::end(kSequences));
   if (options.batch > 0) counts = {options.batch};
   const double cache = cache_bytes(config, options.compute, static_cast<double>(counts.back() * (prompt + reply)));
-  TRY_STATUS(check_memory(recorder.kernels(), model_bytes(config, options.compute, false) + cache,
+  TRY_STATUS(check_memory(recorder.kernels(), serving_bytes(options) + cache,
                           fmt::format("decoding {} sequences with {}", counts.back(), options.params)));
   const int64_t before = recorder.held();
-  const auto model = random_model(config, recorder.kernels(), options.compute, false, options.seed);
+  const auto model = random_serving_model(config, recorder.kernels(), options.compute, options.weights, options.seed);
   recorder.count_model(*model, before, 0);
   recorder.memory().cache = static_cast<int64_t>(cache);
   for (const int64_t sequences : counts) TRY_STATUS(decode(recorder, *model, sequences, prompt, reply));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/quantize.h"
 #include "model/kv_cache.h"
 
 namespace loquat::measure {
@@ -22,8 +23,20 @@ double head_parameters(const ModelConfig& c) {
   return static_cast<double>(c.vocab_size * c.hidden_size);
 }
 
-double weight_bytes(const ModelConfig& c, DType compute, bool head) {
-  return (projection_parameters(c) + (head ? head_parameters(c) : 0)) * static_cast<double>(bytes_of(compute));
+namespace {
+
+// Of one value, with its share of the group's scale.
+double value_bytes(DType compute, WeightType type) {
+  if (type == WeightType::kCompute) return static_cast<double>(bytes_of(compute));
+  return bits_of(type) / 8.0 + 2.0 / static_cast<double>(group_length(type));
+}
+
+}  // namespace
+
+double weight_bytes(const ModelConfig& c, DType compute, bool head, WeightType weights) {
+  const WeightType of_head = weights == WeightType::kCompute ? weights : WeightType::kInt8;
+  return projection_parameters(c) * value_bytes(compute, weights) +
+         (head ? head_parameters(c) * value_bytes(compute, of_head) : 0);
 }
 
 double cache_bytes(const ModelConfig& c, DType compute, double tokens) {
@@ -50,7 +63,7 @@ double forward_operations(const ModelConfig& c, const Pass& p) {
   return projections + attention + 2 * head_parameters(c) * static_cast<double>(p.head_rows);
 }
 
-Work forward_work(const ModelConfig& c, DType compute, std::span<const Pass> passes, bool cached) {
+Work forward_work(const ModelConfig& c, DType compute, std::span<const Pass> passes, bool cached, WeightType weights) {
   Work work;
   bool head = false;
   for (const Pass& p : passes) {
@@ -58,7 +71,7 @@ Work forward_work(const ModelConfig& c, DType compute, std::span<const Pass> pas
     if (cached) work.bytes += cache_bytes(c, compute, static_cast<double>(p.before + p.tokens));
     head = head || p.head_rows > 0;
   }
-  work.bytes += weight_bytes(c, compute, head);
+  work.bytes += weight_bytes(c, compute, head, weights);
   work.working_set = work.bytes;
   return work;
 }

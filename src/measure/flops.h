@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "kernels/tensor.h"
+#include "kernels/kernels.h"
 #include "model/config.h"
 
 namespace loquat::measure {
@@ -26,9 +26,10 @@ struct Pass {
   int64_t head_rows = 0;  // rows whose logits or log-probabilities are wanted
 };
 
-double projection_parameters(const ModelConfig& config);                      // of all layers
-double head_parameters(const ModelConfig& config);                            // the vocabulary's matrix
-double weight_bytes(const ModelConfig& config, DType compute, bool head);     // as a forward reads them, once
+double projection_parameters(const ModelConfig& config);  // of all layers
+double head_parameters(const ModelConfig& config);        // the vocabulary's matrix
+// As a forward reads them, once. Where the weights are quantised the head has 8 bits.
+double weight_bytes(const ModelConfig& config, DType compute, bool head, WeightType weights = WeightType::kCompute);
 double cache_bytes(const ModelConfig& config, DType compute, double tokens);  // their keys and values, all layers
 double kept_bytes(const ModelConfig& config, DType compute, double tokens);   // what a forward keeps for the backward
 double attended_keys(const Pass& pass);                                       // summed over the new tokens
@@ -37,7 +38,8 @@ double forward_operations(const ModelConfig& config, const Pass& pass);
 
 // One pass over all of these: the weights are read once. `cached`: keys and values of the tokens before are read, those
 // of the new ones written; otherwise they are these rows' own and count as activations, which stay in the caches.
-Work forward_work(const ModelConfig& config, DType compute, std::span<const Pass> passes, bool cached);
+Work forward_work(const ModelConfig& config, DType compute, std::span<const Pass> passes, bool cached,
+                  WeightType weights = WeightType::kCompute);
 // Forward and backward: twice the forward's operations more. Weights are read in both; what is kept is written and
 // read; gradients are written, and by each further micro-batch read and written.
 Work train_work(const ModelConfig& config, DType compute, std::span<const Pass> passes, int64_t micro_batches);

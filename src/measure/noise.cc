@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "kernels/quantize.h"
+#include "model/params.h"
+
 namespace loquat::measure {
 namespace {
 
@@ -37,7 +40,31 @@ Tensor random_tensor(const Kernels& kernels, int64_t rows, int64_t cols, DType d
   return converted;
 }
 
-Weight random_weight(const Kernels& kernels, int64_t n, int64_t k, DType dtype, bool gradients, uint64_t seed) {
+namespace {
+
+// Any codes, and scales that give them a deviation near a new model's.
+void random_codes(uint8_t* codes, int64_t count, BF16* scales, int64_t groups, WeightType type, uint64_t seed) {
+  Rng rng(seed, "measure.codes");
+  std::vector<uint8_t> tile(static_cast<size_t>(std::min(count, kNoise)));
+  for (uint8_t& code : tile) code = static_cast<uint8_t>(rng.below(1u << bits_of(type)));
+  for (int64_t at = 0; at < count; at += kNoise) std::copy_n(tile.data(), std::min(kNoise, count - at), codes + at);
+  std::fill_n(scales, groups, to_bf16(0.07f / static_cast<float>(1 << bits_of(type))));
+}
+
+}  // namespace
+
+Weight random_weight(const Kernels& kernels, int64_t n, int64_t k, DType dtype, bool gradients, uint64_t seed,
+                     WeightType type) {
+  if (type != WeightType::kCompute) {
+    std::vector<uint8_t> codes(static_cast<size_t>(n * k));
+    std::vector<BF16> scales(static_cast<size_t>(n * group_count(k, type)));
+    random_codes(codes.data(), n * k, scales.data(), n * group_count(k, type), type, seed);
+    Weight weight;
+    weight.forward = Buffer(kernels, kernels.quantized_bytes(n, k, type));
+    weight.packed = {n, k, dtype, weight.forward.data(), nullptr, type};
+    kernels.pack_quantized(codes.data(), scales.data(), n, k, type, weight.forward.data());
+    return weight;
+  }
   const Tensor master = random_tensor(kernels, n, k, DType::kF32, seed);
   const int64_t bytes = kernels.packed_bytes(n, k, dtype);
   Weight weight;
@@ -59,6 +86,29 @@ std::unique_ptr<Model> random_model(const ModelConfig& config, const Kernels& ke
   });
   model->refresh();
   return model;
+}
+
+std::unique_ptr<Model> random_serving_model(const ModelConfig& config, const Kernels& kernels, DType compute,
+                                            WeightType weights, uint64_t seed) {
+  const auto specs = param_specs(config);
+  const auto spec_of = [&](const std::string& name) {
+    return *std::find_if(specs.begin(), specs.end(), [&](const ParamSpec& spec) { return spec.name == name; });
+  };
+  const std::vector<float> tile = noise(seed, 0.02);
+  ServingTensors tensors;
+  tensors.head = weights == WeightType::kCompute ? weights : WeightType::kInt8;
+  tensors.type = [&](const std::string& name) { return spec_of(name).is_matrix ? weights : WeightType::kCompute; };
+  tensors.values = [&](const std::string& name, float* out) {
+    const ParamSpec spec = spec_of(name);
+    for (int64_t at = 0; at < spec.size(); at += kNoise)
+      std::copy_n(tile.data(), std::min(kNoise, spec.size() - at), out + at);
+    if (spec.shape.size() == 1) std::fill_n(out, spec.size(), 1.0f);
+  };
+  tensors.codes = [&](const std::string& name, uint8_t* codes, BF16* scales) {
+    const ParamSpec spec = spec_of(name);
+    random_codes(codes, spec.size(), scales, spec.shape[0] * group_count(spec.shape[1], weights), weights, seed);
+  };
+  return std::make_unique<Model>(config, kernels, compute, tensors);
 }
 
 std::vector<int32_t> random_tokens(Rng& rng, int64_t count, int64_t vocab) {

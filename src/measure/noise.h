@@ -25,12 +25,17 @@ struct Weight {
   Buffer forward, backward;
   PackedWeight packed;
 };
-Weight random_weight(const Kernels& kernels, int64_t n, int64_t k, DType dtype, bool gradients, uint64_t seed);
+Weight random_weight(const Kernels& kernels, int64_t n, int64_t k, DType dtype, bool gradients, uint64_t seed,
+                     WeightType type = WeightType::kCompute);
 
 // Norms are 1, all else has the deviation of a new model. Model::init draws each value for itself, which takes minutes
 // for a billion.
 std::unique_ptr<Model> random_model(const ModelConfig& config, const Kernels& kernels, DType compute, bool gradients,
                                     uint64_t seed);
+
+// One that only serves.
+std::unique_ptr<Model> random_serving_model(const ModelConfig& config, const Kernels& kernels, DType compute,
+                                            WeightType weights, uint64_t seed);
 
 std::vector<int32_t> random_tokens(Rng& rng, int64_t count, int64_t vocab);
 

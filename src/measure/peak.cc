@@ -50,6 +50,18 @@ constexpr int kChainsAvx2 = 12;
   for (int i = 0; i < kChains; ++i) asm volatile("" ::"v"(sums[i]));
 }
 
+[[gnu::target("avx512f,avx512vnni")]] void dot_bytes_512(int64_t rounds) {
+  __m512i sums[kChains];
+  for (int i = 0; i < kChains; ++i) sums[i] = _mm512_set1_epi32(i);
+  const __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
+  for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kChains; ++i) sums[i] = _mm512_dpbusd_epi32(sums[i], a, b);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kChains; ++i) asm volatile("" ::"v"(sums[i]));
+}
+
 struct TileConfig {
   uint8_t palette = 1;
   uint8_t start_row = 0;
@@ -58,25 +70,30 @@ struct TileConfig {
   uint8_t rows[16] = {};
 };
 
-// Four sums of 16 x 16 from two by two operands of 16 x 32, as the kernels' blocks have them, but loaded once.
-[[gnu::target("amx-tile,amx-bf16")]] void tiles_bf16(int64_t rounds) {
+// Four sums of 16 x 16 from two by two operands of 16 rows of 64 bytes, as the kernels' blocks have them, but loaded
+// once.
+[[gnu::target("amx-tile")]] void load_tiles(uint16_t value) {
   alignas(64) TileConfig config;
   for (int i = 0; i < 8; ++i) {
     config.rows[i] = 16;
     config.row_bytes[i] = 64;
   }
-  alignas(64) uint16_t ones[16 * 32];
-  for (uint16_t& x : ones) x = 0x3f80;
+  alignas(64) uint16_t values[16 * 32];
+  for (uint16_t& x : values) x = value;
   asm volatile("" ::: "memory");  // the intrinsics do not say that they read memory
   _tile_loadconfig(&config);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
   _tile_zero(3);
-  _tile_loadd(4, ones, 64);
-  _tile_loadd(5, ones, 64);
-  _tile_loadd(6, ones, 64);
-  _tile_loadd(7, ones, 64);
+  _tile_loadd(4, values, 64);
+  _tile_loadd(5, values, 64);
+  _tile_loadd(6, values, 64);
+  _tile_loadd(7, values, 64);
+}
+
+[[gnu::target("amx-tile,amx-bf16")]] void tiles_bf16(int64_t rounds) {
+  load_tiles(0x3f80);
   for (int64_t r = 0; r < rounds; ++r) {
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);
@@ -86,10 +103,25 @@ struct TileConfig {
   _tile_release();
 }
 
+[[gnu::target("amx-tile,amx-int8")]] void tiles_bytes(int64_t rounds) {
+  load_tiles(0x0101);
+  for (int64_t r = 0; r < rounds; ++r) {
+    _tile_dpbsud(0, 4, 6);
+    _tile_dpbsud(1, 4, 7);
+    _tile_dpbsud(2, 5, 6);
+    _tile_dpbsud(3, 5, 7);
+  }
+  _tile_release();
+}
+
 }  // namespace
 
-PeakLoop peak_loop(const std::string& table, DType compute) {
+PeakLoop peak_loop(const std::string& table, DType compute, WeightType weights) {
   const bool bf16 = compute == DType::kBF16;
+  if (weights != WeightType::kCompute) {
+    if (table == "amx") return {"AMX int8 tile products", 4 * 2.0 * 16 * 16 * 64, tiles_bytes};
+    if (table == "avx512bf16") return {"AVX-512 int8 dot products", kChains * 16 * 8.0, dot_bytes_512};
+  }
   if (table == "amx" && bf16) return {"AMX bf16 tile products", 4 * 2.0 * 16 * 16 * 32, tiles_bf16};
   if (table == "avx512bf16" && bf16) return {"AVX-512 bf16 dot products", kChains * 16 * 4.0, dot_bf16_512};
   if (table == "amx" || table == "avx512bf16" || table == "avx512")
@@ -100,7 +132,7 @@ PeakLoop peak_loop(const std::string& table, DType compute) {
 
 #else
 
-PeakLoop peak_loop(const std::string&, DType) {
+PeakLoop peak_loop(const std::string&, DType, WeightType) {
   return {};
 }
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/tensor.h"
+#include "kernels/kernels.h"
 
 namespace loquat::measure {
 
@@ -15,6 +15,6 @@ struct PeakLoop {
 };
 
 // The loop of the unit that a table's products run on. The table must be one that this machine runs.
-PeakLoop peak_loop(const std::string& table, DType compute);
+PeakLoop peak_loop(const std::string& table, DType compute, WeightType weights);
 
 }  // namespace loquat::measure

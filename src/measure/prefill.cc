@@ -20,10 +20,10 @@ Status bench_prefill(Recorder& recorder) {
   const ModelConfig& config = options.config;
   const int64_t length = std::min(config.max_positions, kPrompt), sequences = std::max<int64_t>(1, options.batch);
   const double cached = cache_bytes(config, options.compute, static_cast<double>(sequences * length));
-  TRY_STATUS(check_memory(recorder.kernels(), model_bytes(config, options.compute, false) + cached,
-                          fmt::format("the model {}", options.params)));
+  TRY_STATUS(
+      check_memory(recorder.kernels(), serving_bytes(options) + cached, fmt::format("the model {}", options.params)));
   const int64_t before = recorder.held();
-  const auto model = random_model(config, recorder.kernels(), options.compute, false, options.seed);
+  const auto model = random_serving_model(config, recorder.kernels(), options.compute, options.weights, options.seed);
   recorder.count_model(*model, before, 0);
   KvCache cache(config, recorder.kernels(), options.compute, sequences, length);  // a page each
   recorder.memory().cache = static_cast<int64_t>(cached);
@@ -44,8 +44,8 @@ Status bench_prefill(Recorder& recorder) {
       [&] { model->logits(model->forward_cached(batch, cache, sequences_cached), last_rows, logits.data()); });
   const std::vector<Pass> passes(static_cast<size_t>(sequences), Pass{0, length, 1});
   recorder.add_tokens("prompt", fmt::format("{} x {} tokens", sequences, length),
-                      static_cast<double>(sequences * length), forward_work(config, options.compute, passes, true),
-                      timing);
+                      static_cast<double>(sequences * length),
+                      forward_work(config, options.compute, passes, true, options.weights), timing);
   return {};
 }
 

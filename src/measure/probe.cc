@@ -18,12 +18,13 @@ constexpr int64_t kRowFloats = 1024;
 
 }  // namespace
 
-Probe::Probe(const Kernels& kernels, DType compute, double seconds)
+Probe::Probe(const Kernels& kernels, DType compute, double seconds, WeightType weights)
     : kernels_(kernels),
       compute_(compute),
+      weights_(weights),
       sample_seconds_(std::clamp(seconds / 20, 2e-3, 0.1)),
       watch_(kernels, sample_seconds_),
-      loop_(peak_loop(kernels.name, compute)) {
+      loop_(peak_loop(kernels.name, compute, weights)) {
   if (std::string_view(kernels.name) == "reference") {
     add_product(32, 64, 128);
   } else if (kernels.host_memory) {
@@ -42,7 +43,7 @@ Probe::Probe(const Kernels& kernels, DType compute, double seconds)
 
 void Probe::add_product(int64_t rows, int64_t n, int64_t k) {
   Product product{random_tensor(kernels_, rows, k, compute_, 1), empty_tensor(kernels_, rows, n, compute_),
-                  random_weight(kernels_, n, k, compute_, false, 2), 2.0 * static_cast<double>(rows * n * k),
+                  random_weight(kernels_, n, k, compute_, false, 2, weights_), 2.0 * static_cast<double>(rows * n * k),
                   fmt::format("product {} x {} x {}", rows, n, k)};
   products_.push_back(std::move(product));
 }

@@ -36,7 +36,7 @@ struct Floors {
 class Probe {
  public:
   // `seconds`: of a measurement; a sample takes a small part of it.
-  Probe(const Kernels& kernels, DType compute, double seconds);
+  Probe(const Kernels& kernels, DType compute, double seconds, WeightType weights = WeightType::kCompute);
 
   void sample_peak();
   // Samples the memory that a working set of so many bytes lies in: what stays in a cache is read faster than the rest.
@@ -61,6 +61,7 @@ class Probe {
 
   const Kernels& kernels_;
   DType compute_;
+  WeightType weights_;
   double sample_seconds_;
   Stopwatch watch_;
   PeakLoop loop_;

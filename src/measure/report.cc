@@ -5,6 +5,7 @@
 
 #include "base/machine.h"
 #include "base/threads.h"
+#include "kernels/quantize.h"
 #include "measure/bench.h"
 
 #ifndef LOQUAT_COMMIT
@@ -34,6 +35,12 @@ std::string bytes_text(double bytes) {
 
 const char* precision_name(DType compute) {
   return compute == DType::kBF16 ? "bf16" : "f32";
+}
+
+std::string precision_text(const Measurements& run) {
+  return run.weights == WeightType::kCompute
+             ? precision_name(run.compute)
+             : fmt::format("{}, weights int{}", precision_name(run.compute), bits_of(run.weights));
 }
 
 nlohmann::json to_json(const Line& line, const Probe& probe) {
@@ -116,7 +123,7 @@ std::string probe_text(const Measurements& run) {
                         i > 0 ? "; " : "\n");
   }
   return text + fmt::format("machine: {}; {} thread{}, kernels {}, {}\n", machine_text(this_machine()), thread_count(),
-                            thread_count() == 1 ? "" : "s", run.kernels.name, precision_name(run.compute));
+                            thread_count() == 1 ? "" : "s", run.kernels.name, precision_text(run));
 }
 
 // Where one benchmark was run, its first line's main figures stand on top too.
@@ -126,6 +133,8 @@ std::string to_json(const Measurements& run) {
                       {"kernels", run.kernels.name},
                       {"threads", thread_count()},
                       {"precision", precision_name(run.compute)},
+                      {"weights", run.weights == WeightType::kCompute ? precision_name(run.compute)
+                                                                      : fmt::format("int{}", bits_of(run.weights))},
                       {"seconds_per_line", run.seconds}};
   j["lines"] = nlohmann::json::array();
   for (const Line& line : run.lines) j["lines"].push_back(to_json(line, run.probe));

@@ -1,10 +1,13 @@
 // A model's folder: Hugging Face's config.json, generation_config.json and model.safetensors.
+#include "model/folder.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/threads.h"
+#include "kernels/quantize.h"
 #include "model/model.h"
 #include "model/params.h"
 #include "store/files.h"
@@ -43,7 +46,9 @@ float from_f16(uint16_t bits) {
   return sign * std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
 }
 
-void read_values(const TensorEntry& tensor, float* out, int64_t n) {
+}  // namespace
+
+void read_tensor_values(const TensorEntry& tensor, float* out, int64_t n) {
   const uint8_t* bytes = tensor.bytes.data();
   parallel_blocks(n, kGrain, [&](int64_t begin, int64_t end) {
     if (tensor.dtype == "F32") {
@@ -58,6 +63,8 @@ void read_values(const TensorEntry& tensor, float* out, int64_t n) {
   });
 }
 
+namespace {
+
 // Tensors that other programs write and that say nothing new.
 bool is_ignored(const std::string& name, const ModelConfig& in_file, const ModelConfig& wanted) {
   if (name.ends_with("rotary_emb.inv_freq")) return true;
@@ -65,11 +72,33 @@ bool is_ignored(const std::string& name, const ModelConfig& in_file, const Model
   return in_file.tie_embeddings || (in_file.head == HeadKind::kLanguage && wanted.head == HeadKind::kScore);
 }
 
-Status check_tensors(const SafetensorsFile& file, const ModelConfig& in_file, const ModelConfig& wanted,
-                     bool new_head) {
+// Neighbours that are one product come in one type.
+Status check_fused(const SafetensorsFile& file, const std::vector<ParamSpec>& specs) {
+  for (size_t i = 1; i < specs.size(); ++i) {
+    const std::string& name = specs[i].name;
+    const bool fused =
+        name.ends_with("k_proj.weight") || name.ends_with("v_proj.weight") || name.ends_with("up_proj.weight");
+    if (!fused || is_quantized(file, name) == is_quantized(file, specs[i - 1].name)) continue;
+    return Err("{}: of \"{}\" and \"{}\" one is quantised; expected both or neither", file.path(), specs[i - 1].name,
+               name);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status check_tensors(const SafetensorsFile& file, const ModelConfig& in_file, const ModelConfig& wanted, bool new_head,
+                     const std::optional<Quantization>& quantization) {
   const auto specs = param_specs(wanted);
+  std::vector<std::string> names;
   for (const ParamSpec& spec : specs) {
     if (new_head && spec.init == ParamInit::kScore) continue;
+    if (quantization && is_projection(spec) && is_quantized(file, spec.name)) {
+      TRY_STATUS(check_quantized(file, spec, *quantization));
+      for (const char* part : {"packed", "scale", "shape"}) names.push_back(quantized_name(spec.name, part));
+      continue;
+    }
+    names.push_back(spec.name);
     const TensorEntry* tensor = file.find(spec.name);
     if (tensor == nullptr) {
       return Err("{}: tensor \"{}\" {} is missing (config.json asks for it)", file.path(), spec.name,
@@ -88,20 +117,23 @@ Status check_tensors(const SafetensorsFile& file, const ModelConfig& in_file, co
     }
   }
   for (const TensorEntry& tensor : file.tensors()) {
-    const bool known =
-        std::any_of(specs.begin(), specs.end(), [&](const auto& spec) { return spec.name == tensor.name; });
+    const bool known = std::find(names.begin(), names.end(), tensor.name) != names.end();
     if (!known && !is_ignored(tensor.name, in_file, wanted)) {
       return Err("{}: tensor \"{}\" {} does not belong to the model that config.json describes", file.path(),
                  tensor.name, shape_text(tensor.shape));
     }
   }
-  return {};
+  return quantization ? check_fused(file, specs) : Status();
 }
+
+namespace {
 
 const char* head_name(HeadKind head) {
   return head == HeadKind::kScore ? "a score model (LlamaForSequenceClassification)"
                                   : "a language model (LlamaForCausalLM)";
 }
+
+}  // namespace
 
 Result<SafetensorsFile> open_weights(const std::string& folder) {
   const std::string path = folder + "/model.safetensors";
@@ -111,8 +143,6 @@ Result<SafetensorsFile> open_weights(const std::string& folder) {
   }
   return SafetensorsFile::open(path);
 }
-
-}  // namespace
 
 Result<ModelConfig> read_model_config(const std::string& folder) {
   const std::string path = folder + "/config.json";
@@ -141,9 +171,65 @@ Status save_model(const Model& model, const std::string& folder, DType dtype) {
   return write_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});
 }
 
+namespace {
+
+Status check_weight_type(const std::string& folder, const Kernels& kernels, const LoadOptions& options,
+                         const std::optional<Quantization>& quantization) {
+  CHECK(options.serving_only ? !options.with_gradients : options.weights == WeightType::kCompute,
+        "quantised weights are for serving only, and serving needs no gradients");
+  if (quantization && !options.serving_only) {
+    return Err(
+        "{}: the weights are quantised to {} bits: they can be served and measured, not trained on; expected the "
+        "folder that was quantised",
+        folder, bits_of(quantization->type));
+  }
+  if (quantization && options.weights != WeightType::kCompute && options.weights != quantization->type) {
+    return Err("{}: the weights are quantised to {} bits already; {} were asked for", folder,
+               bits_of(quantization->type), bits_of(options.weights));
+  }
+  if ((quantization || options.weights != WeightType::kCompute) && !kernels.quantized_weights) {
+    return Err(
+        "{}: weights of {} bits are asked for, and the {} kernels have none: expected bf16, or a processor's "
+        "kernels (LOQUAT_DEVICE=cpu)",
+        folder, bits_of(quantization ? quantization->type : options.weights), kernels.name);
+  }
+  return {};
+}
+
+// Small models lose most by their last matrix: with 4 bits elsewhere it has 8.
+std::unique_ptr<Model> load_serving(const SafetensorsFile& file, const ModelConfig& config, const Kernels& kernels,
+                                    const LoadOptions& options, const std::optional<Quantization>& quantization) {
+  const auto specs = param_specs(config);
+  const bool quantized = quantization || options.weights != WeightType::kCompute;
+  ServingTensors tensors;
+  tensors.projections = options.weights;
+  tensors.head = quantized ? WeightType::kInt8 : WeightType::kCompute;
+  if (quantization) tensors.projections = WeightType::kCompute;  // those that the folder leaves as they are
+  tensors.type = [&](const std::string& name) {
+    return quantization && is_quantized(file, name) ? quantization->type : WeightType::kCompute;
+  };
+  tensors.values = [&](const std::string& name, float* out) {
+    const TensorEntry& tensor = *file.find(name);
+    int64_t n = 1;
+    for (const int64_t d : tensor.shape) n *= d;
+    read_tensor_values(tensor, out, n);
+  };
+  tensors.codes = [&](const std::string& name, uint8_t* codes, BF16* scales) {
+    const auto spec = std::find_if(specs.begin(), specs.end(), [&](const ParamSpec& s) { return s.name == name; });
+    read_quantized(file, *spec, *quantization, codes, scales);
+  };
+  return std::make_unique<Model>(config, kernels, options.compute, tensors);
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels,
                                           const LoadOptions& options) {
-  TRY(const ModelConfig in_file, read_model_config(folder));
+  const std::string config_path = folder + "/config.json";
+  TRY(const std::string config_text, read_file(config_path));
+  TRY(const ModelConfig in_file, ModelConfig::from_json(config_text, config_path));
+  TRY(const auto quantization, read_quantization(config_text, config_path));
+  TRY_STATUS(check_weight_type(folder, kernels, options, quantization));
   ModelConfig wanted = in_file;
   wanted.head = options.head;
   const bool new_head = in_file.head != options.head;
@@ -151,7 +237,11 @@ Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kerne
     return Err("{}/config.json: found {}, expected {}", folder, head_name(in_file.head), head_name(options.head));
   }
   TRY(const SafetensorsFile file, open_weights(folder));
-  TRY_STATUS(check_tensors(file, in_file, wanted, new_head));
+  TRY_STATUS(check_tensors(file, in_file, wanted, new_head, quantization));
+  if (options.serving_only) {
+    CHECK(!new_head, "a model that only serves has no new head");
+    return load_serving(file, wanted, kernels, options, quantization);
+  }
 
   auto model = std::make_unique<Model>(wanted, kernels, options.compute, options.with_gradients);
   if (new_head) model->init_head(Rng(options.head_seed, "score head"));
@@ -160,7 +250,7 @@ Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kerne
     const TensorEntry* tensor = file.find(p.name);
     if (tensor == nullptr) return;  // a new head's
     values.resize(static_cast<size_t>(p.size));
-    read_values(*tensor, values.data(), p.size);
+    read_tensor_values(*tensor, values.data(), p.size);
     kernels.upload(p.value, values.data(), p.size * 4);
   });
   model->refresh();

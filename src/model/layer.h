@@ -34,8 +34,8 @@ struct Sequences {
 
 // y = x Wᵀ. W lies in the flat master buffer; its packed copies follow it at refresh().
 struct Linear {
-  const float* weight = nullptr;
-  float* gradient = nullptr;  // null: no gradients in this model
+  const float* weight = nullptr;  // null in a model that only serves
+  float* gradient = nullptr;      // null: no gradients in this model
   PackedWeight packed;
 
   void forward(const Kernels& kernels, Mat y, Mat x, bool add) const { kernels.linear(y, x, packed, add); }

@@ -9,6 +9,7 @@ void Linear::backward(const Kernels& kernels, Mat dx, Mat dy, Mat x) const {
 }
 
 int64_t Linear::packed_bytes(const Kernels& kernels) const {
+  if (packed.type != WeightType::kCompute) return kernels.quantized_bytes(packed.n, packed.k, packed.type);
   return kernels.packed_bytes(packed.n, packed.k, packed.dtype) * (gradient != nullptr ? 2 : 1);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/threads.h"
+#include "kernels/quantize.h"
 #include "model/heads.h"
 #include "model/layer.h"
 #include "model/memory.h"
@@ -71,6 +72,11 @@ struct Model::Impl {
   LayerContext context;
   Buffer values, gradients, packed, cos_sin;
   std::vector<Param> params;
+  bool serves_only = false;
+  struct Parts {  // the parameters that a Linear's weight is made of: neighbours
+    size_t first = 0, count = 0;
+  };
+  std::vector<Parts> linear_parts;  // in the order of for_each_linear
 
   const float* table = nullptr;  // the embedding [V, C]
   float* dtable = nullptr;
@@ -103,14 +109,24 @@ struct Model::Impl {
         head_memory(k),
         head_backward_memory(k) {}
 
+  void make_context() {
+    const Status valid = config.validate();
+    CHECK(valid.ok(), "{}", valid.error());
+    cos_sin = make_cos_sin(config, kernels);
+    context = {&kernels, &config, compute, cos_sin.floats()};
+  }
   void lay_out(bool with_gradients);
+  void lay_out_serving(const ServingTensors& tensors);
+  void pack_serving(const Linear& linear, const Parts& parts, const ServingTensors& tensors) const;
+  void place_linears();
   void attach_layers();
   template <typename F>
   void for_each_linear(F&& f) {
     for (auto& layer : layers) layer.for_each_linear(f);
-    if (language.linear.weight != nullptr) f(language.linear);
+    if (language.linear.packed.n > 0) f(language.linear);
   }
 
+  void check_trainable() const { CHECK(!serves_only, "the model only serves: it has no master weights"); }
   void init_param(const ParamSpec& spec, const Param& param, Rng rng) const;
   void check_batch(const Batch& batch, std::span<const int32_t> positions) const;
   Mat embed(std::span<const int32_t> tokens, Arena& arena) const;
@@ -134,7 +150,10 @@ void Model::Impl::lay_out(bool with_gradients) {
   }
   CHECK(offset == count, "the parameters have {} values, the config says {}", offset, count);
   attach_layers();
+  place_linears();
+}
 
+void Model::Impl::place_linears() {
   int64_t bytes = 0;
   for_each_linear([&](Linear& linear) { bytes += linear.packed_bytes(kernels); });
   packed = Buffer(kernels, bytes);
@@ -143,6 +162,68 @@ void Model::Impl::lay_out(bool with_gradients) {
     linear.place(kernels, memory);
     memory += linear.packed_bytes(kernels);
   });
+}
+
+// A model that only serves holds no master of what is packed.
+void Model::Impl::lay_out_serving(const ServingTensors& tensors) {
+  serves_only = true;
+  const auto is_kept = [](const ParamSpec& spec) { return !is_projection(spec); };
+  const auto specs = param_specs(config);
+  int64_t count = 0, offset = 0;
+  for (const ParamSpec& spec : specs) count += is_kept(spec) ? spec.size() : 0;
+  values = Buffer(kernels, count * 4);
+  std::vector<float> host;
+  for (const ParamSpec& spec : specs) {
+    params.push_back({spec.name, spec.shape, nullptr, nullptr, spec.size(), spec.is_matrix});
+    if (!is_kept(spec)) continue;
+    params.back().value = values.floats() + offset;
+    offset += spec.size();
+    host.resize(static_cast<size_t>(spec.size()));
+    tensors.values(spec.name, host.data());
+    kernels.upload(params.back().value, host.data(), spec.size() * 4);
+  }
+  attach_layers();
+  size_t next = 0;
+  for_each_linear([&](Linear& linear) {
+    const WeightType wanted = &linear == &language.linear ? tensors.head : tensors.projections;
+    const WeightType in_file = tensors.type(params[linear_parts[next++].first].name);
+    linear.packed.type = in_file == WeightType::kCompute ? wanted : in_file;
+    CHECK(linear.packed.type == WeightType::kCompute || kernels.quantized_weights,
+          "the {} kernels have no quantised weights", kernels.name);
+  });
+  place_linears();
+  next = 0;
+  for_each_linear([&](Linear& linear) { pack_serving(linear, linear_parts[next++], tensors); });
+}
+
+void Model::Impl::pack_serving(const Linear& linear, const Parts& parts, const ServingTensors& tensors) const {
+  const PackedWeight& w = linear.packed;
+  void* forward = const_cast<void*>(w.forward);
+  const size_t size = static_cast<size_t>(w.n * w.k);
+  const bool quantized = w.type != WeightType::kCompute;
+  std::vector<uint8_t> codes(quantized ? size : 0);
+  std::vector<BF16> scales(quantized ? static_cast<size_t>(w.n * group_count(w.k, w.type)) : 0);
+  const std::span<const Param> tensor_params = std::span(params).subspan(parts.first, parts.count);
+  if (tensors.type(tensor_params[0].name) != WeightType::kCompute) {
+    int64_t row = 0;
+    for (const Param& p : tensor_params) {
+      tensors.codes(p.name, codes.data() + row * w.k, scales.data() + row * group_count(w.k, w.type));
+      row += p.shape[0];
+    }
+    return kernels.pack_quantized(codes.data(), scales.data(), w.n, w.k, w.type, forward);
+  }
+  std::vector<float> host(size);
+  float* to = host.data();
+  for (const Param& p : tensor_params) {
+    tensors.values(p.name, to);
+    to += p.size;
+  }
+  if (quantized) {
+    quantize_weight(host.data(), w.n, w.k, w.type, codes.data(), scales.data());
+    return kernels.pack_quantized(codes.data(), scales.data(), w.n, w.k, w.type, forward);
+  }
+  const Buffer master = floats_of(kernels, host);
+  kernels.pack(master.floats(), w.n, w.k, w.dtype, forward, nullptr);
 }
 
 // Walks the parameters in the order of param_specs; a fused projection starts where its first part does.
@@ -154,6 +235,7 @@ void Model::Impl::attach_layers() {
     return first;
   };
   const auto linear = [&](int64_t n, int64_t k, size_t parts) {
+    linear_parts.push_back({next, parts});
     const Param& p = take(parts);
     return Linear{p.value, p.grad, PackedWeight{n, k, compute, nullptr, nullptr}};
   };
@@ -182,6 +264,7 @@ void Model::Impl::attach_layers() {
     score = {p.value, p.grad};
   }
   if (config.tie_embeddings) {  // then a score model can also tell how likely a reply is
+    linear_parts.push_back({0, 1});
     language.linear = Linear{table, dtable, PackedWeight{config.vocab_size, C, compute, nullptr, nullptr}};
   } else if (config.head == HeadKind::kLanguage) {
     language.linear = linear(config.vocab_size, C, 1);
@@ -277,11 +360,14 @@ Mat Model::Impl::run_layers_keeping(const Batch& batch, const Sequences& sequenc
 
 Model::Model(const ModelConfig& config, const Kernels& kernels, DType compute, bool with_gradients)
     : impl_(std::make_unique<Impl>(config, kernels, compute)) {
-  const Status valid = config.validate();
-  CHECK(valid.ok(), "{}", valid.error());
-  impl_->cos_sin = make_cos_sin(config, kernels);
-  impl_->context = {&impl_->kernels, &impl_->config, compute, impl_->cos_sin.floats()};
+  impl_->make_context();
   impl_->lay_out(with_gradients);
+}
+
+Model::Model(const ModelConfig& config, const Kernels& kernels, DType compute, const ServingTensors& tensors)
+    : impl_(std::make_unique<Impl>(config, kernels, compute)) {
+  impl_->make_context();
+  impl_->lay_out_serving(tensors);
 }
 
 Model::~Model() = default;
@@ -294,6 +380,12 @@ const Kernels& Model::kernels() const {
 }
 DType Model::compute() const {
   return impl_->compute;
+}
+bool Model::serves_only() const {
+  return impl_->serves_only;
+}
+int64_t Model::master_bytes() const {
+  return impl_->values.bytes();
 }
 
 namespace {
@@ -317,6 +409,7 @@ void Model::Impl::init_param(const ParamSpec& spec, const Param& param, Rng rng)
 }
 
 void Model::init(Rng rng) {
+  impl_->check_trainable();
   const auto specs = param_specs(impl_->config);
   parallel_for(static_cast<int64_t>(specs.size()),
                [&](int64_t i) { impl_->init_param(specs[i], impl_->params[i], rng); });
@@ -324,6 +417,7 @@ void Model::init(Rng rng) {
 }
 
 void Model::init_head(Rng rng) {
+  impl_->check_trainable();
   const auto specs = param_specs(impl_->config);
   for (size_t i = 0; i < specs.size(); ++i) {
     if (specs[i].init == ParamInit::kScore) impl_->init_param(specs[i], impl_->params[i], rng);
@@ -331,10 +425,12 @@ void Model::init_head(Rng rng) {
 }
 
 void Model::for_each_param(const std::function<void(const Param&)>& f) const {
+  impl_->check_trainable();
   for (const Param& p : impl_->params) f(p);
 }
 
 std::span<float> Model::values() const {
+  impl_->check_trainable();
   return {impl_->values.floats(), static_cast<size_t>(impl_->values.bytes() / 4)};
 }
 
@@ -343,10 +439,12 @@ std::span<float> Model::grads() const {
 }
 
 std::vector<float> Model::host_values() const {
+  impl_->check_trainable();
   return to_host(impl_->kernels, impl_->values.floats(), impl_->values.bytes() / 4);
 }
 
 void Model::set_values(std::span<const float> values) {
+  impl_->check_trainable();
   CHECK(static_cast<int64_t>(values.size_bytes()) == impl_->values.bytes(), "{} values for {} parameters",
         values.size(), impl_->values.bytes() / 4);
   impl_->kernels.upload(impl_->values.data(), values.data(), impl_->values.bytes());
@@ -354,6 +452,7 @@ void Model::set_values(std::span<const float> values) {
 }
 
 void Model::refresh() {
+  impl_->check_trainable();
   impl_->for_each_linear([&](Linear& linear) { linear.pack(impl_->kernels); });
 }
 
@@ -419,7 +518,7 @@ void Model::backward(const Batch& batch, Mat dhidden) {
 
 namespace {
 void check_language(const Linear& linear) {
-  CHECK(linear.weight != nullptr, "the model has a score head alone");
+  CHECK(linear.packed.n > 0, "the model has a score head alone");
 }
 void check_score(const ModelConfig& config) {
   CHECK(config.head == HeadKind::kScore, "the model has no score head");

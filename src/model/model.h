@@ -60,11 +60,26 @@ struct ForwardOptions {
   uint64_t dropout_seed = 0;  // another for every step
 };
 
+// Where a model that only serves takes its tensors from, one after the other, by the names of param_specs (params.h).
+// All are in ordinary memory.
+struct ServingTensors {
+  WeightType projections = WeightType::kCompute;  // what those are quantised to that come as values
+  WeightType head = WeightType::kCompute;         // the same for the vocabulary's matrix
+  // The type that this tensor comes in: kCompute for values. Alike for q, k, v of a layer, and for gate and up.
+  std::function<WeightType(const std::string& name)> type;
+  std::function<void(const std::string& name, float* out)> values;
+  std::function<void(const std::string& name, uint8_t* codes, BF16* scales)> codes;  // kernels/quantize.h
+};
+
 class Model {
  public:
   // Memory is taken here, not in forward's steady state. with_gradients: also a gradient buffer and the packed weights
   // that the backward multiplies from.
   Model(const ModelConfig& config, const Kernels& kernels, DType compute, bool with_gradients);
+  // A model that only serves: of the master weights it has the embedding, the norms and the score head alone; what the
+  // products read is packed, or quantised, tensor by tensor. It has no values(), for_each_param, init, set_values,
+  // refresh or backward.
+  Model(const ModelConfig& config, const Kernels& kernels, DType compute, const ServingTensors& tensors);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
@@ -72,6 +87,8 @@ class Model {
   const ModelConfig& config() const;
   const Kernels& kernels() const;
   DType compute() const;
+  bool serves_only() const;
+  int64_t master_bytes() const;  // of the float32 weights that it holds
 
   // N(0, 0.02), residual projections scaled by 1/sqrt(2 layers); score head N(0, 1/sqrt(C+1)). Each parameter has a
   // stream of its own by its name. Refreshes.
@@ -141,6 +158,10 @@ class Model {
 Status save_model(const Model& model, const std::string& folder, DType dtype = DType::kF32);
 struct LoadOptions {
   DType compute = DType::kBF16;
+  bool serving_only = false;  // see Model
+  // What the projections are quantised to; the vocabulary's matrix is then kInt8. A folder that is quantised already is
+  // taken as it is (kCompute, or its own type). Other than kCompute under serving_only alone.
+  WeightType weights = WeightType::kCompute;
   bool with_gradients = false;
   HeadKind head = HeadKind::kLanguage;
   bool allow_new_head = false;
@@ -149,5 +170,9 @@ struct LoadOptions {
 Result<ModelConfig> read_model_config(const std::string& folder);
 Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels,
                                           const LoadOptions& options);
+
+// Writes the model folder `from` as `to`, with its projections quantised to 8 or 4 bits in compressed-tensors'
+// "pack-quantized" form; all else as it is. An error: it is quantised already, or `to` is `from`.
+Status quantize_model_folder(const std::string& from, const std::string& to, WeightType type);
 
 }  // namespace loquat

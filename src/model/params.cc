@@ -32,9 +32,13 @@ std::vector<ParamSpec> param_specs(const ModelConfig& config) {
   if (config.head == HeadKind::kScore) {
     specs.push_back({"score.weight", {1, C}, false, ParamInit::kScore});
   } else if (!config.tie_embeddings) {
-    specs.push_back({"lm_head.weight", {V, C}, false, ParamInit::kNormal});
+    specs.push_back({kHeadName, {V, C}, false, ParamInit::kNormal});
   }
   return specs;
+}
+
+bool is_projection(const ParamSpec& spec) {
+  return spec.is_matrix || spec.name == kHeadName;
 }
 
 std::string shape_text(const std::vector<int64_t>& shape) {

@@ -11,6 +11,8 @@
 
 namespace loquat {
 
+constexpr const char* kHeadName = "lm_head.weight";  // where it is not the embedding
+
 enum class ParamInit { kNormal, kResidual, kOnes, kScore };
 
 struct ParamSpec {
@@ -21,6 +23,7 @@ struct ParamSpec {
   int64_t size() const;
 };
 
+bool is_projection(const ParamSpec& spec);  // a matrix that products read: also lm_head, not the embedding
 std::vector<ParamSpec> param_specs(const ModelConfig& config);
 std::string shape_text(const std::vector<int64_t>& shape);  // "[2048, 256]"
 

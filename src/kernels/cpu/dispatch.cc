@@ -17,11 +17,14 @@ namespace {
 
 #if defined(__x86_64__)
 
-constinit const cpu::Inner kInnerAvx2 = {&cpu::kProductsAvx2, &cpu::kAttentionAvx2, &cpu::kRowsAvx2};
-constinit const cpu::Inner kInnerAvx512 = {&cpu::kProductsAvx512, &cpu::kAttentionAvx512, &cpu::kRowsAvx512};
-constinit const cpu::Inner kInnerAvx512Bf16 = {&cpu::kProductsAvx512Bf16, &cpu::kAttentionAvx512Bf16,
-                                               &cpu::kRowsAvx512};
-constinit const cpu::Inner kInnerAmx = {&cpu::kProductsAmx, &cpu::kAttentionAmx, &cpu::kRowsAvx512};
+constinit const cpu::Inner kInnerAvx2 = {&cpu::kProductsAvx2, &cpu::kAttentionAvx2, &cpu::kRowsAvx2,
+                                         &cpu::kQuantizedAvx2};
+constinit const cpu::Inner kInnerAvx512 = {&cpu::kProductsAvx512, &cpu::kAttentionAvx512, &cpu::kRowsAvx512,
+                                           &cpu::kQuantizedAvx2};
+constinit const cpu::Inner kInnerAvx512Bf16 = {&cpu::kProductsAvx512Bf16, &cpu::kAttentionAvx512Bf16, &cpu::kRowsAvx512,
+                                               &cpu::kQuantizedAvx512Bf16};
+constinit const cpu::Inner kInnerAmx = {&cpu::kProductsAmx, &cpu::kAttentionAmx, &cpu::kRowsAvx512,
+                                        &cpu::kQuantizedAmx};
 constinit const Kernels kAvx2 = cpu::table_of<kInnerAvx2>("avx2");
 constinit const Kernels kAvx512 = cpu::table_of<kInnerAvx512>("avx512");
 constinit const Kernels kAvx512Bf16 = cpu::table_of<kInnerAvx512Bf16>("avx512bf16");
@@ -37,7 +40,7 @@ uint64_t saved_state() {
 }
 
 struct Features {
-  unsigned ecx1 = 0, ebx7 = 0, edx7 = 0, eax71 = 0;
+  unsigned ecx1 = 0, ebx7 = 0, ecx7 = 0, edx7 = 0, eax71 = 0;
   uint64_t saved = 0;
 };
 
@@ -47,6 +50,7 @@ Features features() {
   if (__get_cpuid(1, &a, &b, &c, &d)) f.ecx1 = c;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
     f.ebx7 = b;
+    f.ecx7 = c;
     f.edx7 = d;
   }
   if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) f.eax71 = a;
@@ -70,17 +74,18 @@ std::string missing_for_avx512(const Features& f) {
 
 std::string missing_for_avx512bf16(const Features& f) {
   if (std::string missing = missing_for_avx512(f); !missing.empty()) return missing;
-  return (f.eax71 & (1u << 5)) != 0 ? "" : "AVX-512 with bfloat16";
+  constexpr unsigned kVnni = 1u << 11;
+  return (f.eax71 & (1u << 5)) != 0 && (f.ecx7 & kVnni) != 0 ? "" : "AVX-512 with bfloat16 and VNNI";
 }
 
 bool has_amx(const Features& f) {
-  constexpr unsigned kNeeded = 1u << 22 | 1u << 24;  // AMX-BF16, AMX-TILE
+  constexpr unsigned kNeeded = 1u << 22 | 1u << 24 | 1u << 25;  // AMX-BF16, AMX-TILE, AMX-INT8
   return (f.edx7 & kNeeded) == kNeeded;
 }
 
 std::string missing_for_amx(const Features& f) {
   if (std::string missing = missing_for_avx512bf16(f); !missing.empty()) return missing;
-  if (!has_amx(f)) return "AMX with bfloat16";
+  if (!has_amx(f)) return "AMX with bfloat16 and int8";
   if ((f.saved & 0x60000) != 0x60000) return "the operating system's support for AMX";
   // Linux gives the tiles' state to processes that ask for it.
   constexpr long kArchReqXcompPerm = 0x1023, kXfeatureXtiledata = 18;

@@ -3,45 +3,25 @@
 
 #include "base/threads.h"
 #include "kernels/cpu/drivers.h"
+#include "kernels/cpu/product_parts.h"
 
 namespace loquat::cpu {
 namespace {
-
-constexpr int64_t kRowsPerPart = 128;       // with a few hundred columns they stay in the second-level cache
-constexpr int64_t kGroupBytes = 512 << 10;  // of packed panels that one part walks through
-constexpr int64_t kSmallProduct = 1 << 17;  // multiplications that are not worth waking a thread for
 
 int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
-// y [T, n] = (+=) x [T, k] times panels of [n, k]: a grid of row blocks by groups of panels.
+// y [T, n] = (+=) x [T, k] times panels of [n, k].
 void product(const Inner& inner, Mat y, Mat x, const void* packed, int64_t n, int64_t k, bool add) {
   CHECK(y.rows == x.rows && y.cols == n && x.cols == k, "y [{}, {}] = x [{}, {}] times W [{}, {}]", y.rows, y.cols,
         x.rows, x.cols, n, k);
   CHECK(packed != nullptr, "W [{}, {}] is not packed for this product", n, k);
-  const int64_t rows = x.rows, panels = ceil_div(n, inner.products->panel);
-  if (rows == 0 || n == 0) return;
-  if (rows * n * k < kSmallProduct || thread_count() == 1) {
-    for (int64_t begin = 0; begin < rows; begin += kRowsPerPart) {
-      inner.products->product(view(y, begin), view(x, begin), std::min(kRowsPerPart, rows - begin), packed, n, k, 0,
-                              panels, add);
-    }
-    return;
-  }
-  const int64_t row_parts = ceil_div(rows, kRowsPerPart);
-  const int64_t panel_bytes = inner.products->panel_bytes(k, x.dtype == DType::kBF16);
-  const int64_t wanted = thread_count() * (row_parts == 1 ? 1 : 3);
-  int64_t group = std::clamp<int64_t>(kGroupBytes / panel_bytes, 1, panels);
-  group = ceil_div(panels, ceil_div(panels, group));
-  if (row_parts * ceil_div(panels, group) < wanted) {
-    group = std::max<int64_t>(1, panels / std::min(panels, ceil_div(wanted, row_parts)));
-  }
-  parallel_for(row_parts * ceil_div(panels, group), [&](int64_t part) {
-    const int64_t row = part % row_parts * kRowsPerPart, first = part / row_parts * group;
-    inner.products->product(view(y, row), view(x, row), std::min(kRowsPerPart, rows - row), packed, n, k, first,
-                            std::min(first + group, panels), add);
-  });
+  const Products& products = *inner.products;
+  for_product_parts(x.rows, n, k, products.panel, products.panel_bytes(k, x.dtype == DType::kBF16),
+                    [&](int64_t row, int64_t count, int64_t begin, int64_t end) {
+                      products.product(view(y, row), view(x, row), count, packed, n, k, begin, end, add);
+                    });
 }
 
 int64_t operand_bytes(const Inner& inner, int64_t n, int64_t k, DType dtype) {
@@ -69,6 +49,7 @@ void pack(const Inner& inner, const float* w, int64_t n, int64_t k, DType dtype,
 
 void linear(const Inner& inner, Mat y, Mat x, const PackedWeight& w, bool add) {
   CHECK(x.dtype == w.dtype, "x and W [{}, {}] have different types", w.n, w.k);
+  if (w.type != WeightType::kCompute) return quantized_linear(inner, y, x, w, add);
   product(inner, y, x, w.forward, w.n, w.k, add);
 }
 

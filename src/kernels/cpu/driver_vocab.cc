@@ -28,9 +28,27 @@ int64_t head_rows(int64_t rows) {
   return std::clamp<int64_t>(ceil_div(ceil_div(rows, 2 * thread_count()), 16) * 16, 16, kHeadRows);
 }
 
-// Logits [rows, columns] of x's rows from vocabulary column `first` on, rows `stride` apart.
-void chunk_logits(const Inner& inner, float* logits, int64_t stride, Mat x, const PackedWeight& w, int64_t first,
-                  int64_t columns) {
+// A head's rows: as they are, or quantised where the weight is.
+struct HeadRows {
+  Mat x;
+  QuantizedRows quantized{};
+
+  HeadRows(const Inner& inner, Mat rows, const PackedWeight& w) : x(rows) {
+    if (w.type != WeightType::kCompute) quantized = quantize_rows(inner, x, w.type, kDriverRows);
+  }
+};
+
+// Logits [rows, columns] of a head's rows from vocabulary column `first` on, rows `stride` apart.
+void chunk_logits(const Inner& inner, float* logits, int64_t stride, const HeadRows& rows, const PackedWeight& w,
+                  int64_t first, int64_t columns) {
+  if (w.type != WeightType::kCompute) {
+    const QuantizedProducts& products = *inner.quantized;
+    const bool int4 = w.type == WeightType::kInt4;
+    const char* panels = static_cast<const char*>(w.forward) + first / products.panel * products.panel_bytes(w.k, int4);
+    return products.product({logits, stride, false}, rows.quantized, 0, rows.x.rows, panels, columns, w.k, int4, 0,
+                            ceil_div(columns, products.panel), false);
+  }
+  const Mat x = rows.x;
   const int64_t panel = inner.products->panel;
   const int64_t panel_bytes = inner.products->panel_bytes(w.k, w.dtype == DType::kBF16);
   const char* panels = static_cast<const char*>(w.forward) + first / panel * panel_bytes;
@@ -92,8 +110,9 @@ void lm_head(const Inner& inner, Mat x, const PackedWeight& w, const int32_t* ta
   parallel_blocks(x.rows, head_rows(x.rows), [&](int64_t begin, int64_t end) {
     RowSums rows[kHeadRows];
     float* logits = logits_scratch((end - begin) * kVocabChunk);
+    const HeadRows head_rows(inner, x.row_range(begin, end), w);
     for_chunks(w.n, [&](int64_t first, int64_t columns) {
-      chunk_logits(inner, logits, kVocabChunk, x.row_range(begin, end), w, first, columns);
+      chunk_logits(inner, logits, kVocabChunk, head_rows, w, first, columns);
       for (int64_t t = begin; t < end; ++t) {
         rows[t - begin].add(inner, logits + (t - begin) * kVocabChunk, first, columns, targets[t], inv_temperature,
                             entropy != nullptr);
@@ -115,6 +134,7 @@ namespace {
 template <typename F>
 void backward_by_blocks(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeight& w, int64_t part, F&& fill) {
   CHECK(dx.rows == x.rows && dx.cols == x.cols, "dx [{}, {}] of x [{}, {}]", dx.rows, dx.cols, x.rows, x.cols);
+  CHECK(w.backward != nullptr, "W [{}, {}] is not packed for a backward", w.n, w.k);
   const int64_t size = bytes_of(x.dtype);
   const int64_t rows = std::clamp<int64_t>(kGradientBytes / (w.n * size) / kHeadRows * kHeadRows, kHeadRows, 1024);
   for (int64_t top = 0; top < x.rows; top += rows) {
@@ -138,8 +158,9 @@ void lm_head_backward(const Inner& inner, Mat dx, float* dw, Mat x, const Packed
   CHECK(!dentropy || entropy, "lm_head_backward: dentropy without entropy");
   backward_by_blocks(inner, dx, dw, x, w, kHeadRows, [&](Mat dlogits, int64_t top, int64_t begin, int64_t end) {
     float* logits = logits_scratch((end - begin) * kVocabChunk);
+    const HeadRows head_rows(inner, x.row_range(top + begin, top + end), w);
     for_chunks(w.n, [&](int64_t first, int64_t columns) {
-      chunk_logits(inner, logits, kVocabChunk, x.row_range(top + begin, top + end), w, first, columns);
+      chunk_logits(inner, logits, kVocabChunk, head_rows, w, first, columns);
       for (int64_t t = begin; t < end; ++t) {
         const int64_t row = top + t, column = targets[row] - first;
         float* values = logits + (t - begin) * kVocabChunk;
@@ -164,8 +185,9 @@ void lm_head_loss(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeig
     RowSums rows[kHeadRows];
     const int64_t stride = ceil_div(w.n, 16) * 16;
     float* logits = logits_scratch((end - begin) * stride);
+    const HeadRows head_rows(inner, x.row_range(top + begin, top + end), w);
     for_chunks(w.n, [&](int64_t first, int64_t columns) {
-      chunk_logits(inner, logits + first, stride, x.row_range(top + begin, top + end), w, first, columns);
+      chunk_logits(inner, logits + first, stride, head_rows, w, first, columns);
       for (int64_t t = begin; t < end; ++t)
         rows[t - begin].add(inner, logits + (t - begin) * stride + first, first, columns, targets[top + t], 1, false);
     });

@@ -17,6 +17,12 @@ inline View view(const Mat& m, int64_t row, int64_t col = 0) {
 
 int64_t packed_bytes(const Inner& inner, int64_t n, int64_t k, DType dtype);
 void pack(const Inner& inner, const float* w, int64_t n, int64_t k, DType dtype, void* forward, void* backward);
+int64_t quantized_bytes(const Inner& inner, int64_t n, int64_t k, WeightType type);
+void pack_quantized(const Inner& inner, const uint8_t* codes, const BF16* scales, int64_t n, int64_t k, WeightType type,
+                    void* forward);
+// All rows of x, in this thread's scratch.
+QuantizedRows quantize_rows(const Inner& inner, Mat x, WeightType type, ScratchSlot slot);
+void quantized_linear(const Inner& inner, Mat y, Mat x, const PackedWeight& w, bool add);
 void linear(const Inner& inner, Mat y, Mat x, const PackedWeight& w, bool add);
 void linear_backward_input(const Inner& inner, Mat dx, Mat dy, const PackedWeight& w, bool add);
 void linear_backward_weight(const Inner& inner, float* dw, Mat dy, Mat x);

@@ -62,6 +62,19 @@ inline void emulated_dot(int c, int a, int b) {
   }
 }
 
+inline void emulated_signed_dot(int c, int a, int b) {
+  EmulatedTiles& t = emulated_tiles;
+  for (int m = 0; m < t.rows[c]; ++m) {
+    for (int n = 0; n < t.row_bytes[c] / 4; ++n) {
+      int32_t sum;
+      memcpy(&sum, &t.data[c][m][4 * n], 4);
+      for (int k = 0; k < t.row_bytes[a]; ++k)
+        sum += static_cast<int8_t>(t.data[a][m][k]) * t.data[b][k / 4][4 * n + k % 4];
+      memcpy(&t.data[c][m][4 * n], &sum, 4);
+    }
+  }
+}
+
 }  // namespace loquat::cpu
 
 #undef _tile_loadconfig
@@ -70,9 +83,11 @@ inline void emulated_dot(int c, int a, int b) {
 #undef _tile_loadd
 #undef _tile_stored
 #undef _tile_dpbf16ps
+#undef _tile_dpbsud
 #define _tile_loadconfig(config) ::loquat::cpu::emulated_loadconfig(config)
 #define _tile_release() static_cast<void>(0)
 #define _tile_zero(tile) ::loquat::cpu::emulated_zero(tile)
 #define _tile_loadd(tile, from, stride) ::loquat::cpu::emulated_load(tile, from, stride)
 #define _tile_stored(tile, to, stride) ::loquat::cpu::emulated_store(tile, to, stride)
 #define _tile_dpbf16ps(c, a, b) ::loquat::cpu::emulated_dot(c, a, b)
+#define _tile_dpbsud(c, a, b) ::loquat::cpu::emulated_signed_dot(c, a, b)

@@ -45,6 +45,31 @@ struct Products {
   void (*weight_gradient)(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k);
 };
 
+// Rows of a product's left operand in 8 bits (quantize.h). Row r, group g: the values at values + r * stride + g *
+// length (zeros past k), its scale and its `start` at r * groups + g.
+struct QuantizedRows {
+  int8_t* values;
+  int64_t stride;
+  int64_t groups;
+  float* scales;
+  int32_t* starts;  // -zero_code * Σ values: what a sum of products with the codes themselves begins with
+};
+
+// Products by quantised weights. A weight is packed in panels of `panel` output columns, each with all of k.
+struct QuantizedProducts {
+  int64_t panel;
+  int64_t (*panel_bytes)(int64_t k, bool int4);
+  // Panels [begin, end) of W [n, k] from its codes and scales (bfloat16), into `packed` (its panel 0).
+  void (*pack)(const uint8_t* codes, const uint16_t* scales, int64_t n, int64_t k, bool int4, void* packed,
+               int64_t begin, int64_t end);
+  // Rows [begin, end) of x [.., k] into rows [begin, end) of `out`.
+  void (*quantize_rows)(const QuantizedRows& out, View x, int64_t k, bool int4, int64_t begin, int64_t end);
+  // Columns of panels [begin, end) of y [rows, n] = (+=, with add) x [rows, k] Wᵀ, by rows `first` ... of x. Groups are
+  // added up in ascending order, the same way for every number of rows and range of panels.
+  void (*product)(View y, const QuantizedRows& x, int64_t first, int64_t rows, const void* packed, int64_t n, int64_t k,
+                  bool int4, int64_t begin, int64_t end, bool add);
+};
+
 // Key-value heads of one segment, and the query heads that read them; every View starts at the first row and column.
 struct AttentionTask {
   View out, q;              // kv_heads * group heads side by side
@@ -129,11 +154,14 @@ struct Inner {
   const Products* products;
   const Attention* attention;
   const Rows* rows;
+  const QuantizedProducts* quantized;
 };
 
 // Defined where the build targets x86-64.
 extern const Products kProductsAvx2, kProductsAvx512, kProductsAvx512Bf16, kProductsAmx;
 extern const Attention kAttentionAvx2, kAttentionAvx512, kAttentionAvx512Bf16, kAttentionAmx;
 extern const Rows kRowsAvx2, kRowsAvx512;
+// Every processor with AVX-512 BF16 or AMX multiplies 8-bit integers (VNNI).
+extern const QuantizedProducts kQuantizedAvx2, kQuantizedAvx512Bf16, kQuantizedAmx;
 
 }  // namespace loquat::cpu
