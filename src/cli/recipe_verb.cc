@@ -30,7 +30,10 @@ int run(const RecipeArguments& arguments) {
   if (!plan.ok()) return bad_input(plan.error());
   std::unique_ptr<serve::RunServer> server;
   if (arguments.serve) {
-    auto started = serve::RunServer::start(arguments.request.out, {.port = arguments.port});
+    serve::RunServerOptions options;
+    options.http.port = arguments.port;
+    options.log = [](const std::string&) {};  // the terminal is the recipe's
+    auto started = serve::RunServer::start(arguments.request.out, options);
     if (!started.ok()) return bad_input(started.error());
     server = *std::move(started);
     std::fprintf(stderr, "watch it, and talk to each stage's model, at %s\n", server->url().c_str());

@@ -7,11 +7,22 @@
 
 namespace loquat::serve {
 
+namespace {
+
+// Requests' own words come back in messages, shortened: an answer is not made large by what it refuses.
+constexpr size_t kLongestMessage = 1000;
+
+std::string cut(const std::string& text) {
+  return text.size() <= kLongestMessage ? text : text.substr(0, kLongestMessage) + "...";
+}
+
+}  // namespace
+
 std::string error_json(const ApiError& error) {
   const auto or_null = [](const std::string& text) {
-    return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(text);
+    return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(cut(text));
   };
-  nlohmann::ordered_json inner = {{"message", error.message}, {"type", error.type}};
+  nlohmann::ordered_json inner = {{"message", cut(error.message)}, {"type", error.type}};
   inner["param"] = or_null(error.param);
   inner["code"] = or_null(error.code);
   nlohmann::ordered_json outer;
@@ -20,9 +31,8 @@ std::string error_json(const ApiError& error) {
 }
 
 http::Response error_response(const ApiError& error) {
-  http::Response response{error.status,
-                          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
-                          error_json(error)};
+  http::Response response{
+      error.status, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, error_json(error)};
   if (error.retry_after > 0) {
     response.headers.emplace_back("Retry-After", fmt::format("{}", std::ceil(error.retry_after)));
     response.headers.emplace_back("retry-after-ms", fmt::format("{}", std::ceil(error.retry_after * 1000)));

@@ -67,7 +67,8 @@ Result<std::unique_ptr<EngineModel>> EngineModel::load(const std::string& id, co
   TRY(Tokenizer tokenizer, Tokenizer::load(folder));
   TRY(std::string pooling, folder_pooling(folder));
   if (!options.pooling.empty()) pooling = options.pooling;
-  TRY(auto model, load_model(folder, kernels, {.compute = options.compute}));
+  TRY(auto model,
+      load_model(folder, kernels, {.compute = options.compute, .serving_only = true, .weights = options.weights}));
   if (tokenizer.vocab_size() > model->config().vocab_size) {
     return Err("{}: the tokenizer has {} tokens, the model's vocab_size is {}", folder, tokenizer.vocab_size(),
                model->config().vocab_size);

@@ -17,6 +17,7 @@ namespace loquat::serve {
 
 struct EngineModelOptions {
   DType compute = DType::kBF16;
+  WeightType weights = WeightType::kCompute;
   int64_t parallel = 256;       // replies computed together
   int64_t waiting = 1024;       // further ones in line; more get status 429
   int64_t cache_bytes = 0;      // keys and values; 0: as many as `parallel` replies can need, at most a gigabyte
@@ -60,8 +61,8 @@ class EngineModel : public ServedModel, public std::enable_shared_from_this<Engi
   std::string pooling_;
   std::once_flag tree_made_;
   std::shared_ptr<const TokenTree> tree_;  // made at the first grammar
-  FairMutex mutex_;                       // of the model
-  std::unique_ptr<SharedEngine> engine_;  // last: its threads use the rest
+  FairMutex mutex_;                        // of the model
+  std::unique_ptr<SharedEngine> engine_;   // last: its threads use the rest
 };
 
 }  // namespace loquat::serve

@@ -1,5 +1,4 @@
-find_package(Boost 1.81 REQUIRED)
-target_link_libraries(${target} PRIVATE Boost::headers PUBLIC nlohmann_json::nlohmann_json)
+target_link_libraries(${target} PUBLIC nlohmann_json::nlohmann_json)
 
 # access/: keys are random numbers and hashes of libsodium's.
 find_package(PkgConfig REQUIRED)
@@ -16,8 +15,6 @@ add_custom_command(
   DEPENDS ${page_files} ${CMAKE_CURRENT_LIST_DIR}/embed_page.cmake
   COMMENT "Embedding web/page" VERBATIM)
 target_sources(${target} PRIVATE ${page_source})
-# Asio's fences, which the thread sanitizer does not know: hundreds of warnings that say nothing.
-set_source_files_properties(${CMAKE_SOURCE_DIR}/src/serve/http_server.cc PROPERTIES COMPILE_OPTIONS -Wno-tsan)
 
 # The API: what it is, as a file that it serves, and its counts.
 find_package(prometheus-cpp CONFIG REQUIRED)

@@ -248,6 +248,5 @@ TEST_F(ModelHostTest, Embeddings) {
   EXPECT_NE(get(said, "sft")->embed(inputs)[0], vectors[0]);
 }
 
-
 }  // namespace
 }  // namespace loquat::serve

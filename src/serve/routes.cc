@@ -30,8 +30,7 @@ http::Response json_response(std::string body) {
 }
 
 http::Response not_found(const std::string& path) {
-  return error_response(
-      {404, fmt::format("There is nothing at {}.", path), "invalid_request_error", "", "not_found"});
+  return error_response({404, fmt::format("There is nothing at {}.", path), "invalid_request_error", "", "not_found"});
 }
 
 // Adds what the gate wants in every answer to a request.

@@ -27,7 +27,9 @@ std::optional<std::string> slurp(const std::string& path) {
   return std::move(out).str();
 }
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 std::pair<int64_t, int64_t> stamp_of(const std::string& path) {
   struct stat info {};
@@ -69,8 +71,8 @@ std::string single_prompt(const Json& line) {
 // The order in which kinds of questions are offered, and how many of each.
 const std::vector<std::pair<std::string, int>>& suggested_measures() {
   static const std::vector<std::pair<std::string, int>> kMeasures = {
-      {"closed_book", 1}, {"helpful", 2}, {"document_only", 1}, {"unanswerable", 1},
-      {"harmful", 1},     {"look_alike", 1}, {"clarify", 1},    {"identity", 1}};
+      {"closed_book", 1}, {"helpful", 2},    {"document_only", 1}, {"unanswerable", 1},
+      {"harmful", 1},     {"look_alike", 1}, {"clarify", 1},       {"identity", 1}};
   return kMeasures;
 }
 
@@ -230,9 +232,8 @@ std::string RunFiles::suggestions_json() {
   }
   for (const char* model : {"ppo", "sft", "base"}) {
     if (!suggestions.empty()) break;
-    const std::string& list =
-        cached(folder_ + "/eval/" + model + "/replies.jsonl",
-               [](const std::string& text) { return dump(Json(suggestions_of(text))); });
+    const std::string& list = cached(folder_ + "/eval/" + model + "/replies.jsonl",
+                                     [](const std::string& text) { return dump(Json(suggestions_of(text))); });
     suggestions = Json::parse(list).get<std::vector<std::string>>();
   }
   if (suggestions.empty()) {
@@ -249,6 +250,8 @@ std::optional<std::string> RunFiles::report_json() {
   return text;
 }
 
-std::optional<std::string> RunFiles::report_html() { return slurp(folder_ + "/report.html"); }
+std::optional<std::string> RunFiles::report_html() {
+  return slurp(folder_ + "/report.html");
+}
 
 }  // namespace loquat::serve

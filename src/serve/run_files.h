@@ -1,6 +1,6 @@
-// What a recipe's run folder says about itself, read while the recipe is still writing it: every file may be missing, and a
-// last line may be half-written. Files (docs/formats.md):
-//   progress.json               {"recipe","scale","state":"running|done|failed","fraction","seconds","seconds_left","message",
+// What a recipe's run folder says about itself, read while the recipe is still writing it: every file may be missing,
+// and a last line may be half-written. Files (docs/formats.md):
+//   progress.json {"recipe","scale","state":"running|done|failed","fraction","seconds","seconds_left","message",
 //                                "stages":[{"name","state":"done|running|pending|failed","fraction","step","steps","seconds",
 //                                           "seconds_left","tokens_per_second"}]}
 //   stages/<stage>/metrics.jsonl  one object of numbers per line, "step" among them
@@ -20,8 +20,8 @@
 
 namespace loquat::serve {
 
-// The numbers of one metrics.jsonl: a row per line, NaN where a line lacks a column. Rows that a resumed run wrote again
-// replace the earlier ones of the same step.
+// The numbers of one metrics.jsonl: a row per line, NaN where a line lacks a column. Rows that a resumed run wrote
+// again replace the earlier ones of the same step.
 struct MetricTable {
   std::vector<std::string> columns;
   std::vector<std::vector<double>> rows;

@@ -33,9 +33,9 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   api::ApiOptions api;
   api.log_texts = options.log_texts;
   api.log = options.log;
-  const auto routes = make_routes(std::make_shared<api::Api>(server->models_, meter, std::move(api)),
-                                  std::make_shared<RunFiles>(folder), server->access_->gate(),
-                                  {.join_caches = options.join_caches});
+  const auto routes =
+      make_routes(std::make_shared<api::Api>(server->models_, meter, std::move(api)),
+                  std::make_shared<RunFiles>(folder), server->access_->gate(), {.join_caches = options.join_caches});
   TRY(server->http_, http::Server::start(options.http, routes));
   return server;
 }

@@ -18,19 +18,19 @@ class Access;
 struct RunServerOptions {
   http::ServerOptions http;
   ModelHostOptions models;
-  std::string database;                   // of keys and usage: a SQLite file or postgres://...; "": no keys
-  std::vector<std::string> cors_origins;  // other websites whose pages may call
-  bool join_caches = false;               // all callers use one prefix cache
-  bool log_texts = false;                 // what people and models write goes into the log too
+  std::string database;                              // of keys and usage: a SQLite file or postgres://...; "": no keys
+  std::vector<std::string> cors_origins;             // other websites whose pages may call
+  bool join_caches = false;                          // all callers use one prefix cache
+  bool log_texts = false;                            // what people and models write goes into the log too
   std::function<void(const std::string& line)> log;  // one JSON line per request; empty: stderr
   std::chrono::milliseconds grace{20'000};           // for running replies, when the server stops
 };
 
 class RunServer {
  public:
-  // Listens, on threads of its own, when it returns. The folder may still be empty: models and figures are looked for at
-  // every request. Errors: the port is taken, the host is no address or may not be listened at so, no kernels for this
-  // machine, a database that cannot be opened.
+  // Listens, on threads of its own, when it returns. The folder may still be empty: models and figures are looked for
+  // at every request. Errors: the port is taken, the host is no address or may not be listened at so, no kernels for
+  // this machine, a database that cannot be opened.
   static Result<std::unique_ptr<RunServer>> start(const std::string& folder, const RunServerOptions& options);
   ~RunServer();  // stop()
   int port() const { return http_->port(); }

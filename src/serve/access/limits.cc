@@ -131,7 +131,7 @@ void KeyMeter::settle(const Caller& caller, int64_t reserved, int64_t prompt_tok
       state.tokens.take(static_cast<double>(-left));
     }
   }
-  pending_[{caller.key_id, day_of(now)}] += Usage{1, prompt_tokens, completion_tokens};
+  pending_[{caller.key_id, day_of(now)}] += KeyUsage{1, prompt_tokens, completion_tokens};
 }
 
 http::Headers KeyMeter::headers(const Caller& caller) {

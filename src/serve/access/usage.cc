@@ -4,7 +4,7 @@
 
 namespace loquat::serve {
 
-Usage& Usage::operator+=(const Usage& other) {
+KeyUsage& KeyUsage::operator+=(const KeyUsage& other) {
   requests += other.requests;
   prompt_tokens += other.prompt_tokens;
   completion_tokens += other.completion_tokens;

@@ -12,16 +12,16 @@
 
 namespace loquat::serve {
 
-struct Usage {
+struct KeyUsage {
   int64_t requests = 0;
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;
   int64_t tokens() const { return prompt_tokens + completion_tokens; }
-  Usage& operator+=(const Usage& other);
+  KeyUsage& operator+=(const KeyUsage& other);
 };
 
 // By key and day since 1970: in one order everywhere, so that servers that write at once do not lock each other out.
-using UsageBatch = std::map<std::pair<std::string, int64_t>, Usage>;
+using UsageBatch = std::map<std::pair<std::string, int64_t>, KeyUsage>;
 
 // Adds a batch. Batches of one writer are numbered from 1; one that is written already is not added again, so that a
 // caller who did not hear whether it was written writes it once more.
@@ -33,7 +33,7 @@ struct UsageRow {
   std::string key_id;
   std::string name;  // "": the key is gone
   int64_t day = 0;
-  Usage usage;
+  KeyUsage usage;
 };
 // From `first_day` on, by day and key.
 Result<std::vector<UsageRow>> read_usage(database::Database& database, int64_t first_day);

@@ -11,25 +11,9 @@
 namespace loquat::serve::api {
 namespace {
 
-// Requests' own words come back in messages, shortened: an answer is not made large by what it refuses.
-constexpr size_t kLongestMessage = 1000;
 constexpr int kClientGone = 499;  // in the log and the counts alone
 
-std::string cut(const std::string& text) {
-  return text.size() <= kLongestMessage ? text : text.substr(0, kLongestMessage) + "...";
-}
-
 }  // namespace
-
-std::string error_json(const ApiError& error) {
-  const auto or_null = [](const std::string& text) { return text.empty() ? Json(nullptr) : Json(cut(text)); };
-  Json inner = {{"message", cut(error.message)}, {"type", error.type}};
-  inner["param"] = or_null(error.param);
-  inner["code"] = or_null(error.code);
-  Json outer;
-  outer["error"] = std::move(inner);
-  return dump(outer);
-}
 
 std::string random_id(const std::string& prefix, size_t letters) {
   static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";

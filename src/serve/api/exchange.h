@@ -23,7 +23,6 @@ struct Service {
   std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();
 };
 
-std::string error_json(const ApiError& error);
 std::string random_id(const std::string& prefix, size_t letters);
 int64_t unix_now();
 
