@@ -21,7 +21,7 @@ for argument in "$@"; do
   esac
 done
 
-tools/install.sh
+tools/install.sh --tests
 export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}"
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1}"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the packages that Loquat is built from, on Debian 12, Ubuntu 24.04 or newer: only those that are missing. Says
 # what it will do; where nothing is missing it does nothing and is quick.
+#   tools/install.sh --tests   also what the tests need: npm, where there is none
 set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libpcre2-dev
@@ -12,6 +13,16 @@ fail() {
   printf 'install: %s\n' "$*" >&2
   exit 1
 }
+
+with_tests=0
+case ${1-} in
+  '') ;;
+  --tests) with_tests=1 ;;
+  *)
+    echo "usage: tools/install.sh [--tests]" >&2
+    exit 2
+    ;;
+esac
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   for tool in g++ cmake ninja pkg-config; do
@@ -50,6 +61,7 @@ for package in "${packages[@]}"; do
   if [ "$package" = pkg-config ] && command -v pkg-config >/dev/null; then continue; fi
   installed "$package" || missing+=("$package")
 done
+if [ $with_tests -eq 1 ] && ! command -v npm >/dev/null; then missing+=(nodejs npm); fi
 need_boost=0
 boost_installed || need_boost=1
 if [ ${#missing[@]} -eq 0 ] && [ $need_boost -eq 0 ]; then exit 0; fi

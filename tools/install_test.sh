@@ -34,10 +34,13 @@ stand_in apt-get 'echo "apt-get $*" >>'"$work"'/calls
 stand_in apt-cache 'cat '"$work"'/offered'
 stand_in id 'cat '"$work"'/uid'
 stand_in pkg-config 'exit 0'
+stand_in npm 'exit 0'
+# Programs that install.sh runs, so that the system's own npm, where there is one, is not seen.
+for tool in bash cat env; do ln -s "$(command -v $tool)" "$work/bin/$tool"; done
 
-expect() { # expect STATUS SAID CALLS WHAT
+expect() { # expect STATUS SAID CALLS WHAT [ARGUMENT...]
   local status=0 said calls
-  said=$(PATH="$work/bin:/usr/bin:/bin" "$install" 2>&1) || status=$?
+  said=$(PATH="$work/bin" "$install" "${@:5}" 2>&1) || status=$?
   calls=$(cat "$work/calls")
   if [ "$status" -ne "$1" ] || [[ $said != *"$2"* ]] || [[ $calls != *"$3"* ]] || { [ -z "$3" ] && [ -n "$calls" ]; }; then
     printf 'FAILED: %s: status %s (expected %s)\nsaid: %s\ncalls: %s\n' "$4" "$status" "$1" "$said" "$calls"
@@ -81,5 +84,14 @@ rm "$work/installed/cmake"
 echo 1000 >"$work/uid"
 stand_in sudo 'echo "sudo $1" >>'"$work"'/calls; "$@"'
 expect 0 'cmake' 'sudo env' 'not root: sudo is used'
+
+echo 0 >"$work/uid"
+fresh_system
+expect 0 '' '' 'npm is there' --tests
+rm "$work/bin/npm"
+expect 0 '' '' 'npm is not asked for without --tests'
+expect 0 'apt-get: nodejs npm' 'nodejs npm' 'npm is missing' --tests
+fresh_system
+expect 2 'usage' '' 'an argument that there is not' --test
 if [ "$failures" -ne 0 ]; then exit 1; fi
 echo "install: all as expected"
