@@ -255,7 +255,7 @@ Result<RuleId> SchemaCompiler::patterned(const Value& place, std::string_view pa
   known->second = graph_.reserve_rule();
   const auto dfa = compile_pattern(pattern, merged.min_length, merged.max_length, pattern_work_);
   if (!dfa.ok()) return at(place, dfa.error());
-  graph_.define_rule(known->second, graph_.byte('"', add_pattern(graph_, chars_, *dfa, graph_.byte('"', kEnd))));
+  graph_.define_rule(known->second, graph_.byte('"', add_pattern(graph_, chars_, *dfa, kEnd)));
   return known->second;
 }
 
