@@ -84,6 +84,7 @@ TEST_F(BadInput, Bench) {
   EXPECT_EQ(loquat_run({"bench", "sorting"}).exit_status, 2);
   EXPECT_EQ(loquat_run({"bench", "train", "--precision", "f64"}).exit_status, 2);
   EXPECT_EQ(loquat_run({"bench", "train", "--batch", "-3"}).exit_status, 2);
+  expect_refused({"bench", "train", "--weights", "int8"}, {"--weights", "decode"});
 }
 
 }  // namespace

@@ -166,10 +166,6 @@ void Connection::answer_and_close(const Refusal& refusal) {
 // Puts what the handler has written into out_; false: there is nothing (yet).
 bool Connection::fill_from_exchange() {
   Exchange::Batch batch = exchange_->take();
-  if (batch.cut) {
-    close();
-    return false;
-  }
   if (batch.start) {
     const Response& start = *batch.start;
     const bool has_body = status_has_body(start.status);
@@ -203,11 +199,12 @@ bool Connection::fill_from_exchange() {
 // Sends until all is sent, the handler has nothing more, or the client takes no more.
 void Connection::pump() {
   while (state_ != State::kClosed) {
+    if (exchange_ && exchange_->cut()) return close();
     if (!flush()) return;
     if (state_ == State::kClosing) return linger();
     if (state_ != State::kWorking) return;
     if (ended_ || (!fill_from_exchange() && ended_)) return answer_done();
-    if (state_ == State::kClosed || out_size() == 0) return;
+    if (out_size() == 0) return;
   }
 }
 

@@ -12,6 +12,14 @@ void Exchange::wake_locked() {
   wake_();
 }
 
+// What is under way may be stuck: the connection looks at this before it sends.
+void Exchange::cut_locked() {
+  cut_ = true;
+  body_.clear();
+  woken_ = false;
+  wake_locked();
+}
+
 void Exchange::send(Response response) {
   std::function<void()> released;  // what it holds may end with it: not under the lock
   std::lock_guard lock(mutex_);
@@ -39,15 +47,16 @@ bool Exchange::write(std::string bytes) {
   if (gone_ || cut_ || !started_ || ended_) return false;
   if (bytes.empty() || head_only_) return true;
   if (body_.size() + bytes.size() + in_flight_ > most_waiting_) {
-    cut_ = true;
-    body_.clear();
-  } else if (body_.empty()) {
+    cut_locked();
+    return false;
+  }
+  if (body_.empty()) {
     body_ = std::move(bytes);
   } else {
     body_ += bytes;
   }
   wake_locked();
-  return !cut_;
+  return true;
 }
 
 void Exchange::end() {
@@ -84,8 +93,8 @@ void Exchange::drop() {
     send(error_response(500, "The server gave no answer."));
     return;
   }
-  cut_ = ended_ = true;
-  wake_locked();
+  ended_ = true;
+  cut_locked();
 }
 
 void Exchange::fail(const std::string& message) {
@@ -102,7 +111,6 @@ Exchange::Batch Exchange::take() {
   batch.length = length_;
   batch.body = std::exchange(body_, {});
   batch.ended = ended_;
-  batch.cut = cut_;
   in_flight_ = batch.body.size();
   return batch;
 }

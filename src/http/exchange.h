@@ -39,8 +39,8 @@ class Exchange {
     std::string body;
     size_t length = 0;   // with `whole`: the body's length, also where HEAD leaves it out
     bool ended = false;  // nothing follows
-    bool cut = false;    // the connection must be cut
   };
+  bool cut() const { return cut_; }  // the connection must be cut, whatever is under way
   Batch take();
   void set_in_flight(size_t bytes) { in_flight_ = bytes; }
   // The client is gone, or (finished) has its whole answer: nothing is woken any more.
@@ -48,6 +48,7 @@ class Exchange {
 
  private:
   void wake_locked();
+  void cut_locked();
 
   mutable std::mutex mutex_;
   std::function<void()> wake_;
@@ -56,7 +57,8 @@ class Exchange {
   std::optional<Response> start_;
   std::string body_;
   size_t length_ = 0;
-  bool started_ = false, whole_ = false, ended_ = false, cut_ = false, woken_ = false;
+  bool started_ = false, whole_ = false, ended_ = false, woken_ = false;
+  std::atomic<bool> cut_{false};
   std::function<void()> on_gone_;
   std::atomic<bool> gone_{false};
   std::atomic<size_t> in_flight_{0};

@@ -27,6 +27,13 @@ constexpr int bits_of(WeightType type) {
   return type == WeightType::kInt4 ? 4 : 8;
 }
 
+// What a weight with rows of k values is quantised to where `wanted` is asked for. 4 bits cost short rows too much: few
+// errors cancel out in their sums, and little memory is saved.
+constexpr int64_t kFewestInt4 = 128;
+constexpr WeightType type_for_rows(int64_t k, WeightType wanted) {
+  return wanted == WeightType::kInt4 && k < kFewestInt4 ? WeightType::kInt8 : wanted;
+}
+
 // Quantises W [n, k]: codes [n, k], scales [n, group_count]. Each value is rounded by its group's scale as it is kept,
 // which is chosen for the least squared error. The scale of a group with an infinity or a NaN is a NaN.
 void quantize_weight(const float* w, int64_t n, int64_t k, WeightType type, uint8_t* codes, BF16* scales);

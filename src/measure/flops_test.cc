@@ -28,6 +28,9 @@ TEST(Flops, Parameters) {
   EXPECT_EQ(head_parameters(tiny()), 40);
   EXPECT_EQ(weight_bytes(tiny(), DType::kBF16, false), 480);
   EXPECT_EQ(weight_bytes(tiny(), DType::kF32, true), 4 * 280);
+  // With two bytes of scale for each 64 values of 8 bits, or 32 of 4.
+  EXPECT_EQ(weight_bytes(tiny(), DType::kBF16, false, WeightType::kInt8), 240 * (1 + 2 / 64.0));
+  EXPECT_EQ(weight_bytes(tiny(), DType::kBF16, true, WeightType::kInt4), 240 * (0.5 + 2 / 32.0) + 40 * (1 + 2 / 64.0));
 }
 
 TEST(Flops, Forward) {

@@ -67,6 +67,21 @@ TEST_P(EachBenchmark, SaysSoundFigures) {
 }
 INSTANTIATE_TEST_SUITE_P(Measure, EachBenchmark, testing::ValuesIn(benchmark_names()));
 
+TEST(Measure, QuantisedWeights) {
+  for (const WeightType weights : {WeightType::kInt8, WeightType::kInt4}) {
+    for (const char* name : {"prefill", "decode"}) {
+      BenchOptions options = tiny_options(DType::kBF16);
+      options.weights = weights;
+      Measurements run(**cpu_kernels(), DType::kBF16, options.seconds, weights);
+      const Status status = run_benchmark(name, options, run);
+      ASSERT_TRUE(status.ok()) << status.error();
+      const auto j = nlohmann::json::parse(to_json(run));
+      expect_sound(j, name);
+      EXPECT_EQ(j["weights"], weights == WeightType::kInt8 ? "int8" : "int4");
+    }
+  }
+}
+
 TEST(Measure, TheReferenceIsMeasuredByItsProducts) {
   const Kernels& reference = *all_cpu_kernels().front();
   Probe probe(reference, DType::kF32, 0.001);
@@ -114,12 +129,14 @@ TEST(Measure, AWorkingSetIsNoFasterThanASmallerOne) {
 TEST(Measure, PeakLoopsEnd) {
   for (const Kernels* table : all_cpu_kernels()) {
     for (const DType compute : {DType::kBF16, DType::kF32}) {
-      const PeakLoop loop = peak_loop(table->name, compute);
-      EXPECT_EQ(loop.run == nullptr, std::string(table->name) == "reference");
-      if (loop.run != nullptr) loop.run(10);
+      for (const WeightType weights : {WeightType::kCompute, WeightType::kInt8}) {
+        const PeakLoop loop = peak_loop(table->name, compute, weights);
+        EXPECT_EQ(loop.run == nullptr, std::string(table->name) == "reference");
+        if (loop.run != nullptr) loop.run(10);
+      }
     }
   }
-  EXPECT_EQ(peak_loop("cuda", DType::kBF16).run, nullptr);
+  EXPECT_EQ(peak_loop("cuda", DType::kBF16, WeightType::kCompute).run, nullptr);
 }
 
 TEST(Measure, AModelTooLargeIsRefused) {

@@ -187,7 +187,7 @@ void Model::Impl::lay_out_serving(const ServingTensors& tensors) {
   for_each_linear([&](Linear& linear) {
     const WeightType wanted = &linear == &language.linear ? tensors.head : tensors.projections;
     const WeightType in_file = tensors.type(params[linear_parts[next++].first].name);
-    linear.packed.type = in_file == WeightType::kCompute ? wanted : in_file;
+    linear.packed.type = in_file == WeightType::kCompute ? type_for_rows(linear.packed.k, wanted) : in_file;
     CHECK(linear.packed.type == WeightType::kCompute || kernels.quantized_weights,
           "the {} kernels have no quantised weights", kernels.name);
   });

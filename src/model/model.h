@@ -63,8 +63,9 @@ struct ForwardOptions {
 // Where a model that only serves takes its tensors from, one after the other, by the names of param_specs (params.h).
 // All are in ordinary memory.
 struct ServingTensors {
-  WeightType projections = WeightType::kCompute;  // what those are quantised to that come as values
-  WeightType head = WeightType::kCompute;         // the same for the vocabulary's matrix
+  // What those are quantised to that come as values (but see type_for_rows).
+  WeightType projections = WeightType::kCompute;
+  WeightType head = WeightType::kCompute;  // the same for the vocabulary's matrix
   // The type that this tensor comes in: kCompute for values. Alike for q, k, v of a layer, and for gate and up.
   std::function<WeightType(const std::string& name)> type;
   std::function<void(const std::string& name, float* out)> values;
@@ -159,8 +160,9 @@ Status save_model(const Model& model, const std::string& folder, DType dtype = D
 struct LoadOptions {
   DType compute = DType::kBF16;
   bool serving_only = false;  // see Model
-  // What the projections are quantised to; the vocabulary's matrix is then kInt8. A folder that is quantised already is
-  // taken as it is (kCompute, or its own type). Other than kCompute under serving_only alone.
+  // What the projections are quantised to, save short rows (type_for_rows); the vocabulary's matrix is then kInt8. A
+  // folder that is quantised already is taken as it is (kCompute, or its own type). Other than kCompute under
+  // serving_only alone.
   WeightType weights = WeightType::kCompute;
   bool with_gradients = false;
   HeadKind head = HeadKind::kLanguage;

@@ -248,13 +248,16 @@ Status quantize_model_folder(const std::string& from, const std::string& to, Wei
   TRY(const SafetensorsFile file, open_weights(from));
   TRY_STATUS(check_tensors(file, config, config, false, std::nullopt));
 
-  // A weight whose rows end within a group stays as it is, since others read whole groups alone; so does the head.
+  // A weight whose rows end within a group stays as it is, since others read whole groups alone; so do rows too short
+  // for 4 bits, since the form has one number of bits for all, and the head.
   std::vector<std::string> ignored = {config.head == HeadKind::kScore ? "score" : "lm_head"};
   std::vector<TensorEntry> tensors;
   std::vector<std::unique_ptr<PackedTensors>> memory;
   for (const ParamSpec& spec : param_specs(config)) {
     const TensorEntry& tensor = *file.find(spec.name);
-    if (!spec.is_matrix || spec.shape[1] % group_length(type) != 0) {
+    const bool fits =
+        spec.is_matrix && spec.shape[1] % group_length(type) == 0 && type_for_rows(spec.shape[1], type) == type;
+    if (!fits) {
       if (spec.is_matrix) ignored.push_back(spec.name.substr(0, spec.name.size() - std::strlen(".weight")));
       tensors.push_back(tensor);
       continue;
@@ -273,8 +276,8 @@ Status quantize_model_folder(const std::string& from, const std::string& to, Wei
     tensors.push_back({quantized_name(spec.name, "shape"), "I64", {2}, bytes_of_values(p.shape, 2)});
   }
   if (memory.empty()) {
-    return Err("{}: no projection's rows are a multiple of {} values, which {} bits need", from, group_length(type),
-               bits_of(type));
+    return Err("{}: no projection has rows of a multiple of {} values, at least {}, which {} bits need", from,
+               group_length(type), type == WeightType::kInt4 ? kFewestInt4 : 1, bits_of(type));
   }
   ordered_json written = ordered_json::parse(text);
   written["quantization_config"] = quantization_json(type, ignored);

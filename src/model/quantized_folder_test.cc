@@ -21,12 +21,12 @@ using testing::HasSubstr;
 ModelConfig config_for_test(bool tied) {
   ModelConfig c;
   c.vocab_size = 70;
-  c.hidden_size = 64;
+  c.hidden_size = 128;
   c.num_layers = 2;
   c.num_heads = 4;
   c.num_kv_heads = 2;
-  c.head_dim = 16;
-  c.intermediate_size = 128;
+  c.head_dim = 32;
+  c.intermediate_size = 256;
   c.max_positions = 32;
   c.tie_embeddings = tied;
   return c;
@@ -181,8 +181,8 @@ TEST_P(QuantizedFolder, IsInCompressedTensorsForm) {
   EXPECT_EQ(file->find(name), nullptr);
   const TensorEntry* packed = file->find(name + "_packed");
   ASSERT_NE(packed, nullptr);
-  EXPECT_EQ(packed->shape, (std::vector<int64_t>{64, int4 ? 16 : 32}));
-  EXPECT_EQ(file->find(name + "_scale")->shape, (std::vector<int64_t>{64, int4 ? 4 : 2}));
+  EXPECT_EQ(packed->shape, (std::vector<int64_t>{128, int4 ? 32 : 64}));
+  EXPECT_EQ(file->find(name + "_scale")->shape, (std::vector<int64_t>{128, int4 ? 8 : 4}));
   EXPECT_NE(file->find("lm_head.weight"), nullptr);
   EXPECT_NE(file->find("model.embed_tokens.weight"), nullptr);
   const auto config = nlohmann::json::parse(*read_file(folder_ / "q/config.json"));
@@ -201,11 +201,11 @@ TEST_P(QuantizedFolder, IsInCompressedTensorsForm) {
 }
 
 TEST_P(QuantizedFolder, LargerGroupsAndWholeRows) {
-  // As another program may have it: one scale for a row of down_proj (128 values).
+  // As another program may have it: one scale for a row of down_proj (256 values).
   const std::string bits = fmt::format("\"group_size\": {}", group_length(GetParam()));
   std::vector<std::vector<uint8_t>> memory;
   for (const auto& [text, group] :
-       {std::pair<std::string, int64_t>{"\"group_size\": 128", 128}, {"\"group_size\": null", 0}}) {
+       {std::pair<std::string, int64_t>{"\"group_size\": 256", 256}, {"\"group_size\": null", 0}}) {
     ASSERT_TRUE(quantize_model_folder(folder_ / "plain", folder_ / "q", GetParam()).ok());
     replace_in_config(bits, text);
     if (group == 0) replace_in_config("\"strategy\": \"group\"", "\"strategy\": \"channel\"");
@@ -266,7 +266,7 @@ TEST_P(QuantizedFolder, BadConfigs) {
       {"\"config_groups\": {", "\"config_groups\": {\"group_1\": {},", "\"config_groups\": found"},
       {"\"config_groups\"", "\"config_group\"", "\"config_groups\": found nothing"},
       {"\"quantization_config\": {", "\"quantization_config\": 5, \"other\": {", "found 5, expected an object"},
-      {"\"quantization_config\"", "\"other\"", "\"model.layers.0.self_attn.q_proj.weight\" [64, 64] is missing"},
+      {"\"quantization_config\"", "\"other\"", "\"model.layers.0.self_attn.q_proj.weight\" [128, 128] is missing"},
   };
   for (const auto& c : cases) {
     ASSERT_TRUE(write_file(folder_ / "q/config.json", original).ok());
@@ -281,15 +281,15 @@ TEST_P(QuantizedFolder, BadTensors) {
   const auto remove = [&](const std::string& gone) {
     rewrite([&](auto& tensors) { std::erase_if(tensors, [&](const TensorEntry& t) { return t.name == gone; }); });
   };
-  const int64_t wrong_shape[2] = {32, 63};
-  const BF16 infinite[64 * 2] = {to_bf16(INFINITY)};
+  const int64_t wrong_shape[2] = {64, 127};
+  const BF16 infinite[64 * 4] = {to_bf16(INFINITY)};
   const struct {
     std::function<void()> break_it;
     const char* message;
   } cases[] = {
-      {[&] { remove(name + "_scale"); }, "k_proj.weight_scale\" [32, "},
+      {[&] { remove(name + "_scale"); }, "k_proj.weight_scale\" [64, "},
       {[&] { remove(name + "_shape"); }, "k_proj.weight_shape\" [2] is missing"},
-      {[&] { remove(name + "_packed"); }, "k_proj.weight\" [32, 64] is missing"},
+      {[&] { remove(name + "_packed"); }, "k_proj.weight\" [64, 128] is missing"},
       {[&] { rewrite(name + "_packed", [](auto& t) { std::swap(t.shape[0], t.shape[1]); }); },
        "k_proj.weight_packed\": found shape"},
       {[&] { rewrite(name + "_packed", [](auto& t) { t.dtype = "F32"; }); }, "found dtype F32, expected I32"},
@@ -305,7 +305,7 @@ TEST_P(QuantizedFolder, BadTensors) {
       {[&] {
          rewrite(name + "_shape", [&](auto& t) { t.bytes = {reinterpret_cast<const uint8_t*>(wrong_shape), 16}; });
        },
-       "k_proj.weight_shape\": found [32, 63], config.json asks for [32, 64]"},
+       "k_proj.weight_shape\": found [64, 127], config.json asks for [64, 128]"},
       {[&] {
          rewrite([&](auto& tensors) {
            tensors.push_back(tensors.back());
@@ -336,6 +336,22 @@ TEST_P(QuantizedFolder, OneProductIsOfOneType) {
     tensors.push_back(*plain->find(output));
   });
   EXPECT_EQ(error(), "loaded");
+}
+
+TEST(ServingModel, ShortRowsKeepEightBits) {
+  TestFolder folder;
+  ModelConfig c = config_for_test(true);
+  c.hidden_size = 64;
+  c.intermediate_size = 120;
+  save_random(c, folder / "plain");
+  const Kernels& k = *tables().back();
+  // All rows but those of the attention's output, of 128.
+  const auto int4 = logits_of(*load(folder / "plain", k, {.serving_only = true, .weights = WeightType::kInt4}));
+  const auto int8 = logits_of(*load(folder / "plain", k, {.serving_only = true, .weights = WeightType::kInt8}));
+  EXPECT_LT(relative_error(int4, int8), 0.2);
+  EXPECT_GT(relative_error(int4, int8), 0);
+  ASSERT_TRUE(quantize_model_folder(folder / "plain", folder / "q", WeightType::kInt4).ok());
+  EXPECT_THAT(*read_file(folder / "q/config.json"), HasSubstr("\"model.layers.0.self_attn.q_proj\""));
 }
 
 TEST(QuantizeModelFolder, RowsThatEndWithinAGroupStay) {

@@ -21,7 +21,9 @@ std::vector<Span> clip(const std::vector<Span>& spans, uint32_t low, uint32_t hi
   return out;
 }
 
-void append(std::vector<Span>& to, const std::vector<Span>& more) { to.insert(to.end(), more.begin(), more.end()); }
+void append(std::vector<Span>& to, const std::vector<Span>& more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
 
 void add_edge(std::vector<Edge>& edges, uint8_t byte, NodeId target) {
   if (!edges.empty() && edges.back().target == target && edges.back().high + 1 == byte) {

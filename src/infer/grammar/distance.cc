@@ -113,6 +113,8 @@ class Solver {
 
 }  // namespace
 
-Distances shortest_ends(const Graph& graph, const ByteSet& available) { return Solver(graph, available).run(); }
+Distances shortest_ends(const Graph& graph, const ByteSet& available) {
+  return Solver(graph, available).run();
+}
 
 }  // namespace loquat::grammar

@@ -15,7 +15,9 @@ inline constexpr int64_t kNever = int64_t{1} << 50;
 inline constexpr uint32_t kMaxNesting = 64;  // objects and arrays inside one another, in a text
 
 // Adds up to kNever at most.
-inline int64_t add_distance(int64_t a, int64_t b) { return a + b < kNever ? a + b : kNever; }
+inline int64_t add_distance(int64_t a, int64_t b) {
+  return a + b < kNever ? a + b : kNever;
+}
 inline int64_t times_distance(int64_t count, int64_t each) {
   return count == 0 ? 0 : each >= kNever / count ? kNever : count * each;
 }

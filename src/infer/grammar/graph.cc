@@ -6,7 +6,9 @@
 
 namespace loquat::grammar {
 
-Graph::Graph() : nodes_(2) { nodes_[kEndNode].kind = Node::kEnd; }
+Graph::Graph() : nodes_(2) {
+  nodes_[kEndNode].kind = Node::kEnd;
+}
 
 bool Graph::room(size_t more) {
   if (nodes_.size() + edges_.size() + splits_.size() + rules_.size() + more > kMaxSize) over_ = true;

@@ -36,7 +36,7 @@ struct Node {
 inline constexpr uint32_t kUnbounded = std::numeric_limits<uint32_t>::max();
 
 struct Repeat {
-  RuleId rule = 0;  // never empty
+  RuleId rule = 0;            // never empty
   uint32_t min = 0, max = 0;  // kUnbounded: no upper bound
   NodeId next = 0;
 };
@@ -44,7 +44,7 @@ struct Repeat {
 class Graph {
  public:
   static constexpr NodeId kEndNode = 0;
-  static constexpr NodeId kDeadNode = 1;  // nothing leads on
+  static constexpr NodeId kDeadNode = 1;       // nothing leads on
   static constexpr size_t kMaxSize = 200'000;  // nodes and edges in all
 
   Graph();

@@ -221,7 +221,9 @@ std::vector<Cell> Machine::pack(State& state) const {
 
 namespace {
 
-void put(std::string& out, uint32_t value) { out.append(reinterpret_cast<const char*>(&value), sizeof value); }
+void put(std::string& out, uint32_t value) {
+  out.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
 
 }  // namespace
 

@@ -15,10 +15,10 @@ namespace loquat::grammar {
 struct Cell {
   static constexpr uint32_t kCall = kUnbounded;
   uint32_t parent = 0;
-  NodeId node = 0;        // of a call: where to go on; of a repetition: its node
-  uint32_t count = 0;     // kCall, or how often the repetition's rule has been completed
-  uint32_t depth = 0;     // nested calls, this one and those below
-  int64_t below = 0;      // bytes that complete this frame and those below it
+  NodeId node = 0;     // of a call: where to go on; of a repetition: its node
+  uint32_t count = 0;  // kCall, or how often the repetition's rule has been completed
+  uint32_t depth = 0;  // nested calls, this one and those below
+  int64_t below = 0;   // bytes that complete this frame and those below it
   bool operator==(const Cell&) const = default;
 };
 

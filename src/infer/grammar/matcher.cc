@@ -40,9 +40,13 @@ Matcher::Matcher(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const T
   impl_->tree = std::move(tree);
 }
 
-int64_t Matcher::tokens_to_end() const { return impl_->state.to_end; }
+int64_t Matcher::tokens_to_end() const {
+  return impl_->state.to_end;
+}
 
-bool Matcher::can_end() const { return impl_->state.ended; }
+bool Matcher::can_end() const {
+  return impl_->state.ended;
+}
 
 void Matcher::allowed(int64_t tokens_left, std::span<uint64_t> mask) const {
   const auto& [grammar, tree, distances, cells, state] = *impl_;
@@ -71,7 +75,8 @@ bool Matcher::accept(int32_t token) {
   if (bytes.empty()) return false;
   Machine machine(impl_->grammar->impl().graph, *impl_->distances, impl_->cells);
   State state = machine.step(impl_->state, static_cast<uint8_t>(bytes[0]));
-  for (size_t i = 1; i < bytes.size() && state.alive(); ++i) state = machine.step(state, static_cast<uint8_t>(bytes[i]));
+  for (size_t i = 1; i < bytes.size() && state.alive(); ++i)
+    state = machine.step(state, static_cast<uint8_t>(bytes[i]));
   if (!state.alive()) return false;
   auto next = std::make_shared<Impl>();
   next->grammar = impl_->grammar;

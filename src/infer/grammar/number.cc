@@ -15,7 +15,9 @@ NodeId digit(Graph& graph, NodeId next, char first = '0') {
   return graph.bytes({&edge, 1});
 }
 
-NodeId either(Graph& graph, NodeId a, NodeId b) { return graph.split(std::array<NodeId, 2>{a, b}); }
+NodeId either(Graph& graph, NodeId a, NodeId b) {
+  return graph.split(std::array<NodeId, 2>{a, b});
+}
 
 // Up to `count` digits.
 NodeId digits(Graph& graph, size_t count, NodeId next) {
@@ -24,7 +26,9 @@ NodeId digits(Graph& graph, size_t count, NodeId next) {
   return node;
 }
 
-bool zeros(std::string_view text) { return text.find_first_not_of('0') == std::string_view::npos; }
+bool zeros(std::string_view text) {
+  return text.find_first_not_of('0') == std::string_view::npos;
+}
 
 // Numbers without a sign from `low` to `high`. A place in the text is how many digits have been written, and whether
 // they are all equal to a bound's first digits ("tight").
@@ -87,8 +91,8 @@ class Range {
 
   // A digit after the point, `at` of them being written.
   NodeId place(size_t at, bool low, bool high) {
-    return digit_node(digit_at(low_.value.fraction, at), digit_at(high_.value.fraction, at), 0, &Range::after_place,
-                      0, at + 1, low, high);
+    return digit_node(digit_at(low_.value.fraction, at), digit_at(high_.value.fraction, at), 0, &Range::after_place, 0,
+                      at + 1, low, high);
   }
 
   NodeId after_place(size_t, size_t at, bool low, bool high) {
@@ -166,7 +170,7 @@ Result<Decimal> parse_decimal(std::string_view text) {
   out.whole = all.substr(0, static_cast<size_t>(whole));
   out.fraction = all.substr(static_cast<size_t>(whole));
   out.whole.erase(0, std::min(out.whole.find_first_not_of('0'), out.whole.size()));
-  if (out.whole.empty()) out.whole = "0";
+  if (out.whole.empty()) out.whole.assign(1, '0');
   out.fraction.erase(out.fraction.find_last_not_of('0') + 1);
   if (out.whole == "0" && out.fraction.empty()) out.negative = false;
   return out;

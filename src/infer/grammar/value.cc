@@ -20,9 +20,7 @@ class Reader : public nlohmann::json::json_sax_t {
   bool number_integer(number_integer_t value) override { return number(std::to_string(value)); }
   bool number_unsigned(number_unsigned_t value) override { return number(std::to_string(value)); }
   bool number_float(number_float_t, const string_t& text) override { return number(text); }
-  bool string(string_t& text) override {
-    return put({.kind = Value::kString, .text = std::move(text)}) != nullptr;
-  }
+  bool string(string_t& text) override { return put({.kind = Value::kString, .text = std::move(text)}) != nullptr; }
   bool binary(binary_t&) override { return false; }
   bool start_object(size_t) override { return open(Value::kObject); }
   bool start_array(size_t) override { return open(Value::kArray); }

@@ -106,9 +106,10 @@ LOQUAT_INLINE Vec add_group(Vec sum, Ints products, Vec scales, float row_scale)
 
 // c [R, kPanel] = rows `row` ... of x times one panel. `scales` are those of the panel's first group, `codes` its
 // codes, each `scale_step` and `code_step` bytes from one group to the next.
-template <int R, bool kInt4, typename Source>
+// With kAsk the panel is asked for before it is read.
+template <int R, bool kInt4, typename Source, bool kAsk>
 static void tile(float* c, const QuantizedRows& x, int64_t row, const uint8_t* scales, int64_t scale_step,
-                 const uint8_t* codes, int64_t code_step, bool ahead) {
+                 const uint8_t* codes, int64_t code_step) {
   using D = Dot<kInt4>;
   constexpr int64_t kLength = length_of(kInt4);
   Vec sums[R][2];
@@ -120,11 +121,11 @@ static void tile(float* c, const QuantizedRows& x, int64_t row, const uint8_t* s
     typename D::Sum products[R][2];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) products[r][0] = products[r][1] = D::start(starts[r * x.groups + g]);
-    if (ahead) __builtin_prefetch(scales + kAhead, 0, 3);
-#pragma GCC unroll 4
+    if constexpr (kAsk) __builtin_prefetch(scales + kAhead, 0, 3);
+#pragma GCC unroll 8
     for (int64_t q = 0; q < kLength / kQuad; ++q) {
       const uint8_t* from = codes + q * Source::kStep;
-      if (ahead) {
+      if constexpr (kAsk) {
 #pragma GCC unroll 2
         for (int64_t line = 0; line < Source::kStep; line += 64) __builtin_prefetch(from + kAhead + line, 0, 3);
       }
@@ -156,7 +157,12 @@ static void panel_product(float* c, const QuantizedRows& x, int64_t row, int64_t
                           int64_t scale_step, const uint8_t* codes, int64_t code_step, bool ahead) {
   for (int64_t r = 0; r < rows; r += kQuantizedRows) {
     with_count<kQuantizedRows>(rows - r < kQuantizedRows ? rows - r : kQuantizedRows, [&]<int R>() {
-      tile<R, kInt4, Source>(c + r * kPanel, x, row + r, scales, scale_step, codes, code_step, ahead);
+      float* to = c + r * kPanel;
+      if (ahead) {
+        tile<R, kInt4, Source, true>(to, x, row + r, scales, scale_step, codes, code_step);
+      } else {
+        tile<R, kInt4, Source, false>(to, x, row + r, scales, scale_step, codes, code_step);
+      }
     });
     ahead = false;
   }

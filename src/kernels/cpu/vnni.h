@@ -32,7 +32,9 @@ struct Dot {
   static LOQUAT_ALWAYS Sum add(Sum sum, Codes codes, const int8_t* values) {
     int32_t quad;
     __builtin_memcpy(&quad, values, sizeof(quad));
-    return {_mm512_dpbusd_epi32(sum.v, codes.v, _mm512_set1_epi32(quad))};
+    // GCC 12 copies the sum around its intrinsic, there and back.
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum.v) : "v"(codes.v), "v"(_mm512_set1_epi32(quad)));
+    return sum;
   }
   static LOQUAT_ALWAYS Ints finish(Sum sum, int32_t) { return sum; }
 };

@@ -17,6 +17,7 @@ class Bucket {
     at_ = now;
     return used_;
   }
+  double last_used() const { return used_; }  // as of the last call of used()
   bool fits(double amount, double limit, double now) { return used(limit, now) + amount <= limit + kSlack; }
   // Seconds until `amount` fits; it must not be above the limit.
   double wait(double amount, double limit, double now) {

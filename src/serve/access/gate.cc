@@ -146,16 +146,19 @@ double FailedPeers::wait(const std::string& peer, double now) {
              : found->second.wait(1, kFailuresPerMinute, now);
 }
 
+// Many at once, so that an addition costs little however many peers there are.
+void FailedPeers::forget_half(double now) {
+  std::vector<double> counts;
+  for (auto& [name, bucket] : peers_) counts.push_back(bucket.used(kFailuresPerMinute, now));
+  const auto middle = counts.begin() + static_cast<ptrdiff_t>(counts.size() / 2);
+  std::nth_element(counts.begin(), middle, counts.end());
+  std::erase_if(peers_, [least = *middle](const auto& entry) { return entry.second.last_used() <= least; });
+}
+
 void FailedPeers::add(const std::string& peer, double now) {
   std::lock_guard lock(mutex_);
   const std::string name = counted_as(peer);
-  if (peers_.size() >= kMostPeers && !peers_.contains(name)) {
-    auto least = peers_.begin();
-    for (auto it = peers_.begin(); it != peers_.end(); ++it) {
-      if (it->second.used(kFailuresPerMinute, now) < least->second.used(kFailuresPerMinute, now)) least = it;
-    }
-    peers_.erase(least);
-  }
+  if (peers_.size() >= kMostPeers && !peers_.contains(name)) forget_half(now);
   Bucket& bucket = peers_[name];
   if (bucket.fits(1, kFailuresPerMinute, now)) bucket.take(1);
 }

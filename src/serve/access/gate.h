@@ -56,7 +56,7 @@ bool is_local_host(std::string_view header);    // a Host header's value
 bool is_local_origin(std::string_view header);  // an Origin header's value
 
 // Peers that bring wrong keys: 20 at once and then 20 a minute, counted for an IPv6 peer by its /64. Bounded in memory:
-// past 4096 peers the one with the fewest failures is forgotten.
+// past 4096 peers those with the fewest failures are forgotten, at least half.
 class FailedPeers {
  public:
   // Seconds until the peer may fail again; 0: now.
@@ -65,6 +65,7 @@ class FailedPeers {
   size_t size() const;
 
  private:
+  void forget_half(double now);
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Bucket> peers_;  // under mutex_
 };

@@ -2,6 +2,8 @@
 // that leave, what is reserved and given back.
 #include "serve/api/chat.h"
 
+#include <thread>
+
 #include "serve/api/generation.h"
 #include "serve/api/testing.h"
 
@@ -406,6 +408,31 @@ TEST_F(ChatTest, AModelThatForgetsACallStillSettles) {
   model().calls.clear();
   EXPECT_EQ(meter->settled.size(), 1u);
   EXPECT_EQ(Json::parse(log.at(0))["status"], 500);
+}
+
+TEST_F(ChatTest, EventsComeOnTheModelsThread) {
+  for (const bool leaves : {false, true}) {
+    model().by_hand = true;
+    meter->settled.clear();
+    const auto reply = chat({{"stream", true}});
+    auto& call = model().calls.back();
+    std::thread speaker([&] {
+      int64_t said = 0;
+      while (said < 2000 && call.generating->cancels == 0) {
+        FakeModel::say(call, "x");
+        ++said;
+      }
+      FakeModel::end(call, 0, said < 2000 ? Finish::kCancelled : Finish::kStop, {5, 0, said});
+    });
+    for (int i = 0; i < 200; ++i) reply->waiting_bytes = i % 2 ? 0 : kSlowReader + 1;
+    if (leaves) reply->leave();
+    speaker.join();
+    EXPECT_EQ(meter->settled.size(), 1u);
+    if (leaves) continue;
+    std::string text;
+    for (const Json& chunk : chunks(*reply)) text += chunk["choices"][0]["delta"].value("content", "");
+    EXPECT_EQ(text, std::string(2000, 'x'));
+  }
 }
 
 TEST_F(ChatTest, BytesThatAreNoTextBecomeReplacements) {

@@ -55,10 +55,11 @@ void Generation::start(std::shared_ptr<Exchange> exchange, std::shared_ptr<Serve
     std::lock_guard lock(self->calls_mutex_);
     if (!self->closed_) self->calls_.push_back(std::get<0>(std::move(begun)));
   }
-  self->began();
+  // Before began(), which may give the whole answer: nobody is asked to tell of a client that has it.
   exchange->reply().on_gone([weak = std::weak_ptr<Generation>(self)] {
     if (const auto alive = weak.lock()) alive->cancel();
   });
+  self->began();
 }
 
 void Generation::began() {
