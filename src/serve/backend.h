@@ -78,6 +78,8 @@ class ServedModel {
   virtual const ChatTemplate* chat_template() const = 0;  // null: the model knows no turns
   virtual int64_t context() const = 0;                    // tokens of prompt and reply
   virtual int64_t vocab_size() const = 0;
+  // The least number of tokens, without the end of the turn, with which a reply in this grammar is sure to be whole.
+  virtual int64_t tokens_needed(std::shared_ptr<const Grammar> grammar) = 0;
 
   // Events come on a thread of the model's, in order, each choice's last one with `finish` (after a cancel too); the
   // sink must not wait. An error: the queue is full (429), the model is being unloaded (503).

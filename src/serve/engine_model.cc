@@ -85,11 +85,17 @@ GenerationRequest EngineModel::request_of(const GenerateCall& call) {
   request.top_logprobs = call.top_logprobs;
   request.prompt_logprobs = call.prompt_logprobs || call.sampling.max_tokens <= 0;
   request.cache_key = call.tenant;
-  if (call.grammar) {
-    std::call_once(tree_made_, [&] { tree_ = make_token_tree(tokenizer_, vocab_size()); });
-    request.matcher.emplace(call.grammar, tree_);
-  }
+  if (call.grammar) request.matcher = matcher(call.grammar);
   return request;
+}
+
+Matcher EngineModel::matcher(std::shared_ptr<const Grammar> grammar) {
+  std::call_once(tree_made_, [&] { tree_ = make_token_tree(tokenizer_, vocab_size()); });
+  return Matcher(std::move(grammar), tree_);
+}
+
+int64_t EngineModel::tokens_needed(std::shared_ptr<const Grammar> grammar) {
+  return matcher(std::move(grammar)).tokens_to_end();
 }
 
 // All choices of one call. Events of the engine come on one thread; cancel() from any.

@@ -39,6 +39,7 @@ class EngineModel : public ServedModel, public std::enable_shared_from_this<Engi
   const ChatTemplate* chat_template() const override { return template_ ? &*template_ : nullptr; }
   int64_t context() const override { return model_->config().max_positions; }
   int64_t vocab_size() const override { return model_->config().vocab_size; }
+  int64_t tokens_needed(std::shared_ptr<const Grammar> grammar) override;
   std::variant<std::shared_ptr<Generating>, ApiError> generate(
       GenerateCall call, std::function<void(GenerateEvent&& event)> sink) override;
   int64_t embedding_dimensions() const override { return pooling_.empty() ? 0 : model_->config().hidden_size; }
@@ -52,6 +53,7 @@ class EngineModel : public ServedModel, public std::enable_shared_from_this<Engi
   EngineModel(std::string id, std::unique_ptr<Model> model, Tokenizer tokenizer, std::string pooling,
               const EngineModelOptions& options);
   GenerationRequest request_of(const GenerateCall& call);
+  Matcher matcher(std::shared_ptr<const Grammar> grammar);
 
   const std::string id_;
   std::unique_ptr<Model> model_;

@@ -33,8 +33,9 @@ constexpr std::pair<std::string_view, std::string_view> kRefused[] = {
 struct ChatRequest {
   std::string model;
   Messages messages;
-  GenerateCall call;        // without the prompt
-  int64_t max_tokens = -1;  // -1: as many as there is room for
+  GenerateCall call;         // without the prompt
+  int64_t max_tokens = -1;   // -1: as many as there is room for
+  std::string length_param;  // the field that says so
   StreamChoice stream;
   bool tools = false;  // the reply may have calls
 };
@@ -55,6 +56,9 @@ ChatRequest read_request(const Json& json) {
   call.n = static_cast<int>(body.integer("n", 1, 1, 128));
   const int64_t older = body.integer("max_tokens", -1, 1, INT64_MAX);
   request.max_tokens = body.integer("max_completion_tokens", older, 1, INT64_MAX);
+  request.length_param = body.given("max_completion_tokens") ? "max_completion_tokens"
+                         : body.given("max_tokens")          ? "max_tokens"
+                                                             : "messages";
   request.stream = read_stream(body);
   const bool logprobs = body.flag("logprobs", false);
   const auto top = static_cast<int>(body.integer("top_logprobs", 0, 0, 20));
@@ -268,6 +272,19 @@ std::vector<int32_t> chat_prompt(const ServedModel& model, const Messages& messa
   return prompt;
 }
 
+void set_length(GenerateCall& call, ServedModel& model, int64_t max_tokens, const std::string& param) {
+  // The context ends a reply that has asked for more than there is room for: finish_reason says "length".
+  const int64_t room = model.context() - static_cast<int64_t>(call.prompt.size());
+  call.sampling.max_tokens = max_tokens < 0 ? room : std::min(max_tokens, room);
+  if (!call.grammar) return;
+  const int64_t needed = model.tokens_needed(call.grammar);
+  if (needed <= call.sampling.max_tokens) return;
+  wrong(param,
+        fmt::format("The reply may have {} tokens; the shortest one of the form that is asked for may take {}.",
+                    call.sampling.max_tokens, needed),
+        needed > room ? "context_length_exceeded" : "invalid_value");
+}
+
 void chat_completions(std::shared_ptr<Exchange> exchange) {
   ChatRequest request = read_request(parse_object(exchange->take_body()));
   const auto model = find_model(*exchange->service().backend, request.model);
@@ -276,9 +293,7 @@ void chat_completions(std::shared_ptr<Exchange> exchange) {
   GenerateCall& call = request.call;
   call.prompt = chat_prompt(*model, request.messages, "messages");
   call.tenant = exchange->caller().tenant;
-  // The context ends a reply that has asked for more than there is room for: finish_reason says "length".
-  const int64_t room = model->context() - static_cast<int64_t>(call.prompt.size());
-  call.sampling.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
+  set_length(call, *model, request.max_tokens, request.length_param);
   std::unique_ptr<ReplyWriter> writer;
   if (request.stream.stream) {
     writer = std::make_unique<ChatStream>(exchange, model, request);

@@ -21,6 +21,10 @@ void chat_completions(std::shared_ptr<Exchange> exchange);
 // (`param` names the field then).
 std::vector<int32_t> chat_prompt(const ServedModel& model, const Messages& messages, const std::string& param);
 
+// Sets how long the reply may become: `max_tokens` (-1: any length), or what the context has room for. A 400 where a
+// grammar's shortest text does not fit; `param` names the field that gave `max_tokens`.
+void set_length(GenerateCall& call, ServedModel& model, int64_t max_tokens, const std::string& param);
+
 std::string finish_name(Finish finish);
 
 }  // namespace loquat::serve::api

@@ -54,6 +54,29 @@ class ChatTest : public ApiTest {
   }
 };
 
+// Where a float's bounds or the form of a reply leave nothing to draw from, no request may bring the engine down.
+TEST_F(ChatTest, NumbersNearNothing) {
+  chat({{"top_p", 0}, {"temperature", 1e-30}});
+  chat({{"top_p", 1e-300}, {"temperature", 1e-300}});
+  for (const auto& call : model().calls) {
+    EXPECT_GT(call.call.sampling.top_p, 0);
+    EXPECT_EQ(call.call.sampling.temperature, 0);
+  }
+  EXPECT_EQ(model().calls.size(), 2u);
+}
+
+TEST_F(ChatTest, TooFewTokensForTheForm) {
+  const Json format = Json::parse(R"({"type": "json_schema", "json_schema": {"name": "s", "schema":
+      {"type": "object", "properties": {"name": {"type": "boolean"}}, "required": ["name"]}}})");
+  for (const char* field : {"max_tokens", "max_completion_tokens"}) {
+    const auto reply = chat({{"response_format", format}, {field, 5}});
+    EXPECT_EQ(reply->status, 400);
+    EXPECT_EQ(reply->json()["error"]["param"], field);
+  }
+  EXPECT_EQ(model().calls.size(), 0u);
+  EXPECT_EQ(chat({{"response_format", format}, {"max_tokens", 40}})->status, 200);
+}
+
 TEST_F(ChatTest, Whole) {
   const auto reply = chat();
   EXPECT_EQ(reply->status, 200);

@@ -51,6 +51,9 @@ class FakeModel : public ServedModel {
   const ChatTemplate* chat_template() const override { return knows_turns ? template_.get() : nullptr; }
   int64_t context() const override { return context_tokens; }
   int64_t vocab_size() const override { return byte_tokenizer().vocab_size(); }
+  int64_t tokens_needed(std::shared_ptr<const Grammar> grammar) override {
+    return Matcher(std::move(grammar), make_token_tree(byte_tokenizer(), vocab_size())).tokens_to_end();
+  }
 
   std::variant<std::shared_ptr<Generating>, ApiError> generate(
       GenerateCall call, std::function<void(GenerateEvent&& event)> sink) override {

@@ -213,8 +213,7 @@ void responses(std::shared_ptr<Exchange> exchange) {
   GenerateCall& call = request.call;
   call.prompt = chat_prompt(*model, request.messages, "input");
   call.tenant = exchange->caller().tenant;
-  const int64_t room = model->context() - static_cast<int64_t>(call.prompt.size());
-  call.sampling.max_tokens = request.max_tokens < 0 ? room : std::min(request.max_tokens, room);
+  set_length(call, *model, request.max_tokens, request.max_tokens < 0 ? "input" : "max_output_tokens");
   auto writer = std::make_unique<ResponsesWriter>(exchange, model, request);
   Generation::start(exchange, model, {std::move(call)}, std::move(writer));
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <cfloat>
 #include <charconv>
 #include <climits>
 
@@ -9,6 +11,8 @@ namespace loquat::serve::api {
 namespace {
 
 constexpr size_t kMostStops = 4;
+// Under it the likeliest token is as good as sure, and a float no longer holds logits divided by it.
+constexpr double kLeastTemperature = 1e-4;
 
 std::vector<std::pair<int32_t, float>> read_biases(const Fields& body) {
   std::vector<std::pair<int32_t, float>> biases;
@@ -30,8 +34,10 @@ std::vector<std::pair<int32_t, float>> read_biases(const Fields& body) {
 
 SamplingParams read_sampling(const Fields& body) {
   SamplingParams sampling;
-  sampling.temperature = static_cast<float>(body.number("temperature", 1, 0, 2));
-  sampling.top_p = static_cast<float>(body.number("top_p", 1, 0, 1));
+  const double temperature = body.number("temperature", 1, 0, 2);
+  sampling.temperature = temperature < kLeastTemperature ? 0.0f : static_cast<float>(temperature);
+  // 0, and what a float cannot tell from it, leave the likeliest token alone.
+  sampling.top_p = static_cast<float>(std::max<double>(body.number("top_p", 1, 0, 1), FLT_MIN));
   sampling.top_k = static_cast<int32_t>(body.integer("top_k", 0, 0, INT_MAX));
   sampling.min_p = static_cast<float>(body.number("min_p", 0, 0, 1));
   sampling.presence_penalty = static_cast<float>(body.number("presence_penalty", 0, -2, 2));
