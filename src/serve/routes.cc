@@ -72,7 +72,7 @@ class Routes {
     const auto reply = std::make_shared<GatedReply>(
         std::move(direct), [asked, &gate = gate_](int status) { return gate.answer_headers(*asked, status); });
     auto admitted = gate_.admit(request);
-    if (const auto* error = std::get_if<ApiError>(&admitted)) return reply->send(error_response(*error));
+    if (const auto* error = std::get_if<ApiError>(&admitted)) return api_->refuse(std::move(request), reply, *error);
     Caller& caller = std::get<Caller>(admitted);
     if (options_.join_caches) caller.tenant.clear();
     if (api_->handles(request.path)) return api_->handle(std::move(request), reply, caller);

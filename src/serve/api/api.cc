@@ -148,4 +148,10 @@ void Api::handle(http::Request&& request, std::shared_ptr<http::Reply> reply, co
   }
 }
 
+void Api::refuse(http::Request&& request, std::shared_ptr<http::Reply> reply, const ApiError& error) {
+  const auto route = find_route(request.path);
+  request.body.clear();  // of a stranger: not for the log
+  Exchange(service_, std::move(request), std::move(reply), {}, route ? route->pattern : "other").send_error(error);
+}
+
 }  // namespace loquat::serve::api

@@ -29,6 +29,8 @@ class Api {
   // /ready, /metrics, /openapi.json.
   bool handles(const std::string& path) const;
   void handle(http::Request&& request, std::shared_ptr<http::Reply> reply, const Caller& caller);
+  // Answers a request that may not come in: logged and counted as all others.
+  void refuse(http::Request&& request, std::shared_ptr<http::Reply> reply, const ApiError& error);
 
  private:
   std::shared_ptr<const Service> service_;

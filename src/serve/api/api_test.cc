@@ -288,6 +288,24 @@ TEST_F(ApiTest, CountsAndLog) {
   }
 }
 
+TEST_F(ApiTest, ARefusalIsLoggedAndNamed) {
+  options_.log_texts = true;
+  Api api(backend, meter, options_);
+  http::Request request;
+  request.method = "POST";
+  request.path = "/v1/models/secret";
+  request.body = "secret";
+  const auto reply = std::make_shared<FakeReply>();
+  api.refuse(std::move(request), reply, {401, "No key.", "invalid_request_error", "", "invalid_api_key"});
+  EXPECT_EQ(error(reply), "401 invalid_api_key null");
+  ASSERT_EQ(log.size(), 1u);
+  const Json line = Json::parse(log[0]);
+  EXPECT_EQ(line["request"], reply->header("x-request-id"));
+  EXPECT_EQ(line["status"], 401);
+  EXPECT_EQ(line["route"], "/v1/models/{model}");
+  EXPECT_THAT(log[0], Not(HasSubstr("secret")));
+}
+
 TEST_F(ApiTest, TextsAreLoggedWhereAsked) {
   options_.log_texts = true;
   request("POST", "/v1/chat/completions", R"({"model": "talker", "messages": [{"role": "user", "content": "words"}]})");

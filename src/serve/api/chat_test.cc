@@ -65,13 +65,18 @@ TEST_F(ChatTest, NumbersNearNothing) {
   EXPECT_EQ(model().calls.size(), 2u);
 }
 
+TEST_F(ChatTest, NullIsAbsentWhateverTheField) {
+  EXPECT_EQ(chat({{"functions", nullptr}, {"audio", nullptr}, {"nothing", nullptr}})->status, 200);
+  EXPECT_EQ(chat({{"nothing", 1}})->status, 400);
+}
+
 TEST_F(ChatTest, TooFewTokensForTheForm) {
   const Json format = Json::parse(R"({"type": "json_schema", "json_schema": {"name": "s", "schema":
       {"type": "object", "properties": {"name": {"type": "boolean"}}, "required": ["name"]}}})");
   for (const char* field : {"max_tokens", "max_completion_tokens"}) {
     const auto reply = chat({{"response_format", format}, {field, 5}});
     EXPECT_EQ(reply->status, 400);
-    EXPECT_EQ(reply->json()["error"]["param"], field);
+    EXPECT_EQ(json(reply)["error"]["param"], field);
   }
   EXPECT_EQ(model().calls.size(), 0u);
   EXPECT_EQ(chat({{"response_format", format}, {"max_tokens", 40}})->status, 200);

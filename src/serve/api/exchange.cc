@@ -79,7 +79,10 @@ void Exchange::send_error(const ApiError& error, const http::Headers& more) {
     headers.emplace_back("Retry-After", fmt::format("{:.0f}", std::ceil(error.retry_after)));
     headers.emplace_back("retry-after-ms", fmt::format("{:.0f}", std::ceil(error.retry_after * 1000)));
   }
-  if (error.status == 504) headers.emplace_back("x-should-retry", "false");  // it would take as long again
+  // It would take as long again; waiting changes nothing, or not today.
+  const bool hopeless = error.status == 504 || error.code == "insufficient_quota" ||
+                        (error.code == "rate_limit_exceeded" && error.retry_after <= 0);
+  if (hopeless) headers.emplace_back("x-should-retry", "false");
   send(error.status, error_json(error), headers);
 }
 

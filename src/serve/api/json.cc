@@ -161,7 +161,7 @@ const Json* Fields::list(std::string_view name) const {
 
 void Fields::only(const std::vector<std::string_view>& known) const {
   for (const auto& [name, value] : object_->items()) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
+    if (!value.is_null() && std::find(known.begin(), known.end(), name) == known.end()) {
       wrong(path(name), fmt::format("'{}' is not a parameter of this request.", path(name)), "unknown_parameter");
     }
   }
