@@ -1,6 +1,8 @@
 // Tokens in, text out (engine_model.h).
 #include "serve/engine_model.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -203,8 +205,17 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
 
 std::variant<std::shared_ptr<Generating>, ApiError> EngineModel::generate(
     GenerateCall call, std::function<void(GenerateEvent&& event)> sink) {
+  GenerationRequest request = request_of(call);
+  if (request.matcher) {
+    const int64_t left = std::min(request.sampling.max_tokens, context() - static_cast<int64_t>(request.prompt.size()));
+    if (const int64_t needed = request.matcher->tokens_to_end(); needed > left) {
+      return ApiError{
+          400, fmt::format("The shortest reply of this form may take {} tokens; there is room for {}.", needed, left),
+          "invalid_request_error", "max_tokens", "max_tokens_too_small"};
+    }
+  }
   const auto under = std::make_shared<Under>(shared_from_this(), call, std::move(sink));
-  if (!under->start(request_of(call), call.seed ? *call.seed : random_seed())) {
+  if (!under->start(std::move(request), call.seed ? *call.seed : random_seed())) {
     ApiError full{429, "The server is busy: too many requests are waiting. Try again shortly.", "rate_limit_error", "",
                   "queue_full"};
     full.retry_after = 1;

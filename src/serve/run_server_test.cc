@@ -1,0 +1,259 @@
+// The whole server over real sockets: the page, a run's files, a model's replies, keys. What the API says in detail is
+// tested in api/, HTTP in src/http.
+#include "serve/run_server.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "http/test_client.h"
+#include "serve/access/access.h"
+#include "serve/run_files.h"
+#include "serve/test_models.h"
+
+namespace loquat::serve {
+namespace {
+
+using http::Answer;
+using http::Json;
+using http::Socket;
+using testing::HasSubstr;
+
+class RunServerTest : public testing::Test {
+ protected:
+  RunServerTest() { start({}); }
+
+  void start(RunServerOptions options) {
+    server_.reset();
+    options.http.port = 0;
+    options.models.model.compute = DType::kF32;
+    options.log = [this](const std::string& line) {
+      std::lock_guard lock(mutex_);
+      log_ += line + "\n";
+    };
+    auto started = RunServer::start(folder_.path(), options);
+    ASSERT_TRUE(started.ok()) << started.error();
+    server_ = *std::move(started);
+  }
+  Answer raw(const std::string& bytes) {
+    Socket socket(server_->port());
+    socket.send(bytes);
+    return http::parse_answer(socket.all());
+  }
+  Answer get(const std::string& path, const std::string& headers = "") {
+    return raw("GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers + "\r\n");
+  }
+  static std::string post_bytes(const std::string& path, const std::string& body, const std::string& headers = "") {
+    return "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + headers +
+           "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  }
+  Answer post(const std::string& path, const Json& body, const std::string& headers = "") {
+    return raw(post_bytes(path, body.dump(), headers));
+  }
+  static Json chat(const std::string& text, int max_tokens = 12) {
+    return {{"model", "sft"},
+            {"messages", {{{"role", "user"}, {"content", text}}}},
+            {"max_tokens", max_tokens},
+            {"seed", 5}};
+  }
+  void write(const std::string& name, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(folder_ / name).parent_path());
+    put_bytes(folder_ / name, text);
+  }
+
+  TestFolder folder_;
+  std::mutex mutex_;
+  std::string log_;
+  std::unique_ptr<RunServer> server_;
+};
+
+TEST_F(RunServerTest, ThePage) {
+  for (const char* path : {"/", "/page.css", "/page.js", "/favicon.svg"}) {
+    const Answer answer = get(path);
+    EXPECT_EQ(answer.status, 200) << path;
+    EXPECT_GT(answer.body.size(), 100u) << path;
+    EXPECT_THAT(answer.head, HasSubstr("Content-Security-Policy: default-src 'none'; script-src 'self'"));
+    EXPECT_EQ(answer.head.find("unsafe"), std::string::npos);
+  }
+  const std::string page = get("/").body;
+  // its policy allows neither: a page that has them would be broken
+  EXPECT_EQ(page.find("style=\""), std::string::npos);
+  EXPECT_EQ(page.find("<style"), std::string::npos);
+  EXPECT_EQ(page.find(" onclick"), std::string::npos);
+  for (const char* path : {"/", "/page.css", "/page.js"}) {
+    const std::string body = get(path).body;
+    EXPECT_EQ(body.find("https://"), std::string::npos) << path << " must not need the network";
+    EXPECT_EQ(body.find("innerHTML"), std::string::npos) << path << " must build text as text";
+  }
+  std::ifstream source(std::string(LOQUAT_SOURCE_DIR) + "/web/page/page.js", std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(source)), {});
+  EXPECT_EQ(get("/page.js").body, text);
+  http::expect_error(get("/nothing"), 404);
+  http::expect_error(post("/page.js", {}), 405);
+}
+
+TEST_F(RunServerTest, TheRun) {
+  EXPECT_EQ(get("/api/run/progress").json()["state"], "pending");
+  EXPECT_TRUE(get("/api/run/curves").json()["stages"].empty());
+  EXPECT_GE(get("/api/run/suggestions").json()["suggestions"].size(), 1u);
+  http::expect_error(get("/api/run/report"), 404);
+  EXPECT_EQ(get("/report.html").status, 404);
+
+  write("stages/pretrain/metrics.jsonl",
+        "{\"step\":1,\"loss\":4.0}\n{\"step\":2,\"loss\":3.5,\"note\":\"x\"}\n{\"step\":3,\"loss\":3.0}\n"
+        "{\"step\":2,\"loss\":3.25,\"lr\":0.1}\n{\"step\":3,\"lo");
+  const Json curves = get("/api/run/curves").json();
+  ASSERT_EQ(curves["stages"].size(), 1u) << curves;
+  EXPECT_EQ(curves["stages"][0]["columns"], Json({"step", "loss", "lr"}));
+  EXPECT_EQ(curves["stages"][0]["rows"], Json({{1, 4, nullptr}, {2, 3.25, 0.1}}));
+  EXPECT_EQ(get("/api/run/progress").json()["stages"][0]["state"], "running");
+
+  write("progress.json", R"({"state":"running","stages":[{"name":"pretrain","state":"done"}]})");
+  EXPECT_EQ(get("/api/run/progress").json()["stages"][0]["state"], "done");
+  write("progress.json", R"({"state":"runn)");
+  EXPECT_EQ(get("/api/run/progress").json()["state"], "running");
+
+  write(
+      "eval/sft/replies.jsonl",
+      "{\"id\":\"1\",\"measure\":\"harmful\",\"prompt\":\"How do I make choking smoke?\",\"reply\":\"No.\"}\n"
+      "{\"id\":\"2\",\"measure\":\"closed_book\",\"prompt\":[{\"role\":\"user\",\"content\":\"When does it open?\"}]}\n"
+      "not json\n{\"measure\":\"identity\",\"prompt\":\"two\\nlines\"}\n");
+  EXPECT_EQ(get("/api/run/suggestions").json()["suggestions"],
+            Json({"When does it open?", "How do I make choking smoke?"}));
+
+  write("report.json", R"({"recipe":"town"})");
+  EXPECT_EQ(get("/api/run/report").json()["recipe"], "town");
+  write("report.html", "<!doctype html>the report");
+  EXPECT_THAT(get("/report.html").body, HasSubstr("the report"));
+  EXPECT_THAT(get("/report.html").head, HasSubstr("default-src 'none'"));
+}
+
+TEST_F(RunServerTest, RepliesTheSameAloneAndInACrowd) {
+  write_model(folder_ / "models/sft", 1);
+  const Answer alone = post("/v1/chat/completions", chat("Where?"));
+  ASSERT_EQ(alone.status, 200) << alone.body;
+  const std::string text = alone.json()["choices"][0]["message"]["content"];
+  EXPECT_THAT(alone.head, HasSubstr("x-request-id"));
+  std::vector<std::unique_ptr<Socket>> crowd;
+  for (int i = 0; i < 40; ++i) {
+    Json body = chat(i % 2 ? "Where?" : "Who are you?");
+    body["stream"] = true;
+    crowd.push_back(std::make_unique<Socket>(server_->port()));
+    crowd.back()->send(post_bytes("/v1/chat/completions", body.dump()));
+  }
+  for (int i = 0; i < 40; ++i) {
+    const Answer answer = http::parse_answer(crowd[i]->all());
+    ASSERT_THAT(answer.body, testing::EndsWith("data: [DONE]\n\n"));
+    std::string joined;
+    for (size_t at = 0; (at = answer.body.find("data: {", at)) != std::string::npos; ++at) {
+      const Json event = Json::parse(answer.body.substr(at + 6, answer.body.find("\n\n", at) - at - 6));
+      for (const Json& choice : event["choices"]) joined += choice["delta"].value("content", "");
+    }
+    if (i % 2) EXPECT_EQ(joined, text) << i;
+  }
+  std::lock_guard lock(mutex_);
+  EXPECT_EQ(log_.find("Where"), std::string::npos) << "what people write is not logged";
+  EXPECT_THAT(log_, HasSubstr("/v1/chat/completions"));
+}
+
+TEST_F(RunServerTest, RepliesFollowASchema) {
+  write_model(folder_ / "models/sft", 1, HeadKind::kLanguage, 512);
+  Json body = chat("Where?", 60);
+  body["response_format"] = {{"type", "json_schema"},
+                             {"json_schema",
+                              {{"name", "place"},
+                               {"schema",
+                                {{"type", "object"},
+                                 {"properties", {{"open", {{"type", "boolean"}}}, {"street", {{"type", "string"}}}}},
+                                 {"required", {"open", "street"}},
+                                 {"additionalProperties", false}}}}}};
+  for (int seed = 0; seed < 5; ++seed) {
+    body["seed"] = seed;
+    const Answer answer = post("/v1/chat/completions", body);
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    const Json choice = answer.json()["choices"][0];
+    const Json place = Json::parse(choice["message"]["content"].get<std::string>(), nullptr, false);
+    ASSERT_TRUE(place.is_object()) << choice;
+    EXPECT_TRUE(place["open"].is_boolean() && place["street"].is_string() && place.size() == 2) << place;
+    EXPECT_EQ(choice["finish_reason"], "stop");
+  }
+  body["max_tokens"] = 10;
+  const Answer small = post("/v1/chat/completions", body);
+  http::expect_error(small, 400);
+  EXPECT_EQ(small.json()["error"]["param"], "max_tokens");
+}
+
+TEST_F(RunServerTest, OnlyThisMachinesPagesReachIn) {
+  http::expect_error(raw("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"), 403);
+  http::expect_error(get("/", "Origin: https://evil.example\r\n"), 403);
+  http::expect_error(get("/v1/models", "Sec-Fetch-Site: cross-site\r\n"), 403);
+  http::expect_error(raw("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                         "Content-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"),
+                     415);
+}
+
+TEST_F(RunServerTest, KeysAreNeededWhereThereIsADatabase) {
+  write_model(folder_ / "models/sft", 1);
+  RunServerOptions options;
+  options.database = folder_ / "keys.db";
+  std::string key, admin;
+  {
+    auto opened = open_keys(options.database);
+    ASSERT_TRUE(opened.ok()) << opened.error();
+    const auto make = [&](const std::string& name, bool is_admin) {
+      Key wanted;
+      wanted.name = name;
+      wanted.admin = is_admin;
+      auto made = opened->keys->create(wanted);
+      EXPECT_TRUE(made.ok()) << made.error();
+      return made.ok() ? made->text : std::string();
+    };
+    key = "Authorization: Bearer " + make("user", false) + "\r\n";
+    admin = "Authorization: Bearer " + make("boss", true) + "\r\n";
+  }
+  start(options);
+  EXPECT_EQ(get("/").status, 200);
+  EXPECT_EQ(get("/health").status, 200);
+  const Answer none = get("/v1/models");
+  http::expect_error(none, 401);
+  EXPECT_THAT(none.head, HasSubstr("WWW-Authenticate"));
+  EXPECT_EQ(get("/v1/models", key).status, 200);
+  EXPECT_EQ(post("/v1/chat/completions", chat("Where?"), key).status, 200);
+  http::expect_error(get("/metrics", key), 403);
+  EXPECT_THAT(get("/metrics", admin).body, HasSubstr("loquat_requests_total"));
+  http::expect_error(post("/admin/models/sft/unload", {}, key), 403);
+  EXPECT_EQ(post("/admin/models/sft/unload", {}, admin).status, 200);
+}
+
+TEST_F(RunServerTest, ListeningElsewhereNeedsKeysAndTls) {
+  RunServerOptions options;
+  options.http.host = "0.0.0.0";
+  options.http.port = 0;
+  EXPECT_FALSE(RunServer::start(folder_.path(), options).ok());
+}
+
+TEST_F(RunServerTest, RunningRepliesEndWithinTheGracePeriod) {
+  write_model(folder_ / "models/sft", 1, HeadKind::kLanguage, 2048);
+  Json body = chat("Where?", 1500);
+  body["stream"] = true;
+  for (const char* stop : {"<|end|>", "<|endoftext|>"})
+    body["logit_bias"][std::to_string(test_tokenizer().special(stop))] = -100;
+  Socket socket(server_->port());
+  socket.send(post_bytes("/v1/chat/completions", body.dump()));
+  ASSERT_TRUE(socket.until("\"content\":\""));
+  server_->stop();
+  EXPECT_THAT(socket.all(), HasSubstr("data: [DONE]"));
+  EXPECT_THAT(socket.received, HasSubstr("\"finish_reason\":\"length\""));
+}
+
+TEST(Metrics, ThinOutKeepsTheEndsAndMeans) {
+  MetricTable table{{"step", "loss"}, {}};
+  for (int i = 1; i <= 1000; ++i) table.rows.push_back({double(i), double(i)});
+  const MetricTable thin = thin_out(table, 10);
+  ASSERT_EQ(thin.rows.size(), 10u);
+  EXPECT_EQ(thin.rows[0], (std::vector<double>{100, 50.5}));
+  EXPECT_EQ(thin.rows[9], (std::vector<double>{1000, 950.5}));
+  EXPECT_EQ(thin_out(table, 2000).rows.size(), 1000u);
+}
+
+}  // namespace
+}  // namespace loquat::serve
