@@ -377,8 +377,8 @@ void Engine::read_prompts(Mat hidden) {
       s->prompt.resize(first + rows.size());
       parallel_for(static_cast<int64_t>(rows.size()), [&](int64_t i) {
         const int32_t token = s->tokens[s->length + begin + i + 1];
-        s->prompt[first + i] =
-            token_logprob(std::span(logits_).subspan(static_cast<size_t>(i * V), V), token, s->ask.top_logprobs);
+        s->prompt[first + i] = token_logprob(std::span(logits_).subspan(static_cast<size_t>(i * V), V), token,
+                                             std::max(s->ask.top_logprobs, 0));
       });
     }
     if (s->length + s->rows < size_of(s->ask.prompt)) continue;

@@ -128,6 +128,23 @@ TEST_F(EngineTest, ASecondTurnComputesOnlyWhatIsNew) {
   EXPECT_EQ(run(engine, {second})[0].cached_tokens, 0);
 }
 
+TEST_F(EngineTest, APromptIsReadAloneWithoutTheLikeliest) {
+  Engine engine(model, {.slots = 2});
+  auto request = make_requests(config, 1)[0];
+  request.sampling.max_tokens = 0;
+  request.prompt_logprobs = true;
+  ASSERT_EQ(request.top_logprobs, -1);
+  std::vector<TokenLogprob> prompt;
+  bool ended = false;
+  engine.submit(request, {.on_prompt = [&](std::vector<TokenLogprob>&& p) { prompt = std::move(p); },
+                          .on_end = [&](Generation&& g) { ended = g.tokens.empty(); }});
+  while (engine.step()) {
+  }
+  EXPECT_TRUE(ended);
+  ASSERT_EQ(prompt.size(), request.prompt.size());
+  for (const TokenLogprob& token : prompt) EXPECT_TRUE(token.top.empty());
+}
+
 TEST_F(EngineTest, LogProbsOfPromptAndReply) {
   Engine engine(model, {.slots = 4, .prefill_rows = 9});
   auto request = make_requests(config, 1)[0];

@@ -34,7 +34,7 @@ struct GenerateCall {
   int n = 1;
   int top_logprobs = -1;                   // -1: no log-probabilities; else with that many of the likeliest
   bool prompt_logprobs = false;            // of the prompt's tokens too (with top_logprobs >= 0)
-  std::shared_ptr<const Grammar> grammar;  // null: any text
+  std::shared_ptr<const Grammar> grammar;  // null: any text; max_tokens holds its tokens_needed()
   std::string tenant;                      // whose cache is used
 };
 

@@ -160,7 +160,7 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
       const bool hidden = model_->tokenizer_.is_special(token);
       ++choice.tokens;
       if (!hidden) out.text += choice.filter.push(choice.utf8.push(model_->tokenizer_.token_bytes(token)));
-      if (i < event.logprobs.size() && !is_stop(token)) out.tokens.push_back(std::move(event.logprobs[i]));
+      if (i < event.logprobs.size() && !hidden && !is_stop(token)) out.tokens.push_back(std::move(event.logprobs[i]));
     }
     if (event.end && !choice.filter.stopped()) {
       out.text += choice.filter.push(choice.utf8.finish());
@@ -205,17 +205,8 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
 
 std::variant<std::shared_ptr<Generating>, ApiError> EngineModel::generate(
     GenerateCall call, std::function<void(GenerateEvent&& event)> sink) {
-  GenerationRequest request = request_of(call);
-  if (request.matcher) {
-    const int64_t left = std::min(request.sampling.max_tokens, context() - static_cast<int64_t>(request.prompt.size()));
-    if (const int64_t needed = request.matcher->tokens_to_end(); needed > left) {
-      return ApiError{
-          400, fmt::format("The shortest reply of this form may take {} tokens; there is room for {}.", needed, left),
-          "invalid_request_error", "max_tokens", "max_tokens_too_small"};
-    }
-  }
   const auto under = std::make_shared<Under>(shared_from_this(), call, std::move(sink));
-  if (!under->start(std::move(request), call.seed ? *call.seed : random_seed())) {
+  if (!under->start(request_of(call), call.seed ? *call.seed : random_seed())) {
     ApiError full{429, "The server is busy: too many requests are waiting. Try again shortly.", "rate_limit_error", "",
                   "queue_full"};
     full.retry_after = 1;

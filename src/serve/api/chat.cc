@@ -282,7 +282,7 @@ void set_length(GenerateCall& call, ServedModel& model, int64_t max_tokens, cons
   wrong(param,
         fmt::format("The reply may have {} tokens; the shortest one of the form that is asked for may take {}.",
                     call.sampling.max_tokens, needed),
-        needed > room ? "context_length_exceeded" : "invalid_value");
+        needed > room ? "context_length_exceeded" : "max_tokens_too_small");
 }
 
 void chat_completions(std::shared_ptr<Exchange> exchange) {
