@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { BadRequestError } from 'openai';
-import { ask, collect, model, serve, textOf } from './loquat.mjs';
+import { ask, collect, goOn, model, serve, textOf } from './loquat.mjs';
 
 let server, client;
 before(async () => {
@@ -11,7 +11,8 @@ before(async () => {
 });
 after(() => server.stop());
 
-const create = (more) => client.chat.completions.create({ model, messages: ask, max_tokens: 12, seed: 1, ...more });
+const create = (more) => 
+  client.chat.completions.create({ model, messages: ask, max_tokens: 12, seed: 1, logit_bias: goOn, ...more });
 const refused = (more, param, code) =>
   assert.rejects(create(more), (error) => {
     assert.ok(error instanceof BadRequestError, String(error));
@@ -152,7 +153,7 @@ test('chat: logit_bias forces a token, and forbids one', async () => {
   assert.equal(forced.choices[0].message.content, 'eeeeee');
   const first = (await create({ temperature: 0, logprobs: true })).choices[0].logprobs.content[0];
   const id = (await tokens({ prompt: first.token }))[0];
-  const without = (await create({ temperature: 0, logprobs: true, logit_bias: { [id]: -100 } })).choices[0];
+  const without = (await create({ temperature: 0, logprobs: true, logit_bias: { ...goOn, [id]: -100 } })).choices[0];
   assert.notEqual(without.logprobs.content[0].token, first.token);
   await refused({ logit_bias: { [token]: 101 } }, `logit_bias.${token}`);
   await refused({ logit_bias: { 99999999: 1 } }, 'logit_bias');
@@ -259,7 +260,7 @@ test('chat: unknown fields are named', async () => {
 test('chat: the stream helper', async () => {
   const whole = await create();
   const runner = client.chat.completions.stream({ model, messages: ask, max_tokens: 12, seed: 1,
-    stream_options: { include_usage: true } });
+    logit_bias: goOn, stream_options: { include_usage: true } });
   let text = '';
   runner.on('content', (delta) => (text += delta));
   const final = await runner.finalChatCompletion();

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { BadRequestError } from 'openai';
-import { collect, model, serve } from './loquat.mjs';
+import { collect, goOn, model, serve } from './loquat.mjs';
 
 const prompt = 'The bakery opens at';
 let server, client, ids;
@@ -13,7 +13,8 @@ before(async () => {
 });
 after(() => server.stop());
 
-const create = (more) => client.completions.create({ model, prompt, max_tokens: 8, seed: 1, ...more });
+const create = (more) => 
+  client.completions.create({ model, prompt, max_tokens: 8, seed: 1, logit_bias: goOn, ...more });
 const refused = (more, param) =>
   assert.rejects(create(more), (error) => {
     assert.ok(error instanceof BadRequestError, String(error));
@@ -122,7 +123,7 @@ test('completions: stop sequences and logit_bias', async () => {
 });
 
 test('completions: 16 tokens by default', async () => {
-  assert.equal((await client.completions.create({ model, prompt, seed: 2 })).usage.completion_tokens, 16);
+  assert.equal((await create({ max_tokens: undefined })).usage.completion_tokens, 16);
 });
 
 test('completions: what is refused', async () => {

@@ -2,10 +2,15 @@
 // $LOQUAT_MODELS a folder with models/talker and models/vectors (run.sh makes both). Every test file starts its own.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import OpenAI from 'openai';
 
 export const model = 'talker';
+// A logit_bias that forbids the model's control tokens: its text has as many tokens as are asked for.
+export const goOn = Object.fromEntries(
+  JSON.parse(readFileSync(`${process.env.LOQUAT_MODELS}/models/${model}/tokenizer.json`, 'utf8'))
+    .added_tokens.map(({ id }) => [id, -100]));
 export const ask = [{ role: 'user', content: 'When does the bakery open?' }];
 
 // Starts a server on a free port; `start.args` go to it as they are. Ends it with stop().
@@ -29,7 +34,12 @@ export async function serve({ args = [], env = {} } = {}) {
     });
     ended.then((how) => reject(new Error(`loquat serve ended (${how}): ${server.log}`)));
   });
+  let stopping = false;
+  ended.then((how) => {
+    if (!stopping) console.error(`loquat serve ended by itself (${how}): ${server.log.slice(-4000)}`);
+  });
   server.stop = async (signal = 'SIGTERM') => {
+    stopping = true;
     child.kill(signal);
     return ended;
   };

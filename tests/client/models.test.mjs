@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { NotFoundError } from 'openai';
-import { ask, collect, errorOf, metric, model, serve } from './loquat.mjs';
+import { ask, collect, errorOf, goOn, metric, model, serve } from './loquat.mjs';
 
 let server, client;
 before(async () => {
@@ -52,7 +52,7 @@ test('models: loaded and unloaded while serving', async () => {
   };
   assert.deepEqual(await post('load'), { id: model, object: 'model', loaded: true });
   assert.equal(await loaded(), true);
-  const request = { model, messages: ask, max_tokens: 300, seed: 1, logit_bias: {} };
+  const request = { model, messages: ask, max_tokens: 300, seed: 1, logit_bias: goOn };
   const alone = await client.chat.completions.create(request);
   const running = await client.chat.completions.create({ ...request, stream: true });
   const reader = running[Symbol.asyncIterator]();

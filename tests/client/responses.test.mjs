@@ -136,6 +136,11 @@ test('responses: text.format, with parse()', async () => {
   assert.equal(typeof JSON.parse(object.output_text), 'object');
 });
 
+test('responses: a form that so few tokens do not hold', async () => {
+  await refused({ max_output_tokens: 3, text: { format: { type: 'json_schema', name: 's', schema: parameters } } },
+    'max_output_tokens');
+});
+
 test('responses: what needs state, and what is wrong, is refused', async () => {
   await refused({ previous_response_id: 'resp_1' }, 'previous_response_id');
   await refused({ conversation: 'conv_1' }, 'conversation');

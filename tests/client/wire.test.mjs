@@ -2,13 +2,13 @@
 // would neither send nor notice these.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { ask, errorObject, errorOf, events, model, raw, serve } from './loquat.mjs';
+import { ask, errorObject, errorOf, events, goOn, model, raw, serve } from './loquat.mjs';
 
 let server;
 before(async () => (server = await serve()));
 after(() => server.stop());
 
-const chat = (more) => ({ model, messages: ask, max_tokens: 6, seed: 1, ...more });
+const chat = (more) => ({ model, messages: ask, max_tokens: 6, seed: 1, logit_bias: goOn, ...more });
 const streamed = async (path, body) => {
   const response = await server.post(path, { ...body, stream: true });
   assert.equal(response.status, 200);
@@ -59,7 +59,7 @@ test('wire: without include_usage no chunk has usage', async () => {
 });
 
 test('wire: completions end with a chunk of their own too', async () => {
-  const all = await streamed('/v1/completions', { model, prompt: 'The', max_tokens: 4 });
+  const all = await streamed('/v1/completions', { model, prompt: 'The', max_tokens: 4, logit_bias: goOn });
   assert.equal(all.pop().data, '[DONE]');
   assert.equal(all.at(-1).data.choices[0].finish_reason, 'length');
   assert.ok(all.slice(0, -1).every(({ data }) => data.choices[0].finish_reason === null));
@@ -75,7 +75,7 @@ test('wire: a stream is not to be cached or buffered, and names its request', as
 test('wire: text comes in whole characters', async () => {
   // Bytes of no language: every token that is one byte above 127 is likelier, so that characters are cut and wrong.
   const { tokens } = await (await server.post('/tokenize', { model, prompt: '€' })).json();
-  const logit_bias = Object.fromEntries(tokens.map((id) => [id, 12]));
+  const logit_bias = { ...goOn, ...Object.fromEntries(tokens.map((id) => [id, 12])) };
   const body = chat({ logit_bias, max_tokens: 60 });
   const whole = await (await server.post('/v1/chat/completions', body)).json();
   const pieces = (await streamed('/v1/chat/completions', body)).slice(0, -1)
@@ -85,7 +85,7 @@ test('wire: text comes in whole characters', async () => {
 
 test('wire: logprobs of cut characters have their bytes', async () => {
   const { tokens } = await (await server.post('/tokenize', { model, prompt: '€' })).json();
-  const logit_bias = Object.fromEntries(tokens.map((id) => [id, 12]));
+  const logit_bias = { ...goOn, ...Object.fromEntries(tokens.map((id) => [id, 12])) };
   const reply = await (await server.post('/v1/chat/completions', chat({ logit_bias, max_tokens: 30, logprobs: true })))
     .json();
   const { content } = reply.choices[0].logprobs;
