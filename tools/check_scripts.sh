@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 status=0
 scripts=(quickstart.sh test.sh .ci/run)
-while IFS= read -r script; do scripts+=("$script"); done < <(find tools tests -name '*.sh' | sort)
+while IFS= read -r script; do scripts+=("$script"); done < <(find tools tests -name node_modules -prune -o -name '*.sh' -print | sort)
 for script in "${scripts[@]}"; do
   bash -n "$script" || status=1
   if ! grep -q '^set -euo pipefail$' "$script"; then

@@ -101,6 +101,8 @@ test('chat: temperature 0 does not depend on the seed, nor top_k 1', async () =>
   assert.equal(await text({ top_k: 1, seed: 3 }), likeliest);
   assert.equal(await text({ top_p: 0, seed: 4 }), likeliest);
   assert.equal(await text({ min_p: 1, seed: 5 }), likeliest);
+  for (const temperature of [1e-5, 1e-20, 1e-40, 1e-300]) assert.equal(await text({ temperature }), likeliest);
+  assert.equal(await text({ top_p: 1e-300 }), likeliest);
 });
 
 test('chat: stop sequences end the text and are not in it', async () => {
@@ -210,6 +212,16 @@ test('chat: roles, names and parts of text', async () => {
   const same = [{ role: 'system', content: 'Be brief.' }, { role: 'user', content: 'When does it open?' },
     ...messages.slice(2)];
   assert.deepEqual((await create({ messages })).choices, (await create({ messages: same })).choices);
+});
+
+test("chat: a reply's own message can be sent back, and a refusal", async () => {
+  const { message } = (await create()).choices[0];
+  const rest = [{ role: 'user', content: 'And on Sunday?' }];
+  assert.equal((await create({ messages: [...ask, message, ...rest] })).choices.length, 1);
+  const refusal = { role: 'assistant', content: null, refusal: 'No.' };
+  const text = { role: 'assistant', content: 'No.' };
+  assert.deepEqual((await create({ messages: [...ask, refusal, ...rest] })).choices,
+    (await create({ messages: [...ask, text, ...rest] })).choices);
 });
 
 test('chat: messages of tools', async () => {

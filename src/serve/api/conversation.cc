@@ -41,7 +41,10 @@ void read_assistant(const Fields& message, Conversation& conversation, std::set<
   message.refuse("audio", "these models write text");
   const Json* calls = message.list("tool_calls");
   std::string text;
-  if (message.given("content") || !calls || calls->empty()) {
+  const auto refusal = message.text("refusal");
+  if (!message.given("content") && refusal) {
+    text = *refusal;
+  } else if (message.given("content") || !calls || calls->empty()) {
     text = required_content(message, "content", {"text", "refusal"});
   }
   conversation.turn("assistant", std::move(text));
