@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "base/log.h"
 #include "store/files.h"
 
 namespace loquat::serve {
@@ -146,7 +147,10 @@ std::variant<std::shared_ptr<ServedModel>, ApiError> ModelHost::model(const std:
     options.pooling = pooling->second;
   auto loaded = EngineModel::load(id, found->second, kernels_, options);
   if (!loaded) {
-    return ApiError{500, fmt::format("The model cannot be loaded: {}.", loaded.error()), "server_error", "", ""};
+    // Paths of this machine are for its own log.
+    log_error("the model {} cannot be loaded: {}", id, loaded.error());
+    return ApiError{500, fmt::format("The model '{}' cannot be loaded; the server's log says why.", id), "server_error",
+                    "", "model_not_loaded"};
   }
   {
     std::lock_guard lock(graveyard_->mutex);

@@ -92,6 +92,7 @@ TEST_F(ModelHostTest, ADamagedModelIsAnErrorAndNotACrash) {
   write_model(folder_ / "models/sft", 1);
   put_bytes(folder_ / "models/sft/model.safetensors", "damaged");
   EXPECT_EQ(error_of("sft").status, 500);
+  EXPECT_EQ(error_of("sft").message, "The model 'sft' cannot be loaded; the server's log says why.");
   EXPECT_THAT(error_of("sft").message, HasSubstr("model.safetensors"));
 }
 

@@ -7,7 +7,7 @@ import { events, serve } from './loquat.mjs';
 
 const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
 const examples = [...page.matchAll(/^```(sh|js)\n(.*?)^```$/gms)].map(([, language, code], i) =>
-  ({ language, code, name: `docs: example ${i + 1}, ${language}: ${code.match(/(\/v1)?\/[a-z/]+[a-z]|await \S+/)[0]}` }));
+  ({ language, code, name: `docs: example ${i + 1}, ${language}: ${code.match(/(?<=8080)\/\S+[a-z](?= |$)|client\.\S+\.\w+/m)[0]}` }));
 let server;
 before(async () => (server = await serve()));
 after(() => server.stop());

@@ -296,6 +296,54 @@ test('formats: a function without parameters is called with an object', async ()
   assert.ok(typeof value === 'object' && value !== null && !Array.isArray(value));
 });
 
+// A schema of the seeds' making, of strings, numbers, lists, objects and choices within one another.
+function someSchema(random, depth) {
+  const below = (n) => Math.floor(random() * n);
+  switch (below(depth > 0 ? 8 : 5)) {
+    case 0:
+      return { type: 'string', maxLength: below(10) };
+    case 1:
+      return { type: 'string', pattern: ['^[a-z]+$', '^\\d{3}-\\d{4}$', '[A-Z]', '^(a|bc|ü€)*$', '^\\S+ \\S+$'][below(5)] };
+    case 2:
+      return { type: 'integer', minimum: below(2000) - 1000, maximum: 1000 + below(500) };
+    case 3:
+      return { type: 'number', minimum: below(100) / 8, maximum: 100 + below(50) / 4 };
+    case 4:
+      return { enum: [null, 'é', '"', 7, true].slice(below(4)) };
+    case 5:
+      return { type: 'array', items: someSchema(random, depth - 1), minItems: below(3), maxItems: 2 + below(3) };
+    case 6:
+      return { anyOf: [someSchema(random, depth - 1), someSchema(random, depth - 1)] };
+    default: {
+      const names = ['a', 'b b', 'ü', '"', '\\', ''].slice(below(6));
+      return { type: 'object', properties: Object.fromEntries(names.map((n) => [n, someSchema(random, depth - 1)])),
+        required: names.filter(() => random() < 0.5), additionalProperties: false };
+    }
+  }
+}
+
+test('formats: whatever the schema, the seed and the length, the text fits or the request is refused', async () => {
+  let state = 1;
+  const random = () => (state = (state * 48271) % 2147483647) / 2147483647;
+  let fitted = 0;
+  const one = async (seed) => {
+    const inner = someSchema(random, 3);
+    const max_tokens = [20, 60, 100, 300][Math.floor(random() * 4)];
+    const request = { seed, max_tokens, temperature: random() * 2, frequency_penalty: 2 * Math.round(random()) };
+    const json_schema = { name: 's', schema: inner };
+    try {
+      const reply = await create({ ...request, response_format: { type: 'json_schema', json_schema } });
+      assert.ok(fits(JSON.parse(reply.choices[0].message.content), inner), JSON.stringify({ inner, reply }));
+      assert.equal(reply.choices[0].finish_reason, 'stop');
+      ++fitted;
+    } catch (error) {
+      if (error.code !== 'max_tokens_too_small') throw error;
+    }
+  };
+  for (let i = 0; i < 200; i += 8) await Promise.all(Array.from({ length: 8 }, (_, j) => one(i + j)));
+  assert.ok(fitted > 150, `${fitted}`);
+});
+
 test('formats: a schema does not slow the server down for good', async () => {
   const deep = Array.from({ length: 25 }).reduce((inner) => ({ type: 'object', properties: { a: inner },
     required: ['a'], additionalProperties: false }), { type: 'boolean' });

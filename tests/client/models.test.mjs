@@ -1,7 +1,9 @@
 // Models, the server's state, and /openapi.json.
 import assert from 'node:assert/strict';
+import { cpSync, rmSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { NotFoundError } from 'openai';
+import { InternalServerError, NotFoundError } from 'openai';
 import { ask, collect, errorOf, goOn, metric, model, serve } from './loquat.mjs';
 
 let server, client;
@@ -69,6 +71,22 @@ test('models: loaded and unloaded while serving', async () => {
   assert.equal(await loaded(), true);
   await errorOf(await server.post('/admin/models/nothing/load', {}), 404);
   await errorOf(await server.post('/admin/models/nothing/unload', {}), 404);
+});
+
+test('models: one that cannot be loaded', async () => {
+  const broken = join(process.env.LOQUAT_MODELS, 'models', 'broken');
+  cpSync(join(process.env.LOQUAT_MODELS, 'models', model), broken, { recursive: true });
+  truncateSync(join(broken, 'model.safetensors'), 1000);
+  try {
+    await assert.rejects(client.chat.completions.create({ model: 'broken', messages: ask }), (error) => {
+      assert.ok(error instanceof InternalServerError, String(error));
+      assert.equal(error.status, 500);
+      assert.ok(!error.message.includes(process.env.LOQUAT_MODELS), 'no path of the server');
+      return true;
+    });
+  } finally {
+    rmSync(broken, { recursive: true });
+  }
 });
 
 test('server: health, ready, metrics, openapi.json', async () => {
