@@ -93,7 +93,6 @@ TEST_F(ModelHostTest, ADamagedModelIsAnErrorAndNotACrash) {
   put_bytes(folder_ / "models/sft/model.safetensors", "damaged");
   EXPECT_EQ(error_of("sft").status, 500);
   EXPECT_EQ(error_of("sft").message, "The model 'sft' cannot be loaded; the server's log says why.");
-  EXPECT_THAT(error_of("sft").message, HasSubstr("model.safetensors"));
 }
 
 TEST_F(ModelHostTest, UnloadedWhileItWritesItEndsItsReply) {
