@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the packages that Loquat is built from, on Debian 12, Ubuntu 24.04 or newer: only those that are missing. Says
 # what it will do; where nothing is missing it does nothing and is quick.
-#   tools/install.sh --tests   also what the tests need: npm, where there is none
+#   tools/install.sh --tests   also what some tests need and are skipped without: npm, where there is none
 set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libpcre2-dev
@@ -61,17 +61,25 @@ for package in "${packages[@]}"; do
   if [ "$package" = pkg-config ] && command -v pkg-config >/dev/null; then continue; fi
   installed "$package" || missing+=("$package")
 done
-if [ $with_tests -eq 1 ] && ! command -v npm >/dev/null; then missing+=(nodejs npm); fi
 need_boost=0
 boost_installed || need_boost=1
-if [ ${#missing[@]} -eq 0 ] && [ $need_boost -eq 0 ]; then exit 0; fi
+for_tests=()
+if [ $with_tests -eq 1 ] && ! command -v npm >/dev/null; then for_tests=(nodejs npm); fi
+required=1
+if [ ${#missing[@]} -eq 0 ] && [ $need_boost -eq 0 ]; then required=0; fi
+if [ $required -eq 0 ] && [ ${#for_tests[@]} -eq 0 ]; then exit 0; fi
 
 wanted="${missing[*]}"
 if [ $need_boost -eq 1 ]; then wanted="$wanted libboost1.$least_boost-dev (or newer)"; fi
+if [ ${#for_tests[@]} -gt 0 ]; then wanted="${wanted:+$wanted }${for_tests[*]}"; fi
 say "To be installed with apt-get: $wanted"
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null && [ $required -eq 0 ]; then
+    say "Not root and no sudo: the tests that need npm will be skipped."
+    exit 0
+  fi
   command -v sudo >/dev/null || fail "not root and no sudo. As root, run: apt-get install $wanted"
   as_root=(sudo)
 fi
@@ -92,10 +100,13 @@ if [ $need_boost -eq 1 ]; then
   fi
   missing+=("$boost")
 fi
-if ! apt install -y -qq --no-install-recommends "${missing[@]}"; then
+if [ $required -eq 1 ] && ! apt install -y -qq --no-install-recommends "${missing[@]}"; then
   if [ $lists_fresh -eq 0 ]; then
     fail "the package servers cannot be reached (no network?). Missing: ${missing[*]}
 Bring a network up and run this again, or install them by hand: apt-get install ${missing[*]}"
   fi
   fail "apt-get could not install: ${missing[*]}"
+fi
+if [ ${#for_tests[@]} -gt 0 ] && ! apt install -y -qq --no-install-recommends "${for_tests[@]}"; then
+  say "apt-get could not install ${for_tests[*]}: the tests that need npm will be skipped."
 fi

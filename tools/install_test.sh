@@ -92,6 +92,12 @@ rm "$work/bin/npm"
 expect 0 '' '' 'npm is not asked for without --tests'
 expect 0 'apt-get: nodejs npm' 'nodejs npm' 'npm is missing' --tests
 fresh_system
+rm "$work/installed/cmake"
+expect 0 'apt-get: cmake nodejs npm' '--no-install-recommends nodejs npm' 'npm and a package are missing' --tests
+fresh_system
+echo no >"$work/network"
+expect 0 'tests that need npm will be skipped' 'install' 'npm is missing and there is no network' --tests
+fresh_system
 expect 2 'usage' '' 'an argument that there is not' --test
 if [ "$failures" -ne 0 ]; then exit 1; fi
 echo "install: all as expected"
