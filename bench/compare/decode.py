@@ -27,7 +27,7 @@ SHAPES = {  # layers, width, heads, key-value heads, head, inner, vocabulary, co
 }
 F32, Q8_0, BF16 = 0, 8, 30  # GGUF's numbers for the types of tensors
 TYPES = {"q8_0": Q8_0, "bf16": BF16}
-U32, FLOAT, STRING = 4, 6, 8  # and for those of metadata
+U32, INT, FLOAT, STRING, ARRAY = 4, 5, 6, 8, 9  # and for those of metadata
 
 
 def text(value):
@@ -38,6 +38,21 @@ def text(value):
 def entry(key, kind, value):
     packed = text(value) if kind == STRING else struct.pack("<f" if kind == FLOAT else "<I", value)
     return text(key) + struct.pack("<I", kind) + packed
+
+
+def array(key, kind, values):
+    packed = [text(value) if kind == STRING else struct.pack("<f" if kind == FLOAT else "<i", value) for value in values]
+    return text(key) + struct.pack("<IIQ", ARRAY, kind, len(values)) + b"".join(packed)
+
+
+# Tokens of no meaning, for programs that want some: bytes, then numbered words.
+def token_entries(vocabulary):
+    tokens = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)]
+    tokens += [f"word{i}" for i in range(vocabulary - len(tokens))]
+    kinds = [2, 3, 3] + [6] * 256 + [1] * (vocabulary - 259)  # unknown, control, byte, normal
+    return [entry("tokenizer.ggml.model", STRING, "llama"), array("tokenizer.ggml.tokens", STRING, tokens),
+            array("tokenizer.ggml.scores", FLOAT, [0.0] * vocabulary), array("tokenizer.ggml.token_type", INT, kinds),
+            entry("tokenizer.ggml.bos_token_id", U32, 1), entry("tokenizer.ggml.eos_token_id", U32, 2)]
 
 
 def random_matrix(rng, rows, cols, kind):
@@ -64,7 +79,7 @@ def tensors_of(shape):
         yield "output.weight", vocabulary, width
 
 
-def write_model(path, shape, kind):
+def write_model(path, shape, kind, with_tokens=False):
     layers, width, heads, kv_heads, head, inner, vocabulary, context, _ = shape
     rng = numpy.random.default_rng(1)
     metadata = [entry("general.architecture", STRING, "llama"), entry("general.name", STRING, "random"),
@@ -73,7 +88,7 @@ def write_model(path, shape, kind):
                 entry("llama.attention.head_count", U32, heads), entry("llama.attention.head_count_kv", U32, kv_heads),
                 entry("llama.attention.layer_norm_rms_epsilon", FLOAT, 1e-5), entry("llama.rope.dimension_count", U32, head),
                 entry("llama.rope.freq_base", FLOAT, 10000.0), entry("llama.vocab_size", U32, vocabulary),
-                entry("tokenizer.ggml.model", STRING, "no_vocab")]
+                *(token_entries(vocabulary) if with_tokens else [entry("tokenizer.ggml.model", STRING, "no_vocab")])]
     infos, data = [], []
     at = 0
     for name, rows, cols in tensors_of(shape):

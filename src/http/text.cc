@@ -1,6 +1,5 @@
 #include "http/text.h"
 
-#include <arpa/inet.h>
 #include <fmt/chrono.h>
 #include <fmt/core.h>
 
@@ -145,21 +144,6 @@ bool has_token(std::string_view value, std::string_view token) {
     value.remove_prefix(std::min(comma + 1, value.size()));
   }
   return false;
-}
-
-bool is_local_host(std::string_view host) {
-  if (host.starts_with('[')) return host == "[::1]" || host.starts_with("[::1]:");
-  const std::string name = lower(host.substr(0, host.find(':')));
-  if (name == "localhost") return true;
-  in_addr address{};  // "127.0.0.1.example.org" is no address
-  return ::inet_pton(AF_INET, name.c_str(), &address) == 1 && (ntohl(address.s_addr) >> 24) == 127;
-}
-
-bool is_local_origin(std::string_view origin) {
-  for (const std::string_view scheme : {"http://", "https://"}) {
-    if (origin.starts_with(scheme)) return is_local_host(origin.substr(scheme.size()));
-  }
-  return false;  // "null" too: a sandboxed page of anybody's
 }
 
 Response error_response(int status, std::string_view message, std::string_view code) {

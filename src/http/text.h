@@ -18,10 +18,6 @@ void split_target(std::string_view target, std::string& path, std::map<std::stri
 // Whether a comma-separated header value names `token` (lower case), in any case.
 bool has_token(std::string_view value, std::string_view token);
 
-// Whether a Host header or an Origin names this machine: localhost, 127.x.x.x or [::1], any port.
-bool is_local_host(std::string_view host);
-bool is_local_origin(std::string_view origin);
-
 // OpenAI's error object, {"error": {"message", "type", "param", "code"}}, as an answer; code "": null.
 Response error_response(int status, std::string_view message, std::string_view code = "");
 

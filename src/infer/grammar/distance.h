@@ -25,8 +25,8 @@ inline int64_t times_distance(int64_t count, int64_t each) {
 struct Distances {
   ByteSet available;
   std::vector<int64_t> to_end;  // of each node, to the end of its rule; kNever: no text completes it
-  // The depth of objects and arrays that one way of that length needs: a node is entered only where its way fits under
-  // kMaxNesting, and all along that way it goes on fitting.
+  // How deep values inside objects and arrays nest on one way of that length: a node is entered only where its way fits
+  // under kMaxNesting, and all along that way it goes on fitting.
   std::vector<uint32_t> need;
 };
 

@@ -56,7 +56,7 @@ bool Machine::push(uint32_t parent, NodeId node, uint32_t count, bool nested, ui
     need = std::max(more > 0 ? distances_.need[item] : 0, distances_.need[repeat.next]);
   }
   rest = add_distance(rest, under.below);
-  if (rest >= kNever || under.depth + need > kMaxNesting) return false;
+  if (rest >= kNever || under.depth + need >= kMaxNesting) return false;
   *cell = intern({parent, node, count, under.depth + nested, rest});
   return true;
 }
@@ -91,7 +91,7 @@ void Machine::grow_visited() {
 void Machine::enter(NodeId node, uint32_t cell) {
   const Cell& top = cells_[cell];
   if (add_distance(distances_.to_end[node], top.below) >= kNever) return;
-  if (top.depth + distances_.need[node] > kMaxNesting) return;
+  if (top.depth + distances_.need[node] >= kMaxNesting) return;
   if (first_visit(node, cell)) work_.push_back({node, cell});
 }
 

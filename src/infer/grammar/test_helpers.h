@@ -60,7 +60,9 @@ inline bool accepts(const std::shared_ptr<const Grammar>& grammar, const std::st
   return matcher.can_end();
 }
 
-inline bool accepts(const std::string& schema, const std::string& text) { return accepts(grammar_of(schema), text); }
+inline bool accepts(const std::string& schema, const std::string& text) {
+  return accepts(grammar_of(schema), text);
+}
 
 inline std::vector<int32_t> allowed_tokens(const Matcher& matcher, int64_t tokens_left) {
   const int64_t vocab = toy_tokenizer().vocab_size();

@@ -56,12 +56,10 @@ class FakeMeter : public Meter {
 class ApiTest : public testing::Test {
  protected:
   ApiTest() {
-    // A fake keeps its calls, and with them their sinks, which keep the server, which keeps the fake.
-    ~ApiTest() override {
-      backend->talker->calls.clear();
-    }
     options_.log = [this](const std::string& line) { log.push_back(line); };
   }
+  // A fake keeps its calls, and with them their sinks, which keep the server, which keeps the fake.
+  ~ApiTest() override { backend->talker->calls.clear(); }
 
   std::shared_ptr<FakeReply> request(const std::string& method, const std::string& path, const std::string& body = "") {
     if (!api_) api_ = std::make_unique<Api>(backend, meter, options_);
