@@ -18,6 +18,15 @@ std::string cut(const std::string& text) {
 
 }  // namespace
 
+ApiError server_is_busy() {
+  return {429,
+          "The server is busy: too many requests are waiting. Try again shortly.",
+          "rate_limit_error",
+          "",
+          "queue_full",
+          1};
+}
+
 std::string error_json(const ApiError& error) {
   const auto or_null = [](const std::string& text) {
     return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(cut(text));

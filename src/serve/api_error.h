@@ -16,6 +16,8 @@ struct ApiError {
   double retry_after = 0;  // seconds; above 0: the answer says so (Retry-After)
 };
 
+ApiError server_is_busy();  // 429: too much waits already
+
 std::string error_json(const ApiError& error);
 http::Response error_response(const ApiError& error);
 

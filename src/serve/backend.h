@@ -97,6 +97,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::vector<ModelInfo> models() = 0;
+  // Whether model() would load it first.
+  virtual bool must_load(const std::string& id) = 0;
   // Loads it where it is not; may take long. An error: there is none of that name (404, param "model"), or it cannot be
   // loaded (500, 503).
   virtual std::variant<std::shared_ptr<ServedModel>, ApiError> model(const std::string& id) = 0;

@@ -207,10 +207,7 @@ std::variant<std::shared_ptr<Generating>, ApiError> EngineModel::generate(
     GenerateCall call, std::function<void(GenerateEvent&& event)> sink) {
   const auto under = std::make_shared<Under>(shared_from_this(), call, std::move(sink));
   if (!under->start(request_of(call), call.seed ? *call.seed : random_seed())) {
-    ApiError full{429, "The server is busy: too many requests are waiting. Try again shortly.", "rate_limit_error", "",
-                  "queue_full"};
-    full.retry_after = 1;
-    return full;
+    return server_is_busy();
   }
   return std::shared_ptr<Generating>(under);
 }

@@ -77,6 +77,7 @@ struct ModelHost::Graveyard {
 };
 
 struct ModelHost::Loaded {
+  std::string folder;
   Stamp stamp;
   std::shared_ptr<EngineModel> model;
 };
@@ -162,7 +163,17 @@ std::variant<std::shared_ptr<ServedModel>, ApiError> ModelHost::model(const std:
   Loaded& entry = loaded_[id];
   old = std::exchange(entry.model, model);
   entry.stamp = stamp;
+  entry.folder = found->second;
   return model;
+}
+
+bool ModelHost::must_load(const std::string& id) {
+  {
+    std::lock_guard lock(mutex_);
+    const auto at = loaded_.find(id);
+    if (at != loaded_.end() && at->second.stamp == stamp_of(at->second.folder)) return false;
+  }
+  return folders().contains(id);
 }
 
 bool ModelHost::unload(const std::string& id) {

@@ -28,6 +28,7 @@ class ModelHost : public Backend {
 
   std::vector<ModelInfo> models() override;
   std::variant<std::shared_ptr<ServedModel>, ApiError> model(const std::string& id) override;
+  bool must_load(const std::string& id) override;
   bool unload(const std::string& id) override;
   // Of the loaded models, by id.
   std::map<std::string, EngineCounts> counts() const;

@@ -4,10 +4,14 @@
 
 #include "base/log.h"
 #include "serve/access/access.h"
+#include "serve/background.h"
 #include "serve/routes.h"
 
 namespace loquat::serve {
 namespace {
+
+constexpr int kBackgroundThreads = 4;
+constexpr size_t kMostInBackground = 256;
 
 Access::Options access_options(const RunServerOptions& options) {
   Access::Options out;
@@ -33,6 +37,8 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   api::ApiOptions api;
   api.log_texts = options.log_texts;
   api.log = options.log;
+  server->background_ = std::make_unique<Background>(kBackgroundThreads, kMostInBackground);
+  api.background = [background = server->background_.get()](auto job) { return background->add(std::move(job)); };
   const auto routes =
       make_routes(std::make_shared<api::Api>(server->models_, meter, std::move(api)),
                   std::make_shared<RunFiles>(folder), server->access_->gate(), {.join_caches = options.join_caches});
@@ -48,6 +54,7 @@ void RunServer::stop() {
   if (!http_) return;
   http_->drain(options_.grace);
   http_.reset();
+  background_.reset();
   models_.reset();  // waits for the last events of replies that were cut
   const Status written = access_->stop();
   if (!written.ok()) log_warning("usage could not be written: {}", written.error());

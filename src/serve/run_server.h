@@ -14,6 +14,7 @@
 namespace loquat::serve {
 
 class Access;
+class Background;
 
 struct RunServerOptions {
   http::ServerOptions http;
@@ -43,6 +44,7 @@ class RunServer {
   RunServerOptions options_;
   std::shared_ptr<ModelHost> models_;
   std::unique_ptr<Access> access_;
+  std::unique_ptr<Background> background_;
   std::unique_ptr<http::Server> http_;  // last: its threads use the others
 };
 

@@ -70,6 +70,18 @@ test('embeddings: what is refused', async () => {
   await refused({ encoding_format: 'hex' }, 'encoding_format');
 });
 
+test('embeddings: many at once do not keep others waiting', async () => {
+  const input = Array(500).fill('the ferry leaves at nine and the bakery opens at eight. '.repeat(24));
+  let done = 0;
+  const all = Array.from({ length: 6 }, () => create({ input }).then((reply) => (++done, reply)));
+  const chat = client.chat.completions.create({ model, messages: [{ role: 'user', content: 'x' }], max_tokens: 2 });
+  assert.equal((await server.get('/health')).status, 200);
+  await chat;
+  assert.ok(done < 4, 'these two did not stand in line behind all of them');
+  for (const reply of await Promise.all(all)) assert.equal(reply.data.length, 500);
+  await refused({ input: [...input, ...input] }, 'input');
+});
+
 test('embeddings: a model that gives them talks too', async () => {
   const reply = await client.chat.completions.create({ model: 'vectors', messages: [{ role: 'user', content: 'x' }],
     max_tokens: 2 });

@@ -29,6 +29,7 @@ struct Route {
   std::string method;
   bool admin = false;
   Run run;
+  bool slow = false;  // always done in the background
 };
 
 void health(const std::shared_ptr<Exchange>& exchange) {
@@ -69,6 +70,7 @@ const std::map<std::string, Route>& fixed_routes() {
     add("GET", "/ready", ready);
     add("GET", "/metrics", metrics, true);
     add("GET", "/openapi.json", openapi);
+    routes["/v1/embeddings"].slow = true;
     return routes;
   }();
   return kRoutes;
@@ -115,7 +117,29 @@ void answer(const std::optional<Route>& route, const std::shared_ptr<Exchange>& 
     exchange->send_error({403, "This needs an admin key.", "invalid_request_error", "", "admin_key_required"});
     return;
   }
+  if (route->slow) exchange->may_wait();
   route->run(exchange);
+}
+
+// Answers, whatever happens.
+void run(const std::optional<Route>& route, const std::shared_ptr<Exchange>& exchange) {
+  try {
+    answer(route, exchange);
+  } catch (const Wrong& found) {
+    exchange->send_error(found.error);
+  } catch (const MustWait&) {
+    const auto again = [route, exchange] {
+      exchange->let_wait();
+      if (!exchange->reply().gone()) run(route, exchange);
+    };
+    if (exchange->service().options.background(again)) return;
+    exchange->send_error(server_is_busy());
+  } catch (const std::exception& failure) {
+    log_error("{}: {}", exchange->route(), failure.what());
+    if (!exchange->answered()) {
+      exchange->send_error({500, "The server could not answer this request.", "server_error", "", "internal_error"});
+    }
+  }
 }
 
 }  // namespace
@@ -136,16 +160,7 @@ void Api::handle(http::Request&& request, std::shared_ptr<http::Reply> reply, co
   const auto route = find_route(request.path);
   const auto exchange = std::make_shared<Exchange>(service_, std::move(request), std::move(reply), caller,
                                                    route ? route->pattern : "other");
-  try {
-    answer(route, exchange);
-  } catch (const Wrong& found) {
-    exchange->send_error(found.error);
-  } catch (const std::exception& failure) {
-    log_error("{}: {}", route ? route->pattern : "other", failure.what());
-    if (!exchange->answered()) {
-      exchange->send_error({500, "The server could not answer this request.", "server_error", "", "internal_error"});
-    }
-  }
+  run(route, exchange);
 }
 
 void Api::refuse(http::Request&& request, std::shared_ptr<http::Reply> reply, const ApiError& error) {

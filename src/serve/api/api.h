@@ -1,6 +1,7 @@
 // OpenAI's API over whatever models there are (backend.h): requests in, replies and events out (docs/api.md). Knows
 // nothing of sockets, keys or limits' making. Replies that take long are written by the models' threads; handle()
-// itself returns when a request is read, checked and handed on (a model that must be loaded first makes it wait).
+// itself returns when a request is read, checked and handed on; embeddings and what needs a model that is not loaded
+// yet are done in the background.
 #pragma once
 
 #include <functional>
@@ -14,7 +15,9 @@
 namespace loquat::serve::api {
 
 struct ApiOptions {
-  bool log_texts = false;                            // what people and models write goes into the log
+  bool log_texts = false;  // what people and models write goes into the log
+  // Runs what takes long on another thread; false: too much waits. Not set: it is run at once.
+  std::function<bool(std::function<void()> job)> background;
   std::function<bool()> ready;                       // what /ready says; not set: always ready
   std::function<void(const std::string& line)> log;  // one JSON line per request; not set: stderr
 };

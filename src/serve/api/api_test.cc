@@ -306,6 +306,28 @@ TEST_F(ApiTest, ARefusalIsLoggedAndNamed) {
   EXPECT_THAT(log[0], Not(HasSubstr("secret")));
 }
 
+TEST_F(ApiTest, WhatTakesLongIsDoneInTheBackground) {
+  std::vector<std::function<void()>> jobs;
+  size_t room = 3;
+  options_.background = [&](std::function<void()> job) {
+    if (jobs.size() >= room) return false;
+    jobs.push_back(std::move(job));
+    return true;
+  };
+  const Json input = {{"model", "team/embedder"}, {"input", "a"}};
+  const Json chat = {{"model", "talker"}, {"messages", Json::array({{{"role", "user"}, {"content", "Hi"}}})}};
+  const auto embedded = post("/v1/embeddings", input);
+  EXPECT_EQ(post("/v1/chat/completions", chat)->status, 200);  // its model is there: at once
+  EXPECT_EQ(jobs.size(), 1u);
+  backend->unloaded = true;
+  const auto waiting = post("/v1/chat/completions", chat), loading = post("/admin/models/talker/load", Json::object());
+  EXPECT_FALSE(embedded->ended || waiting->ended || loading->ended);
+  EXPECT_EQ(error(post("/v1/embeddings", input)), "429 queue_full null");
+  EXPECT_EQ(error(post("/v1/chat/completions", {{"model", "talker"}})), "400 missing_required_parameter messages");
+  for (const auto& job : jobs) job();
+  for (const auto& reply : {embedded, waiting, loading}) EXPECT_EQ(reply->status, 200) << reply->body;
+}
+
 TEST_F(ApiTest, TextsAreLoggedWhereAsked) {
   options_.log_texts = true;
   request("POST", "/v1/chat/completions", R"({"model": "talker", "messages": [{"role": "user", "content": "words"}]})");

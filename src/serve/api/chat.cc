@@ -286,8 +286,8 @@ void set_length(GenerateCall& call, ServedModel& model, int64_t max_tokens, cons
 }
 
 void chat_completions(std::shared_ptr<Exchange> exchange) {
-  ChatRequest request = read_request(parse_object(exchange->take_body()));
-  const auto model = find_model(*exchange->service().backend, request.model);
+  ChatRequest request = read_request(parse_object(exchange->body()));
+  const auto model = find_model(*exchange, request.model);
   exchange->set_model(model->id());
   check_biases(request.call.sampling, *model);
   GenerateCall& call = request.call;

@@ -176,10 +176,10 @@ std::span<const std::string_view> completions_fields() {
 }
 
 void completions(std::shared_ptr<Exchange> exchange) {
-  const Json json = parse_object(exchange->take_body());
+  const Json json = parse_object(exchange->body());
   const Fields body(json);
   CompletionRequest request = read_request(body);
-  const auto model = find_model(*exchange->service().backend, request.model);
+  const auto model = find_model(*exchange, request.model);
   exchange->set_model(model->id());
   check_biases(request.call.sampling, *model);
   const std::vector<Input> prompts =

@@ -16,6 +16,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "base64 embeddings are little-endian");
 
 constexpr size_t kMostInputs = 2048;
+constexpr int64_t kMostTokens = 300'000;  // of all inputs together
 
 std::string base64(std::string_view bytes) {
   static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -59,14 +60,14 @@ bool read_encoding(const Fields& body) {
 }  // namespace
 
 void embeddings(std::shared_ptr<Exchange> exchange) {
-  const Json json = parse_object(exchange->take_body());
+  const Json json = parse_object(exchange->body());
   const Fields body(json);
   body.only({"model", "input", "encoding_format", "dimensions", "user"});
   const std::string id = body.required_text("model");
   const bool as_base64 = read_encoding(body);
   body.integer("dimensions", 1, 1, INT64_MAX);
   body.text("user");
-  const auto model = find_model(*exchange->service().backend, id);
+  const auto model = find_model(*exchange, id);
   exchange->set_model(model->id());
   const int64_t full = model->embedding_dimensions();
   if (full == 0) {
@@ -83,6 +84,10 @@ void embeddings(std::shared_ptr<Exchange> exchange) {
     }
     usage.prompt_tokens += static_cast<int64_t>(input.tokens.size());
     inputs.push_back(std::move(input.tokens));
+  }
+  if (usage.prompt_tokens > kMostTokens) {
+    wrong("input", fmt::format("The inputs have {} tokens; one request may have {}.", usage.prompt_tokens, kMostTokens),
+          "invalid_value");
   }
   Reservation reservation(exchange->service().meter, exchange->caller(), usage.prompt_tokens);
   auto vectors = model->embed(inputs);

@@ -43,8 +43,12 @@ Exchange::~Exchange() {
   if (!finished_) finish(reply_->gone() ? kClientGone : 500);
 }
 
-std::string Exchange::take_body() {
-  return service_->options.log_texts ? request_.body : std::move(request_.body);
+void Exchange::drop_body() {
+  if (!service_->options.log_texts) std::string().swap(request_.body);
+}
+
+void Exchange::may_wait() const {
+  if (!lets_wait_ && service_->options.background) throw MustWait{};
 }
 
 void Exchange::reply_text(const std::string& text) {

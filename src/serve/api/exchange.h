@@ -26,6 +26,9 @@ struct Service {
 std::string random_id(const std::string& prefix, size_t letters);
 int64_t unix_now();
 
+// Thrown where a request would make the server's thread wait: it is begun again in the background.
+struct MustWait {};
+
 class Exchange {
  public:
   Exchange(std::shared_ptr<const Service> service, http::Request&& request, std::shared_ptr<http::Reply> reply,
@@ -36,7 +39,11 @@ class Exchange {
 
   const Service& service() const { return *service_; }
   const http::Request& request() const { return request_; }
-  std::string take_body();  // once: a stream does not hold on to what it has read
+  const std::string& body() const { return request_.body; }
+  void drop_body();       // a stream does not hold on to what it has read
+  void may_wait() const;  // before what may take long; throws MustWait where this thread must not
+  void let_wait() { lets_wait_ = true; }
+  const std::string& route() const { return route_; }
   const Caller& caller() const { return caller_; }
   http::Reply& reply() { return *reply_; }
 
@@ -69,7 +76,7 @@ class Exchange {
   Clock::time_point start_ = Clock::now();
   std::optional<Clock::time_point> first_token_, last_token_;
   std::optional<Usage> usage_;
-  bool begun_ = false, finished_ = false;
+  bool begun_ = false, finished_ = false, lets_wait_ = false;
 };
 
 }  // namespace loquat::serve::api

@@ -152,7 +152,10 @@ class FakeBackend : public Backend {
     if (id == "team/embedder") return std::static_pointer_cast<ServedModel>(embedder);
     return ApiError{404, "The model '" + id + "' does not exist.", "invalid_request_error", "model", "model_not_found"};
   }
+  bool must_load(const std::string&) override { return unloaded; }
   bool unload(const std::string& id) override { return id == "talker"; }
+
+  bool unloaded = false;
 
   std::shared_ptr<FakeModel> talker = std::make_shared<FakeModel>("talker");
   std::shared_ptr<FakeModel> embedder = std::make_shared<FakeModel>("team/embedder");

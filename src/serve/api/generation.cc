@@ -32,6 +32,7 @@ void Generation::start(std::shared_ptr<Exchange> exchange, std::shared_ptr<Serve
   for (const GenerateCall& call : calls) {
     reserved += static_cast<int64_t>(call.prompt.size()) + call.n * call.sampling.max_tokens;
   }
+  exchange->drop_body();
   const int n = calls.front().n;
   const size_t choices = calls.size() * static_cast<size_t>(n);
   auto self = std::make_shared<Generation>(exchange, std::move(writer), n, choices, reserved);

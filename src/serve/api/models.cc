@@ -44,7 +44,7 @@ void show_model(std::shared_ptr<Exchange> exchange, const std::string& id) {
 }
 
 void load_model(std::shared_ptr<Exchange> exchange, const std::string& id) {
-  const auto model = find_model(*exchange->service().backend, id);
+  const auto model = find_model(*exchange, id);
   exchange->set_model(model->id());
   send_state(*exchange, model->id(), true);
 }

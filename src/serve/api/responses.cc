@@ -207,8 +207,8 @@ class ResponsesWriter : public ReplyWriter {
 }  // namespace
 
 void responses(std::shared_ptr<Exchange> exchange) {
-  ResponsesRequest request = read_request(parse_object(exchange->take_body()));
-  const auto model = find_model(*exchange->service().backend, request.model);
+  ResponsesRequest request = read_request(parse_object(exchange->body()));
+  const auto model = find_model(*exchange, request.model);
   exchange->set_model(model->id());
   GenerateCall& call = request.call;
   call.prompt = chat_prompt(*model, request.messages, "input");

@@ -108,7 +108,9 @@ std::vector<int32_t> read_tokens(const Json& list, const std::string& path, cons
   return tokens;
 }
 
-std::shared_ptr<ServedModel> find_model(Backend& backend, const std::string& id) {
+std::shared_ptr<ServedModel> find_model(const Exchange& exchange, const std::string& id) {
+  Backend& backend = *exchange.service().backend;
+  if (backend.must_load(id)) exchange.may_wait();
   auto found = backend.model(id);
   if (auto* error = std::get_if<ApiError>(&found)) throw Wrong{std::move(*error)};
   return std::get<0>(std::move(found));

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "serve/api/exchange.h"
 #include "serve/api/json.h"
 #include "serve/backend.h"
 
@@ -27,6 +28,6 @@ StreamChoice read_stream(const Fields& body);
 std::vector<int32_t> read_tokens(const Json& list, const std::string& path, const ServedModel& model);
 
 // Throws the backend's error where there is no such model.
-std::shared_ptr<ServedModel> find_model(Backend& backend, const std::string& id);
+std::shared_ptr<ServedModel> find_model(const Exchange& exchange, const std::string& id);
 
 }  // namespace loquat::serve::api

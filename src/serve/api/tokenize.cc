@@ -20,7 +20,7 @@ std::vector<int32_t> message_tokens(const Fields& body, const ServedModel& model
 }  // namespace
 
 void tokenize(std::shared_ptr<Exchange> exchange) {
-  const Json json = parse_object(exchange->take_body());
+  const Json json = parse_object(exchange->body());
   const Fields body(json);
   body.only({"model", "prompt", "messages", "tools", "tool_choice", "parallel_tool_calls", "add_generation_prompt",
              "add_special_tokens", "return_token_strs"});
@@ -35,7 +35,7 @@ void tokenize(std::shared_ptr<Exchange> exchange) {
   if (!prompt && !body.given("messages")) {
     wrong("prompt", "'prompt' or 'messages' is missing.", "missing_required_parameter");
   }
-  const auto model = find_model(*exchange->service().backend, id);
+  const auto model = find_model(*exchange, id);
   exchange->set_model(model->id());
   const std::vector<int32_t> tokens = prompt ? model->tokenizer().encode(*prompt) : message_tokens(body, *model);
   Json answer = {{"count", tokens.size()}, {"max_model_len", model->context()}};
@@ -51,13 +51,13 @@ void tokenize(std::shared_ptr<Exchange> exchange) {
 }
 
 void detokenize(std::shared_ptr<Exchange> exchange) {
-  const Json json = parse_object(exchange->take_body());
+  const Json json = parse_object(exchange->body());
   const Fields body(json);
   body.only({"model", "tokens"});
   const std::string id = body.required_text("model");
   const Json* list = body.list("tokens");
   if (!list) wrong("tokens", "'tokens' is missing.", "missing_required_parameter");
-  const auto model = find_model(*exchange->service().backend, id);
+  const auto model = find_model(*exchange, id);
   exchange->set_model(model->id());
   Json answer = {{"prompt", model->tokenizer().decode(read_tokens(*list, "tokens", *model))}};
   exchange->send(200, dump(answer));
