@@ -239,7 +239,7 @@ TEST_F(EngineTest, ShortPromptsPassLongOnes) {
   while (engine.step()) ++steps;
   EXPECT_THAT(ended, testing::ElementsAre(1, 0));
   EXPECT_EQ(short_ended, 3);
-  EXPECT_LE(steps, 3 + 1 + 8);
+  EXPECT_LE(steps, 3 + 1 + 16);
 }
 
 }  // namespace
