@@ -30,6 +30,13 @@ int64_t size_of(const std::vector<int32_t>& v) {
   return static_cast<int64_t>(v.size());
 }
 
+// The context at which a row's attention, at half the products' speed, takes as long as its products.
+double even_context(const ModelConfig& c) {
+  const int64_t heads = c.num_heads * c.head_dim;
+  const int64_t products = c.hidden_size * (c.qkv_dim() + heads + 3 * c.intermediate_size);
+  return static_cast<double>(products) / static_cast<double>(4 * heads);
+}
+
 }  // namespace
 
 struct Engine::Sequence {
@@ -92,7 +99,8 @@ bool has_room(const GenerationRequest& request, int64_t length) {
   return size_of(request.prompt) < length;
 }
 
-Engine::Engine(Model& model, const EngineOptions& options) : model_(model), options_(options) {
+Engine::Engine(Model& model, const EngineOptions& options)
+    : model_(model), options_(options), even_context_(even_context(model.config())) {
   const int64_t context = model.config().max_positions;
   if (options_.length == 0) options_.length = context;
   if (options_.cache_tokens == 0) options_.cache_tokens = options_.slots * options_.length;
@@ -294,7 +302,7 @@ void Engine::assemble() {
 }
 
 // Short prompts first. One that is longer than a step's rows leaves every second step to shorter ones, where there are
-// any.
+// any. Rows far into a text count for more, since they attend to more.
 void Engine::assemble_prompts() {
   std::vector<Sequence*> prompts;
   for (const auto& s : running_) {
@@ -302,17 +310,19 @@ void Engine::assemble_prompts() {
   }
   std::stable_sort(prompts.begin(), prompts.end(),
                    [](const Sequence* a, const Sequence* b) { return a->pending() < b->pending(); });
-  int64_t room = options_.prefill_rows;
+  double room = static_cast<double>(options_.prefill_rows);
   bool others = false, waited = false;
   for (Sequence* s : prompts) {
-    if (room == 0) break;
+    const double cost = 1 + static_cast<double>(s->length) / even_context_;
+    const int64_t fit = std::max<int64_t>(static_cast<int64_t>(room / cost), others ? 0 : 1);
+    if (fit == 0) break;
     if (s->pending() > options_.prefill_rows && others && !long_prompts_waited_) {
       waited = true;
       break;
     }
-    const int64_t count = std::min(room, s->pending());
+    const int64_t count = std::min(fit, s->pending());
     add_rows(*s, count);
-    room -= count;
+    room -= static_cast<double>(count) * cost;
     others = true;
   }
   long_prompts_waited_ = waited;

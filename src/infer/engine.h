@@ -31,7 +31,7 @@ bool has_room(const GenerationRequest& request, int64_t length);
 struct EngineOptions {
   int64_t slots = 32;          // sequences under way at once
   int64_t length = 0;          // tokens of the longest, prompt and reply; 0: the model's context
-  int64_t prefill_rows = 512;  // prompt tokens computed at once
+  int64_t prefill_rows = 512;  // prompt tokens computed at once, at the beginning of a text; fewer far into one
   int64_t cache_tokens = 0;    // room for keys and values; at least `length`; 0: slots * length
   int64_t draft_tokens = 0;    // at most so many tokens are guessed from the text itself, while few sequences generate
 };
@@ -94,6 +94,7 @@ class Engine {
 
   Model& model_;
   EngineOptions options_;
+  const double even_context_;
   std::unique_ptr<KvCache> cache_;
   std::unique_ptr<PageTree> tree_;
   std::vector<std::unique_ptr<Sequence>> running_;  // by number

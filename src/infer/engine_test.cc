@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "infer/test_model.h"
@@ -199,6 +200,43 @@ TEST_F(EngineTest, LogProbsOfPromptAndReply) {
   EXPECT_TRUE(result.tokens.empty());
 }
 
+// Replies follow their grammar and end in it however few tokens they have, the same with guesses and without.
+TEST(EngineGrammarTest, RepliesEndInTheirGrammar) {
+  const std::vector<std::string> texts = {R"({"name": "value", "list": [1, 2, 3]} true false null)"};
+  const Tokenizer tokenizer = *Tokenizer::train(texts, {.vocab_size = 300, .special_tokens = loquat_special_tokens()});
+  ModelConfig config = test_config();
+  config.vocab_size = tokenizer.vocab_size();
+  Model model(config, *all_kernels().back(), DType::kBF16, false);
+  randomize(model);
+  const auto grammar = Grammar::json_schema(
+      R"({"type": "object", "properties": {"a": {"type": "array", "items": {"enum": ["one", 2, true]}}},
+          "required": ["a"], "additionalProperties": false})");
+  ASSERT_TRUE(grammar.ok()) << grammar.error();
+  const auto tree = make_token_tree(tokenizer, config.vocab_size);
+  std::vector<GenerationRequest> requests(20);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    requests[i].prompt = {20, static_cast<int32_t>(30 + i)};
+    requests[i].matcher.emplace(*grammar, tree);
+    requests[i].sampling.max_tokens = requests[i].matcher->tokens_to_end() + static_cast<int64_t>(4 * i);
+    requests[i].sampling.stop_tokens = {tokenizer.special(kEndOfTurn)};
+    requests[i].sampling.temperature = i % 3 ? 1.0f : 0.0f;
+    requests[i].seed = i;
+  }
+  Engine guessing(model, {.slots = 3, .draft_tokens = 8});
+  std::vector<Generation> guessed(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i)
+    guessing.submit(requests[i], {.on_end = [&, i](Generation&& g) { guessed[i] = std::move(g); }});
+  while (guessing.step()) {
+  }
+  const auto plain = generate(model, requests);
+  expect_same(plain, guessed);
+  for (size_t i = 0; i < plain.size(); ++i) {
+    EXPECT_TRUE(plain[i].ended) << i;
+    const auto json = nlohmann::json::parse(tokenizer.decode(plain[i].tokens, true), nullptr, false);
+    ASSERT_TRUE(json.is_object() && json.contains("a")) << tokenizer.decode(plain[i].tokens);
+  }
+}
+
 // A short prompt that comes while a long one is being read is not behind it.
 TEST_F(EngineTest, ShortPromptsPassLongOnes) {
   Engine engine(model, {.slots = 4, .prefill_rows = 8});
@@ -218,7 +256,7 @@ TEST_F(EngineTest, ShortPromptsPassLongOnes) {
   while (engine.step()) ++steps;
   EXPECT_THAT(ended, testing::ElementsAre(1, 0));
   EXPECT_EQ(short_ended, 3);
-  EXPECT_LE(steps, 3 + 1 + 8);
+  EXPECT_LE(steps, 3 + 1 + 16);
 }
 
 }  // namespace

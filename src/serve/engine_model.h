@@ -21,7 +21,7 @@ struct EngineModelOptions {
   int64_t parallel = 256;       // replies computed together
   int64_t waiting = 1024;       // further ones in line; more get status 429
   int64_t cache_bytes = 0;      // keys and values; 0: as many as `parallel` replies can need, at most a gigabyte
-  int64_t prefill_rows = 64;    // prompt tokens of one step: a short prompt waits for no more than one step
+  int64_t prefill_rows = 32;    // prompt tokens of one step: a short prompt waits for no more than one step
   int64_t draft_tokens = 8;     // guessed ahead from the text itself; 0: none
   double deadline_seconds = 0;  // of a reply; 0: none
   std::string pooling;          // "mean", "last": the model also gives embeddings; "": where its folder says so
