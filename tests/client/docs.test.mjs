@@ -7,7 +7,7 @@ import { events, serve } from './loquat.mjs';
 
 const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
 const examples = [...page.matchAll(/^```(sh|js)\n(.*?)^```$/gms)].map(([, language, code], i) =>
-  ({ language, code, name: `docs: example ${i + 1}, ${language}: ${code.match(/(?<=8080)\/\S+[a-z](?= |$)|client\.\S+\.\w+/m)[0]}` }));
+  ({ language, code, name: `docs: example ${i + 1}: ${code.match(/(?<=8080)\/\S+[a-z](?= |$)|client\.\S+\.\w+/m)[0]}` }));
 let server;
 before(async () => (server = await serve()));
 after(() => server.stop());
@@ -38,7 +38,8 @@ for (const { language, code, name } of examples) {
       t.skip('there is no curl');
       return;
     }
-    const { error, out, errors } = await run('bash', ['-c', mine.replace('curl ', 'curl --silent --show-error --fail ')]);
+    const quiet = mine.replace('curl ', 'curl --silent --show-error --fail ');
+    const { error, out, errors } = await run('bash', ['-c', quiet]);
     assert.equal(error, null, errors);
     if (mine.includes('"stream": true')) {
       assert.equal(events(out).at(-1).data, '[DONE]');

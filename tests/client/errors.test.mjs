@@ -133,7 +133,8 @@ test('abort: others go on', async () => {
 });
 
 test('crowd: many streams at once, each as alone', async () => {
-  const request = (seed) => ({ model, seed, max_tokens: 48, messages: [{ role: 'user', content: `Number ${seed % 5}` }] });
+  const request = (seed) =>
+    ({ model, seed, max_tokens: 48, messages: [{ role: 'user', content: `Number ${seed % 5}` }] });
   const seeds = Array.from({ length: 40 }, (_, i) => i);
   const lone = [];
   for (const seed of seeds) lone.push((await client.chat.completions.create(request(seed))).choices[0].message.content);
