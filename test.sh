@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything and runs all tests. The last line counts them.
 #   ./test.sh          the release build's tests (under 15 minutes on 2 cores)
-#   ./test.sh --long   the long ones too (LOQUAT_LONG_TESTS=1)
+#   ./test.sh --long   the long ones too (LOQUAT_LONG_TESTS=1), and where clang++ is the fuzzers (tools/fuzz.sh)
 #   ./test.sh --full   --long, and the tests again in the address/undefined and thread sanitizer builds
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -49,5 +49,8 @@ for preset in "${presets[@]}"; do
   echo "=== $preset: tested in $((SECONDS - start)) s: $p passed, $f failed, $s skipped"
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
+if [ "${LOQUAT_LONG_TESTS:-}" = 1 ] && command -v clang++ >/dev/null; then
+  if tools/fuzz.sh; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

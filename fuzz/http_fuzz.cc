@@ -49,9 +49,14 @@ class MemoryLink final : public Link {
   Wire& wire_;
 };
 
+// Where another answer may begin, perhaps one that is cut.
+bool begins_answer(std::string_view text) {
+  return text.starts_with(std::string_view("HTTP/1.1 ").substr(0, text.size()));
+}
+
 // An answer's head and body at the front of `text` are taken away; false: it is not whole.
 bool take_answer(std::string_view& text, bool may_be_head) {
-  CHECK(text.starts_with(std::string_view("HTTP/1.1 ").substr(0, text.size())));
+  CHECK(begins_answer(text));
   const size_t end = text.find("\r\n\r\n");
   if (end == std::string_view::npos) return false;
   const std::string_view head = text.substr(0, end + 2);
@@ -60,13 +65,13 @@ bool take_answer(std::string_view& text, bool may_be_head) {
   if (const size_t at = head.find(length_name); at != std::string_view::npos) {
     size_t length = 0;
     std::from_chars(head.data() + at + length_name.size(), head.data() + head.size(), length);
-    if (may_be_head && (rest.empty() || rest.starts_with("HTTP/1.1 "))) length = 0;
+    if (may_be_head && begins_answer(rest)) length = 0;
     if (rest.size() < length) return false;
     text = rest.substr(length);
     return true;
   }
   if (head.find("\r\nTransfer-Encoding: chunked\r\n") != std::string_view::npos) {
-    if (may_be_head && (rest.empty() || rest.starts_with("HTTP/1.1 "))) {
+    if (may_be_head && begins_answer(rest)) {
       text = rest;
       return true;
     }

@@ -130,15 +130,15 @@ class Load {
     for (size_t i = 0; i < plan_.slow; ++i) open_slow();
     const size_t wanted = plan_.requests > 0 ? plan_.requests : plan_.streams;
     const auto may_begin = [&] { return plan_.seconds > 0 ? since(begin_) < plan_.seconds : begun_ < wanted; };
-    auto last_second = Clock::now();
+    auto last_tenth = Clock::now();
     while (true) {
       while (streams_ < plan_.streams && may_begin()) open_stream();
       if (streams_ == 0 && !may_begin() && since(begin_) >= plan_.seconds) break;
       wait();
-      if (since(last_second) < 0.1) continue;
-      last_second = Clock::now();
-      every_tenth();
       if (also_) also_(outcome_);
+      if (since(last_tenth) < 0.1) continue;
+      last_tenth = Clock::now();
+      every_tenth();
     }
     outcome_.seconds = since(begin_);
     for (const auto& [fd, peer] : peers_) outcome_.slow_open += peer->slow;

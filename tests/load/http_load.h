@@ -41,7 +41,7 @@ struct Outcome {
 
 uint64_t text_hash(const std::string& text);
 
-// Runs the plan to its end; `also` is called a few times a second.
+// Runs the plan to its end; `also` is called after each round of events, fifty times a second at least.
 Outcome run_load(const Plan& plan, const std::function<void(const Outcome&)>& also = nullptr);
 
 // Raises this process's limit of open files to the hard one, and says what it is.
