@@ -13,6 +13,7 @@ shift
 
 if [ -z "${LOQUAT_LAUNCHER:-}" ] && command -v ccache >/dev/null; then LOQUAT_LAUNCHER=ccache; fi
 export LOQUAT_LAUNCHER="${LOQUAT_LAUNCHER:-}"
+export CCACHE_SLOPPINESS="${CCACHE_SLOPPINESS:-pch_defines,time_macros}" # or it keeps nothing made with precompiled headers
 linker=""
 for name in mold lld; do
   if command -v "ld.$name" >/dev/null; then

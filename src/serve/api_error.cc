@@ -13,7 +13,9 @@ namespace {
 constexpr size_t kLongestMessage = 1000;
 
 std::string cut(const std::string& text) {
-  return text.size() <= kLongestMessage ? text : text.substr(0, kLongestMessage) + "...";
+  if (text.size() <= kLongestMessage) return text;
+  std::string out(text, 0, kLongestMessage);
+  return out += "...";
 }
 
 }  // namespace

@@ -144,7 +144,7 @@ std::vector<Edge> Chars::any_spelling(NodeId target) {
   return edges;
 }
 
-std::string quoted(std::string_view text) {
+std::string json_quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     const auto* known =
@@ -202,7 +202,7 @@ NodeId any_but(Graph& graph, Chars& chars, const std::vector<std::string>& other
 
   std::vector<std::string> inside;
   for (const std::string& text : others) {
-    const std::string spelled = quoted(text);
+    const std::string spelled = json_quoted(text);
     inside.push_back(spelled.substr(1, spelled.size() - 2));
   }
   const Trie trie(std::move(inside));

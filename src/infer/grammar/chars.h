@@ -40,7 +40,7 @@ class Chars {
 };
 
 // `text` in JSON's quotes, in the one spelling that one_spelling() knows.
-std::string quoted(std::string_view text);
+std::string json_quoted(std::string_view text);
 
 // Texts that share their beginnings.
 class Trie {

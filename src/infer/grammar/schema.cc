@@ -168,7 +168,7 @@ Result<NodeId> SchemaCompiler::constants(const Merged& merged) {
     if (!everywhere || !(type_of(value) & merged.types)) continue;
     switch (value.kind) {
       case Value::kString:
-        texts.push_back(quoted(value.text));
+        texts.push_back(json_quoted(value.text));
         break;
       case Value::kNumber:
         texts.push_back(value.text);
@@ -201,7 +201,7 @@ NodeId SchemaCompiler::constant(const Value& value, NodeId next) {
     case Value::kNumber:
       return graph_.literal(value.text, next);
     case Value::kString:
-      return graph_.literal(quoted(value.text), next);
+      return graph_.literal(json_quoted(value.text), next);
     case Value::kArray:
     case Value::kObject:
       break;
@@ -211,7 +211,7 @@ NodeId SchemaCompiler::constant(const Value& value, NodeId next) {
   next = space(graph_.byte(object ? '}' : ']', next));
   for (size_t i = value.items.size(); i-- > 0;) {
     next = constant(value.items[i], next);
-    if (object) next = graph_.literal(quoted(value.keys[i]) + ":", either(next, graph_.byte(' ', next)));
+    if (object) next = graph_.literal(json_quoted(value.keys[i]) + ":", either(next, graph_.byte(' ', next)));
     next = space(next);
     if (i > 0) next = graph_.byte(',', next);
   }
@@ -371,7 +371,7 @@ Result<NodeId> SchemaCompiler::object(const Merged& merged) {
   }
   go_on(written, keys, true);
   for (size_t i = n; i-- > 0 && !graph_.over();) {
-    const std::string spelled = quoted(members.names[i]);
+    const std::string spelled = json_quoted(members.names[i]);
     const NodeId key = graph_.literal(std::string_view(spelled).substr(1), member(written, members.values[i]));
     keys = members.required[i] ? key : either(key, keys);
     if (i > 0) written = go_on(graph_.reserve(), keys, may_close[i]);
