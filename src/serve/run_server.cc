@@ -24,6 +24,30 @@ Access::Options access_options(const RunServerOptions& options) {
   return out;
 }
 
+// What the engines do, as /metrics has it.
+std::string engine_metrics(const ModelHost& models) {
+  struct Series {
+    const char *name, *type, *help;
+    int64_t EngineCounts::*count;
+  };
+  static constexpr Series kSeries[] = {
+      {"loquat_sequences_running", "gauge", "Replies being written", &EngineCounts::running},
+      {"loquat_sequences_waiting", "gauge", "Replies in line", &EngineCounts::waiting},
+      {"loquat_cache_pages", "gauge", "Pages of keys and values", &EngineCounts::pages},
+      {"loquat_cache_pages_used", "gauge", "Pages of replies being written", &EngineCounts::pages_used},
+      {"loquat_preemptions_total", "counter", "Replies put back for want of pages", &EngineCounts::preemptions},
+      {"loquat_drafted_tokens_total", "counter", "Tokens guessed ahead", &EngineCounts::drafted_tokens},
+      {"loquat_accepted_tokens_total", "counter", "Guesses that were right", &EngineCounts::accepted_tokens},
+  };
+  std::string out;
+  const auto counts = models.counts();
+  for (const Series& s : kSeries) {
+    out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", s.name, s.help, s.name, s.type);
+    for (const auto& [id, count] : counts) out += fmt::format("{}{{model=\"{}\"}} {}\n", s.name, id, count.*s.count);
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, const RunServerOptions& options) {
@@ -37,6 +61,7 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   api::ApiOptions api;
   api.log_texts = options.log_texts;
   api.log = options.log;
+  api.more_metrics = [models = server->models_.get()] { return engine_metrics(*models); };
   server->background_ = std::make_unique<Background>(kBackgroundThreads, kMostInBackground);
   api.background = [background = server->background_.get()](auto job) { return background->add(std::move(job)); };
   const auto routes =

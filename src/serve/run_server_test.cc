@@ -148,7 +148,9 @@ TEST_F(RunServerTest, RepliesTheSameAloneAndInACrowd) {
       const Json event = Json::parse(answer.body.substr(at + 6, answer.body.find("\n\n", at) - at - 6));
       for (const Json& choice : event["choices"]) joined += choice["delta"].value("content", "");
     }
-    if (i % 2) EXPECT_EQ(joined, text) << i;
+    if (i % 2) {
+      EXPECT_EQ(joined, text) << i;
+    }
   }
   std::lock_guard lock(mutex_);
   EXPECT_EQ(log_.find("Where"), std::string::npos) << "what people write is not logged";
@@ -219,7 +221,9 @@ TEST_F(RunServerTest, KeysAreNeededWhereThereIsADatabase) {
   EXPECT_EQ(get("/v1/models", key).status, 200);
   EXPECT_EQ(post("/v1/chat/completions", chat("Where?"), key).status, 200);
   http::expect_error(get("/metrics", key), 403);
-  EXPECT_THAT(get("/metrics", admin).body, HasSubstr("loquat_requests_total"));
+  const std::string metrics = get("/metrics", admin).body;
+  EXPECT_THAT(metrics, HasSubstr("loquat_requests_total"));
+  EXPECT_THAT(metrics, HasSubstr("\nloquat_sequences_running{model=\"sft\"} 0\n"));
   http::expect_error(post("/admin/models/sft/unload", {}, key), 403);
   EXPECT_EQ(post("/admin/models/sft/unload", {}, admin).status, 200);
 }

@@ -46,7 +46,9 @@ void ready(const std::shared_ptr<Exchange>& exchange) {
 }
 
 void metrics(const std::shared_ptr<Exchange>& exchange) {
-  exchange->send(200, exchange->service().metrics->text(), {}, "text/plain; version=0.0.4; charset=utf-8");
+  const auto& more = exchange->service().options.more_metrics;
+  exchange->send(200, exchange->service().metrics->text() + (more ? more() : ""), {},
+                 "text/plain; version=0.0.4; charset=utf-8");
 }
 
 void openapi(const std::shared_ptr<Exchange>& exchange) {

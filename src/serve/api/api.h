@@ -18,6 +18,7 @@ struct ApiOptions {
   bool log_texts = false;  // what people and models write goes into the log
   // Runs what takes long on another thread; false: too much waits. Not set: it is run at once.
   std::function<bool(std::function<void()> job)> background;
+  std::function<std::string()> more_metrics;         // further lines of /metrics, in Prometheus' text format
   std::function<bool()> ready;                       // what /ready says; not set: always ready
   std::function<void(const std::string& line)> log;  // one JSON line per request; not set: stderr
 };
