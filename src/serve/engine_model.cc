@@ -175,7 +175,7 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
                    : cancelled_     ? Finish::kCancelled
                                     : Finish::kLength;
     }
-    if (event.end) cached_tokens_ = std::max(cached_tokens_, choice.index == 0 ? event.end->cached_tokens : 0);
+    if (event.end && choice.index == 0) cached_tokens_ = event.end->cached_tokens;
     if (out.finish) {
       choice.done = true;
       out.usage = {prompt_tokens_, cached_tokens_, choice.tokens};

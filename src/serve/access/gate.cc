@@ -3,9 +3,9 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "base/check.h"
+#include "http/text.h"
 
 namespace loquat::serve {
 namespace {
@@ -17,12 +17,6 @@ constexpr std::string_view kExposedHeaders =
     "x-request-id, retry-after, retry-after-ms, x-should-retry, x-ratelimit-limit-requests, x-ratelimit-limit-tokens, "
     "x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests, "
     "x-ratelimit-reset-tokens";
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -58,7 +52,7 @@ std::string shown(std::string_view key) {
 std::string_view bearer(const http::Request& request) {
   const std::string_view value = trim(request.header("authorization"));
   const size_t space = value.find(' ');
-  if (space == std::string_view::npos || lower(value.substr(0, space)) != "bearer") return {};
+  if (space == std::string_view::npos || http::lower(value.substr(0, space)) != "bearer") return {};
   return trim(value.substr(space + 1));
 }
 
@@ -73,7 +67,7 @@ bool is_origin(const std::string& text) {
   for (const std::string_view scheme : {"https://", "http://"}) {
     if (!text.starts_with(scheme)) continue;
     const std::string rest = text.substr(scheme.size());
-    return !rest.empty() && rest == lower(rest) && rest.find_first_of("/*?#@ ,") == std::string::npos;
+    return !rest.empty() && rest == http::lower(rest) && rest.find_first_of("/*?#@ ,") == std::string::npos;
   }
   return false;
 }
@@ -81,7 +75,7 @@ bool is_origin(const std::string& text) {
 }  // namespace
 
 bool is_loopback_host(std::string_view host) {
-  return lower(host) == "localhost" || host == "::1" || host == "[::1]" || is_loopback_v4(std::string(host));
+  return http::lower(host) == "localhost" || host == "::1" || host == "[::1]" || is_loopback_v4(std::string(host));
 }
 
 bool is_local_host(std::string_view header) {
@@ -203,7 +197,7 @@ std::optional<ApiError> Gate::check_local(const http::Request& request) const {
   const bool writes = request.method == "POST" || request.method == "PUT" || request.method == "PATCH" ||
                       (request.method == "DELETE" && !request.body.empty());
   const std::string& type = request.header("content-type");
-  if (writes && lower(trim(std::string_view(type).substr(0, type.find(';')))) != "application/json") {
+  if (writes && http::lower(trim(std::string_view(type).substr(0, type.find(';')))) != "application/json") {
     return refuse(415, "The body must be JSON, with the header 'Content-Type: application/json'.",
                   "unsupported_media_type");
   }
@@ -280,7 +274,7 @@ std::optional<http::Response> Gate::preflight(const http::Request& request) cons
   std::string_view asked = request.header("access-control-request-headers");
   while (!asked.empty()) {
     const size_t comma = std::min(asked.find(','), asked.size());
-    const std::string name = lower(trim(asked.substr(0, comma)));
+    const std::string name = http::lower(trim(asked.substr(0, comma)));
     const bool token = name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
     if (name == "authorization" || name == "content-type" || (token && name.starts_with("x-stainless-")) ||
         name == "openai-organization" || name == "openai-project" || name == "openai-beta" ||
