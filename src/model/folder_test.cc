@@ -205,7 +205,7 @@ TEST_F(BrokenFolder, NoFiles) {
   std::filesystem::remove(folder_ / "model.safetensors");
   EXPECT_THAT(error_of(folder_.path()), HasSubstr("model.safetensors"));
   put_bytes(folder_ / "model.safetensors.index.json", "{}");
-  EXPECT_THAT(error_of(folder_.path()), HasSubstr("several files"));
+  EXPECT_THAT(error_of(folder_.path()), HasSubstr("model.safetensors.index.json: expected a weight_map"));
 }
 
 TEST_F(BrokenFolder, ConfigThatDoesNotFit) {

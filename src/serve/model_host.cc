@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "store/files.h"
+#include "store/safetensors.h"
 
 namespace loquat::serve {
 namespace {
@@ -25,13 +26,13 @@ struct Stamp {
 
 Stamp stamp_of(const std::string& folder) {
   struct stat info {};
-  if (::stat((folder + "/model.safetensors").c_str(), &info) != 0) return {};
+  if (::stat(safetensors_path(folder).c_str(), &info) != 0) return {};
   return {info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
 // A model that writes text, and not a reward model.
 bool can_write(const std::string& folder) {
-  if (!file_exists(folder + "/model.safetensors") || !file_exists(folder + "/tokenizer.json")) return false;
+  if (!file_exists(safetensors_path(folder)) || !file_exists(folder + "/tokenizer.json")) return false;
   const auto text = read_file(folder + "/config.json");
   return text.ok() && text->find("ForCausalLM") != std::string::npos;
 }
