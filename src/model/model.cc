@@ -393,6 +393,7 @@ namespace {
 std::vector<float> initial_values(const ModelConfig& config, const ParamSpec& spec, Rng rng) {
   std::vector<float> values(static_cast<size_t>(spec.size()), 1.0f);
   if (spec.init == ParamInit::kOnes) return values;
+  if (spec.init == ParamInit::kZeros) return std::vector<float>(values.size(), 0.0f);
   double deviation = kInitDeviation;
   if (spec.init == ParamInit::kResidual) deviation /= std::sqrt(2.0 * static_cast<double>(config.num_layers));
   if (spec.init == ParamInit::kScore) deviation = 1.0 / std::sqrt(static_cast<double>(config.hidden_size) + 1.0);

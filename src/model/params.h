@@ -1,6 +1,6 @@
 // The list of parameters: names, shapes and order, from the config alone. Everything that walks the parameters (the
 // flat buffers, model.safetensors, for_each_param) follows this one list. q, k, v of a layer are neighbours, and gate
-// and up are, so that each group is one matrix in the flat buffer and one product in the forward.
+// and up are, so that each group is one matrix in the flat buffer and one product in the forward; so are their biases.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,10 @@ namespace loquat {
 
 constexpr const char* kHeadName = "lm_head.weight";  // where it is not the embedding
 
-enum class ParamInit { kNormal, kResidual, kOnes, kScore };
+enum class ParamInit { kNormal, kResidual, kOnes, kZeros, kScore };
 
 struct ParamSpec {
-  std::string name;  // Hugging Face's
+  std::string name;  // Hugging Face's for Llama and its kin; what a file calls them: architectures.h
   std::vector<int64_t> shape;
   bool is_matrix = false;
   ParamInit init = ParamInit::kNormal;
