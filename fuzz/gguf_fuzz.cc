@@ -1,5 +1,5 @@
 // Any bytes as a GGUF file: opening must refuse, or give tensors that lie in the file, none over another, whose blocks
-// can be read, and metadata that is no larger than the file.
+// can be read, and metadata that is no larger than the file. What is a model is read as one, parameters and tokenizer.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "formats/tokenizer_files.h"
 #include "store/gguf.h"
 
 namespace {
@@ -25,6 +26,22 @@ void ask(const loquat::GgufFile& file) {
     (void)file.integers(key).ok();
     (void)file.numbers(key).ok();
   }
+}
+
+void read_model(const std::string& path) {
+  const auto source = loquat::open_gguf_source(path);
+  if (!source) {
+    CHECK(source.error().starts_with(path + ": "), "{}", source.error());
+    return;
+  }
+  for (size_t i = 0; i < source->params.size(); ++i) {
+    std::vector<float> values(static_cast<size_t>(source->params[i].size()));
+    source->read(i, values);
+  }
+  const auto tokenizer = loquat::read_source_tokenizer(*source, "");
+  if (!tokenizer || !tokenizer->tokenizer) return;
+  const auto ids = tokenizer->tokenizer->encode("t1 t2");
+  (void)tokenizer->tokenizer->decode(ids);
 }
 
 }  // namespace
@@ -47,5 +64,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     tensor.read(values);
   }
   CHECK(total <= size, "{} bytes of tensors in {} bytes", total, size);
+  read_model(path);
   return 0;
 }
