@@ -3,7 +3,13 @@
 
 namespace loquat {
 
+void Linear::forward(const Kernels& kernels, Mat y, Mat x, bool add) const {
+  kernels.linear(y, x, packed, add);
+  if (bias != nullptr) kernels.add_bias(y, bias);
+}
+
 void Linear::backward(const Kernels& kernels, Mat dx, Mat dy, Mat x) const {
+  if (bias_gradient != nullptr) kernels.bias_backward(bias_gradient, dy);
   kernels.linear_backward_weight(gradient, dy, x);
   if (dx.data != nullptr) kernels.linear_backward_input(dx, dy, packed, false);
 }
