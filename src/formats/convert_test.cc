@@ -336,7 +336,65 @@ TEST(Convert, AFoldersOwnFilesStay) {
   EXPECT_EQ(*read_file(folder / "out/generation_config.json"), R"({"temperature": 0.5})");
 }
 
+// A tokenizer of 256 bytes and Loquat's special tokens, with a template.
+void add_tokenizer(const std::string& folder, const std::string& config) {
+  TokenizerTraining training;
+  training.special_tokens = loquat_special_tokens();
+  training.vocab_size = 256 + static_cast<int64_t>(training.special_tokens.size());
+  const auto tokenizer = Tokenizer::train(std::vector<std::string>{"some text"}, training);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error();
+  ASSERT_TRUE(make_folders(folder).ok());
+  ASSERT_TRUE(tokenizer->save(folder).ok());
+  put_bytes(folder + "/tokenizer_config.json", config);
+}
+
+TEST(Convert, VocabularyAndChatTemplateGoThroughGguf) {
+  const std::string in_config = R"({"chat_template": "{{ messages[0].content }} ä", "eos_token": "<|end|>"})";
+  const std::string in_list = R"({"chat_template": [{"name": "tool_use", "template": "no"},
+      {"name": "default", "template": "{{ messages[0].content }} ä"}], "eos_token": {"content": "<|end|>"}})";
+  const std::string in_file = R"({"eos_token": "<|end|>"})";
+  for (const std::string& config : {in_config, in_list, in_file}) {
+    TestFolder folder;
+    json model = samples()[0].config;
+    model["vocab_size"] = 300;  // rows without a token
+    make_folder(folder / "hf", model);
+    add_tokenizer(folder / "hf", config);
+    if (config == in_file) put_bytes(folder / "hf/chat_template.jinja", "{{ messages[0].content }} ä");
+    ASSERT_EQ(error_of(folder / "hf", folder / "m.gguf"), "converted");
+    const auto file = GgufFile::open(folder / "m.gguf");
+    EXPECT_EQ(*file->text("tokenizer.chat_template"), "{{ messages[0].content }} ä");
+    EXPECT_EQ(file->texts("tokenizer.ggml.tokens")->size(), 300u);
+    EXPECT_EQ(file->texts("tokenizer.ggml.tokens")->back(), "[PAD299]");
+    const auto before = Tokenizer::load(folder / "hf");
+    EXPECT_EQ(*file->integer("tokenizer.ggml.eos_token_id"), before->special("<|end|>"));
+    ASSERT_EQ(error_of(folder / "m.gguf", folder / "back"), "converted");
+    const auto after = Tokenizer::load(folder / "back");
+    ASSERT_TRUE(after.ok()) << after.error();
+    EXPECT_EQ(after->vocab_size(), before->vocab_size());
+    EXPECT_EQ(after->encode("Some text, 123 ä<|end|>", true), before->encode("Some text, 123 ä<|end|>", true));
+    const json settings = json::parse(*read_file(folder / "back/tokenizer_config.json"));
+    EXPECT_EQ(settings["chat_template"], "{{ messages[0].content }} ä");
+    EXPECT_EQ(settings["eos_token"], "<|end|>");
+    const auto report = inspect_model(folder / "m.gguf", false);
+    EXPECT_EQ(report["tokenizer"]["tokens"], before->vocab_size());
+    EXPECT_TRUE(report["chat_template"].get<bool>());
+  }
+}
+
 // ---- What is refused, and how it is said.
+
+TEST(ConvertBad, Tokenizers) {
+  TestFolder folder;
+  make_folder(folder / "hf", samples()[0].config);  // 40 rows
+  add_tokenizer(folder / "hf", "{}");
+  EXPECT_THAT(error_of(folder / "hf", folder / "m.gguf"),
+              HasSubstr("hf/tokenizer.json: the tokenizer has 262 tokens, the model's embedding 40 rows"));
+  EXPECT_THAT(inspect_model(folder / "hf", false)["problem"].get<std::string>(), HasSubstr("do not belong together"));
+  std::filesystem::remove(folder / "hf/tokenizer.json");
+  const auto none = convert_model(folder / "hf", folder / "m.gguf", {.tokenizer = folder.path()});
+  EXPECT_THAT(none.error(), HasSubstr("no tokenizer: expected tokenizer.json"));
+  EXPECT_FALSE(file_exists(folder / "m.gguf"));
+}
 
 TEST(ConvertBad, Pickles) {
   TestFolder folder;

@@ -206,6 +206,8 @@ Result<SourceTokenizer> read_source_tokenizer(const ModelSource& source, const s
   } else if (source.format == SourceFormat::kGguf) {
     TRY_STATUS(read_from_gguf(source, out));
   }
+  if (!path.empty() && !out.tokenizer)
+    return Err("{}: no tokenizer: expected tokenizer.json, tokenizer.model or llama2.c's tokenizer.bin", path);
   if (source.format == SourceFormat::kFolder && file_exists(source.path + "/" + kGenerationName))
     out.files.push_back(source.path + "/" + kGenerationName);
   if (out.tokenizer && out.tokenizer->vocab_size() > source.config.vocab_size)
