@@ -11,6 +11,7 @@ Work& Work::operator+=(const Work& other) {
   operations += other.operations;
   bytes += other.bytes;
   working_set = std::max(working_set, other.working_set);
+  reads_only = reads_only && other.reads_only;
   return *this;
 }
 
@@ -73,6 +74,7 @@ Work forward_work(const ModelConfig& c, DType compute, std::span<const Pass> pas
   }
   work.bytes += weight_bytes(c, compute, head, weights);
   work.working_set = work.bytes;
+  work.reads_only = cached;
   return work;
 }
 

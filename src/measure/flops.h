@@ -15,6 +15,7 @@ struct Work {
   double operations = 0;
   double bytes = 0;
   double working_set = 0;  // bytes that are touched over and over: they say which memory it is that limits
+  bool reads_only = false;  // hardly anything of it is written: memory that takes writes beside reads gives it no more
 
   Work& operator+=(const Work& other);  // one after the other
 };
