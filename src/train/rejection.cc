@@ -64,7 +64,7 @@ class RejectionStage : public Stage {
         chosen_.clear();
         sums_ = {};
       }
-      sample(step, at, result);
+      TRY_STATUS(sample(step, at, result));
     } else {
       if (sequences_round_ != round) TRY_STATUS(prepare_tuning(round));
       tune(at - sampling_steps_, lr_scale, result);
@@ -137,7 +137,7 @@ class RejectionStage : public Stage {
     return std::max<int64_t>(1, std::llround(options_.keep_fraction * static_cast<double>(replies)));
   }
 
-  void sample(int64_t step, int64_t at, StepResult& result) {
+  Status sample(int64_t step, int64_t at, StepResult& result) {
     std::vector<size_t> numbers;
     std::vector<Messages> some;
     for (int64_t i = at * options_.sample_prompts; i < std::min(asked_, (at + 1) * options_.sample_prompts); ++i) {
@@ -151,24 +151,24 @@ class RejectionStage : public Stage {
                                  options_.unended_score,
                                  options_.training.micro_tokens,
                                  seed};
-    const auto replies = sample_and_score(*model_, reward_, *tokenizer_, some, sampling);
-    CHECK(replies.ok(), "{}", replies.error());  // the template was made from this tokenizer before
+    TRY(const auto replies, sample_and_score(*model_, reward_, *tokenizer_, some, sampling));
     SampledSums now;
     for (size_t i = 0; i < some.size(); ++i) {
       float best = -std::numeric_limits<float>::infinity();
-      for (const ScoredReply& r : (*replies)[i]) {
+      for (const ScoredReply& r : replies[i]) {
         now.replies += 1;
         now.reward += r.score;
         now.length += static_cast<double>(r.tokens.size());
         now.ended += r.ended ? 1 : 0;
         best = std::max(best, r.score);
+        if (!std::isfinite(r.score)) return Err("{}: a reply's score is not a number", options_.reward);
         result.tokens += static_cast<int64_t>(2 * r.tokens.size());
       }
       now.prompts += 1;
       now.best += best;
-      const int64_t chosen = best_reply((*replies)[i]);
+      const int64_t chosen = best_reply(replies[i]);
       if (chosen < 0) continue;
-      const ScoredReply& reply = (*replies)[i][static_cast<size_t>(chosen)];
+      const ScoredReply& reply = replies[i][static_cast<size_t>(chosen)];
       chosen_.push_back({numbers[i], reply.tokens, reply.score});
     }
     if (step == 0) first_reward_ = now.reward / now.replies;
@@ -179,6 +179,7 @@ class RejectionStage : public Stage {
     m["ended"] = now.ended / now.replies;
     sums_ = {sums_.replies + now.replies, sums_.reward + now.reward, sums_.prompts + now.prompts,
              sums_.best + now.best,       sums_.length + now.length, sums_.ended + now.ended};
+    return {};
   }
 
   // Those of the greatest scores, in the order in which they came.
