@@ -115,7 +115,25 @@ void read_eval(Settings s, EvalOptions& e) {
   e.attack_tries = s.integer("attack_tries", e.attack_tries, 1, 100);
 }
 
+template <typename Options>
+Status read_method(const Settings& settings, const char* name, std::optional<Options>& options) {
+  if (!settings.has(name)) return {};
+  Settings section = settings.section(name);
+  TRY(options, Options::read(section));
+  return {};
+}
+
 }  // namespace
+
+std::vector<std::string> DirectPlan::names() const {
+  const bool there[] = {dpo.has_value(),  kto.has_value(),  orpo.has_value(),
+                        grpo.has_value(), rloo.has_value(), rejection.has_value()};
+  std::vector<std::string> out;
+  for (size_t i = 0; i < std::size(there); ++i) {
+    if (there[i]) out.emplace_back(kDirectMethods[i]);
+  }
+  return out;
+}
 
 Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, const std::vector<std::string>& sets) {
   TRY(Settings settings, resolve(file, scale, sets));
@@ -150,6 +168,12 @@ Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, 
   plan.select.max_tokens = settings.integer("select.max_tokens", plan.select.max_tokens, 1, kMany);
   section = settings.section("ppo");
   TRY(plan.ppo, PpoOptions::read(section));
+  TRY_STATUS(read_method(settings, "dpo", plan.direct.dpo));
+  TRY_STATUS(read_method(settings, "kto", plan.direct.kto));
+  TRY_STATUS(read_method(settings, "orpo", plan.direct.orpo));
+  TRY_STATUS(read_method(settings, "grpo", plan.direct.grpo));
+  TRY_STATUS(read_method(settings, "rloo", plan.direct.rloo));
+  TRY_STATUS(read_method(settings, "rejection", plan.direct.rejection));
   TRY_STATUS(settings.finish());
   plan.hash = sha256_hex(settings.canonical()).substr(0, 16);
   return plan;

@@ -83,7 +83,7 @@ class PpoStage : public Stage {
     guards_.save(state);
     state.texts["ppo"] = fmt::format("{:a} {} {} {:a} {}", beta_, index_->cursor(), update_->ptx_windows(),
                                      first_reward_, has_first_ ? 1 : 0);
-    for (const auto& [name, mean] : means_) state.texts["mean." + name] = mean.text();
+    save_means(state, means_);
     return {};
   }
 
@@ -102,11 +102,7 @@ class PpoStage : public Stage {
     has_first_ = has_first != 0;
     index_->seek(cursor);
     update_->set_ptx_windows(windows);
-    means_.clear();
-    for (const auto& [name, text] : state.texts) {
-      if (name.starts_with("mean.")) TRY_STATUS(means_[name.substr(5)].load(state, name));
-    }
-    return {};
+    return load_means(state, means_);
   }
 
   Status finish(const std::string& out, StageReport& report) override {

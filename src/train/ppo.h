@@ -119,6 +119,8 @@ struct ClippedLoss {
 };
 // max(-A r, -A clip(r, 1 - c, 1 + c)) with r = exp(logprob - old).
 ClippedLoss policy_loss(double logprob, double old_logprob, double advantage, double clip);
+// The bounds may differ (DAPO): clip(r, 1 - clip_low, 1 + clip_high).
+ClippedLoss policy_loss(double logprob, double old_logprob, double advantage, double clip_low, double clip_high);
 // max((v - R)², (clip(v, old - c, old + c) - R)²) / 2.
 ClippedLoss value_loss(double value, double old_value, double returns, double clip);
 

@@ -15,6 +15,7 @@
 #include "train/ppo.h"
 #include "train/pretrain.h"
 #include "train/reward.h"
+#include "train/rollout.h"
 #include "train/sft.h"
 
 namespace loquat::toy {
@@ -141,6 +142,26 @@ class World {
   }
   std::string reward() {
     return once("reward", [&](StageContext c) { return run_reward(c, reward_options()); });
+  }
+
+  // How many of 120 replies of a model to the toy's questions are praise.
+  int praised(const std::string& model_folder) {
+    const Kernels& kernels = *must(best_kernels());
+    LoadOptions load;
+    load.compute = DType::kF32;
+    RewardModel judge = must(load_reward_model(reward(), kernels, DType::kF32));
+    const auto policy = must(load_model(model_folder, kernels, load));
+    BestOfOptions best;
+    best.n = 30;
+    best.max_reply_tokens = 12;
+    int count = 0;
+    const Tokenizer tokens = must(Tokenizer::load(model_folder));
+    for (const auto& replies : must(sample_and_score(*policy, judge, tokens, must(read_prompts(prompts())), best))) {
+      for (const ScoredReply& r : replies) {
+        for (const std::string& good : praise()) count += r.text == good ? 1 : 0;
+      }
+    }
+    return count;
   }
 
   std::string bytes_of(const std::string& model_folder) const {
