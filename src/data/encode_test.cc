@@ -91,7 +91,7 @@ TEST_F(EncodeTest, APromptKeepsItsLastTurn) {
   const Messages prompt{{"system", "S"}, {"user", "u1"}, {"assistant", "a1"}, {"user", "u2"}};
   const auto at = [&](int64_t limit) { return text(*encode_prompt(chat_, prompt, limit, "p")); };
   EXPECT_EQ(at(100), "<|system|>S<|end|><|user|>u1<|end|><|assistant|>a1<|end|><|user|>u2<|end|><|assistant|>");
-  EXPECT_EQ(*encode_prompt(chat_, prompt, 100, "p"), chat_.prompt(prompt));
+  EXPECT_EQ(*encode_prompt(chat_, prompt, 100, "p"), *chat_.prompt(prompt));
   EXPECT_EQ(at(15), "<|system|>S<|end|><|user|>u2<|end|><|assistant|>");
   EXPECT_EQ(at(7), "<|user|>u2<|end|><|assistant|>");
   EXPECT_EQ(at(5), "<|user|>u2<|end|><|assistant|>");

@@ -86,7 +86,7 @@ class Collector {
 
 inline GenerateCall test_call(const std::string& text = "Where?", int64_t max_tokens = 8) {
   GenerateCall call;
-  call.prompt = ChatTemplate::make(test_tokenizer())->prompt({{"user", text}});
+  call.prompt = *ChatTemplate::make(test_tokenizer())->prompt({{"user", text}});
   call.sampling.max_tokens = max_tokens;
   call.seed = 3;
   return call;
