@@ -368,5 +368,23 @@ TEST_F(ModelTemplateTest, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(error({{"eos_token", "<E>"}, {"chat_template", "{{ raise_exception('never') }}"}}), "");
 }
 
+TEST(ModelTemplateData, SmolLm) {
+  const std::string folder = std::string(LOQUAT_SOURCE_DIR) + "/../shared/data/tokenizers/smollm";
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no " << folder;
+  const auto t = Tokenizer::load(folder);
+  ASSERT_TRUE(t.ok()) << t.error();
+  const auto chat = ChatTemplate::make(*t);
+  ASSERT_TRUE(chat.ok()) << chat.error();
+  const auto got = chat->render(kTalk);
+  ASSERT_TRUE(got.ok()) << got.error();
+  EXPECT_EQ(got->tokens,
+            t->encode("<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face"
+                      "<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"
+                      "<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\nBye now<|im_end|>\n",
+                      true));
+  EXPECT_EQ(targets(*t, *got), "|Hello<|im_end|>|Bye now<|im_end|>");
+  EXPECT_EQ(chat->stop_tokens(), std::vector<int32_t>{2});
+}
+
 }  // namespace
 }  // namespace loquat
