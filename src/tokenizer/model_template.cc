@@ -213,7 +213,7 @@ Status ModelTemplate::find_end(const TemplateSource& source) {
     jinja::Range where;
     if (reply != std::string::npos) {
       const size_t after = reply + kProbe.size();
-      end_ = EncodedText(tokenizer_, *text, {}).first_control(after, &where);
+      end_ = EncodedText(tokenizer_, control_, *text, {}).first_control(after, &where);
       if (end_ >= 0) before_end_ = text->text.substr(after, where.begin - after);
     }
   }
@@ -237,7 +237,7 @@ Result<RenderedChat> ModelTemplate::render(const Messages& given, const ChatOpti
   const Messages& messages = handles_tools_ ? given : plain;
   const Conversation conversation(*this, messages, options, std::move(variables));
   TRY(const jinja::Rendered full, conversation.text(messages.size(), options.add_generation_prompt));
-  const EncodedText encoded(tokenizer_, full, conversation.roles());
+  const EncodedText encoded(tokenizer_, control_, full, conversation.roles());
   RenderedChat out;
   out.tokens = encoded.tokens();
   out.is_target.assign(out.tokens.size(), 0);

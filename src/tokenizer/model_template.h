@@ -7,6 +7,7 @@
 
 #include "jinja/template.h"
 #include "tokenizer/chat_template.h"
+#include "tokenizer/rendered_text.h"
 
 namespace loquat {
 
@@ -31,7 +32,7 @@ class ModelTemplate {
  private:
   using Texts = Result<jinja::Rendered>;
   ModelTemplate(const Tokenizer& tokenizer, jinja::Template chat, std::optional<jinja::Template> tools)
-      : tokenizer_(tokenizer), chat_(std::move(chat)), tools_(std::move(tools)) {}
+      : tokenizer_(tokenizer), control_(tokenizer), chat_(std::move(chat)), tools_(std::move(tools)) {}
   Status find_end(const TemplateSource& source);
   const jinja::Template& template_for(const ChatOptions& options) const;
 
@@ -39,6 +40,7 @@ class ModelTemplate {
   class Conversation;
 
   Tokenizer tokenizer_;
+  ControlTokens control_;
   jinja::Template chat_;
   std::optional<jinja::Template> tools_;
   nlohmann::ordered_json special_tokens_;

@@ -36,41 +36,49 @@ class DataRule {
 
 }  // namespace
 
-EncodedText::EncodedText(const Tokenizer& tokenizer, const jinja::Rendered& rendered,
+ControlTokens::ControlTokens(const Tokenizer& tokenizer) {
+  for (const AddedToken& token : tokenizer.impl().added) {
+    if (!token.special) continue;
+    by_byte_[static_cast<unsigned char>(token.content[0])].push_back(
+        {token.id, token.content, token.lstrip, token.rstrip});
+  }
+  for (std::vector<Token>& list : by_byte_) {
+    std::stable_sort(list.begin(), list.end(),
+                     [](const Token& a, const Token& b) { return a.text.size() > b.text.size(); });
+  }
+}
+
+EncodedText::EncodedText(const Tokenizer& tokenizer, const ControlTokens& control, const jinja::Rendered& rendered,
                          std::span<const std::string> trusted)
     : tokenizer_(tokenizer), text_(rendered.text) {
-  const Tokenizer::Impl& impl = tokenizer.impl();
   const DataRule rule(rendered, trusted);
   const std::string_view text = text_;
   size_t begin = 0;  // of the text that is not encoded yet
   for (size_t at = 0; at < text.size();) {
-    const AddedToken* found = nullptr;
-    for (const uint32_t a : impl.added_by_byte[static_cast<unsigned char>(text[at])]) {
-      const AddedToken& token = impl.added[a];
-      if (!text.substr(at).starts_with(token.content)) continue;
-      if (token.special && !rule.allows(at, at + token.content.size())) continue;
-      found = &token;
-      break;
-    }
-    if (!found) {
+    const auto& tokens = control.beginning_with(text[at]);
+    const auto found = std::find_if(tokens.begin(), tokens.end(), [&](const ControlTokens::Token& token) {
+      return text.substr(at).starts_with(token.text) && rule.allows(at, at + token.text.size());
+    });
+    if (found == tokens.end()) {
       ++at;
       continue;
     }
-    size_t from = at, to = at + found->content.size();
+    size_t from = at, to = at + found->text.size();
     while (found->lstrip && from > begin && is_space(text[from - 1])) --from;
     while (found->rstrip && to < text.size() && is_space(text[to])) ++to;
-    plain(begin, from);
-    parts_.push_back({from, to, tokens_.size(), found->special});
+    add_plain(begin, from);
+    parts_.push_back({from, to, tokens_.size(), true});
     tokens_.push_back(found->id);
     begin = at = to;
   }
-  plain(begin, text.size());
+  add_plain(begin, text.size());
 }
 
-void EncodedText::plain(size_t begin, size_t end) {
+void EncodedText::add_plain(size_t begin, size_t end) {
   if (begin == end) return;
   parts_.push_back({begin, end, tokens_.size(), false});
-  tokenizer_.impl().encode_plain(std::string_view(text_).substr(begin, end - begin), tokens_);
+  const std::vector<int32_t> ids = tokenizer_.encode(std::string_view(text_).substr(begin, end - begin));
+  tokens_.insert(tokens_.end(), ids.begin(), ids.end());
 }
 
 const EncodedText::Part& EncodedText::part_of(size_t at) const {
@@ -93,8 +101,7 @@ size_t EncodedText::token_at(size_t at) const {
   }
   if (same && place == text.size()) return found;
   // A normalizer has changed it: the tokens that the text before `at` has alone too are before it.
-  std::vector<int32_t> before;
-  tokenizer_.impl().encode_plain(text.substr(0, at - part.begin), before);
+  const std::vector<int32_t> before = tokenizer_.encode(text.substr(0, at - part.begin));
   size_t common = 0;
   while (common < before.size() && part.first_token + common < next &&
          before[common] == tokens_[part.first_token + common])

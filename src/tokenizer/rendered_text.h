@@ -2,6 +2,7 @@
 // from people can never be, begin or end a control token.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -13,11 +14,29 @@
 
 namespace loquat {
 
+// A tokenizer's control tokens, to be found in a text.
+class ControlTokens {
+ public:
+  explicit ControlTokens(const Tokenizer& tokenizer);
+
+  struct Token {
+    int32_t id;
+    std::string text;
+    bool lstrip, rstrip;  // takes the white space before it, after it
+  };
+  // Those that begin with this byte, the longest first.
+  const std::vector<Token>& beginning_with(char c) const { return by_byte_[static_cast<unsigned char>(c)]; }
+
+ private:
+  std::array<std::vector<Token>, 256> by_byte_;
+};
+
 class EncodedText {
  public:
   // A control token whose middle is data stays one where that data is one of `trusted` (roles: templates write
   // '<|' + role + '|>').
-  EncodedText(const Tokenizer& tokenizer, const jinja::Rendered& rendered, std::span<const std::string> trusted);
+  EncodedText(const Tokenizer& tokenizer, const ControlTokens& control, const jinja::Rendered& rendered,
+              std::span<const std::string> trusted);
 
   const std::vector<int32_t>& tokens() const { return tokens_; }
   // The token in which the text's byte `at` stands, at < size. One that reaches over `at` counts.
@@ -29,12 +48,12 @@ class EncodedText {
   int32_t first_control(size_t at, jinja::Range* where) const;
 
  private:
-  struct Part {  // of the text: an added token, or text between two
+  struct Part {  // of the text: a control token, or text between two
     size_t begin, end;
     size_t first_token;
     bool control;
   };
-  void plain(size_t begin, size_t end);
+  void add_plain(size_t begin, size_t end);
   const Part& part_of(size_t at) const;
 
   Tokenizer tokenizer_;
