@@ -57,8 +57,10 @@ Result<std::vector<ChatReply>> sample_replies(Run& run, const std::string& folde
   params.max_tokens = max_tokens;
   params.seed = seed;
   std::vector<ChatReply> replies;
-  for (const ReplyText& reply : model->replies(prompts, params))
+  for (const ReplyText& reply : model->replies(prompts, params)) {
+    if (!reply.error.empty()) return Err("{}: {}", folder, reply.error);
     replies.push_back({reply.text, reply.tokens, reply.ended});
+  }
   return replies;
 }
 

@@ -80,7 +80,8 @@ class GoldCurve {
     TRY(const Tokenizer tokenizer, Tokenizer::load(run.folder.file("tokenizer")));
     TRY(const ChatTemplate chat, ChatTemplate::make(tokenizer));
     for (town::Task& task : town::make_training_tasks(run.world(), run.plan.town.ppo_prompts, "ppo")) {
-      std::string prompt = tokenizer.decode(chat.prompt(task.messages));
+      TRY(const std::vector<int32_t> tokens, chat.prompt(task.messages));
+      std::string prompt = tokenizer.decode(tokens);
       curve.tasks_.emplace(std::move(prompt), std::move(task));
     }
     return curve;

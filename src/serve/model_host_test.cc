@@ -147,6 +147,41 @@ TEST_F(ModelHostTest, EndsBeforeAStopSequence) {
   EXPECT_LT(choice.usage.completion_tokens, 40);
 }
 
+TEST_F(ModelHostTest, ThoughtsComeApartAndAreCounted) {
+  GenerateCall call = test_call();
+  call.thoughts = ThoughtFilter::Begin::kOpen;
+  call.grammar = *Grammar::after_thoughts(*Grammar::json_schema(R"({"const": 5})"));
+  call.sampling.max_tokens = sft()->tokens_needed(call.grammar) + 4;  // so that thoughts must end in time
+  call.top_logprobs = 0;
+  const auto got = generated(*sft(), call)[0];
+  EXPECT_EQ(got.text, "5");
+  EXPECT_EQ(got.finish, Finish::kStop);
+  EXPECT_EQ(got.reasoning.find("</think>"), std::string::npos);
+  EXPECT_GT(got.usage.reasoning_tokens, 0);
+  EXPECT_LT(got.usage.reasoning_tokens, got.usage.completion_tokens);
+  ASSERT_FALSE(got.tokens.empty());  // log-probabilities are those of what is said
+  EXPECT_LE(static_cast<int64_t>(got.tokens.size()), got.usage.completion_tokens - got.usage.reasoning_tokens);
+  EXPECT_EQ(test_tokenizer().token_bytes(got.tokens.back().token), "5");
+
+  call.grammar = nullptr;
+  call.sampling.max_tokens = 6;
+  const auto cut = generated(*sft(), call)[0];
+  EXPECT_EQ(cut.text, "");
+  EXPECT_TRUE(cut.tokens.empty());
+  EXPECT_EQ(cut.usage.reasoning_tokens, cut.usage.completion_tokens);
+}
+
+TEST_F(ModelHostTest, StopsAtTheTokensThatItsFolderNames) {
+  sft();
+  std::string all;
+  for (int64_t i = 0; i < test_tokenizer().vocab_size(); ++i) all += (i ? ", " : "") + std::to_string(i);
+  put_bytes(folder_ / "models/sft/generation_config.json", "{\"eos_token_id\": [" + all + "]}");
+  host_.unload("sft");
+  const auto got = generated(*sft(), test_call())[0];
+  EXPECT_EQ(got.usage.completion_tokens, 1);
+  EXPECT_EQ(got.finish, Finish::kStop);
+}
+
 TEST_F(ModelHostTest, LogProbsOfReplyAndPrompt) {
   GenerateCall call = test_call("Where?", 5);
   call.top_logprobs = 2;

@@ -39,6 +39,7 @@ class Tokenizer {
   bool is_special(int32_t id) const;
 
   struct Impl;  // tokenizer_impl.h; for this folder's own files
+  const Impl& impl() const { return *impl_; }
 
  private:
   std::shared_ptr<const Impl> impl_;  // immutable, shared by copies and threads

@@ -31,6 +31,7 @@ struct Tokenizer::Impl {
   bool ignore_merges = false;  // a piece that is a token is taken as it is, whatever the merges say
   int32_t unknown = -1;        // for bytes without a token; -1: they are dropped
   std::string config_json;     // the tokenizer_config.json that came with it; empty: written anew
+  std::string chat_template;   // the chat_template.jinja that came with it; empty: none
 
   // Made by finish().
   std::vector<uint8_t> special;                         // by id

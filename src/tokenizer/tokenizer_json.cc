@@ -24,7 +24,8 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kMaxId = 1 << 22;  // a file must not ask for more memory than a vocabulary may take
-constexpr std::string_view kFileName = "tokenizer.json", kConfigName = "tokenizer_config.json";
+constexpr std::string_view kFileName = "tokenizer.json", kConfigName = "tokenizer_config.json",
+                           kTemplateName = "chat_template.jinja";
 
 // ---- Files. This folder stands on base alone, so it has its own few lines for what store/files.h does for the others.
 
@@ -417,6 +418,9 @@ Result<Tokenizer> Tokenizer::load(const std::string& folder_or_file) {
     if (json_nests_deeper(impl->config_json) || !json::accept(impl->config_json))
       return Err("{}: not JSON, expected an object", config.string());
   }
+  if (const fs::path chat = file.parent_path() / kTemplateName; fs::exists(chat, ignored)) {
+    TRY(impl->chat_template, read_whole(chat));
+  }
   impl->finish();
   return Impl::wrap(std::move(impl));
 }
@@ -426,6 +430,7 @@ Status Tokenizer::save(const std::string& folder) const {
   std::filesystem::create_directories(folder, error);
   if (error) return Err("{}: cannot make the folder: {}", folder, error.message());
   TRY_STATUS(write_whole(folder, kFileName, tokenizer_json(*impl_)));
+  if (!impl_->chat_template.empty()) TRY_STATUS(write_whole(folder, kTemplateName, impl_->chat_template));
   return write_whole(folder, kConfigName, impl_->config_json.empty() ? config_json(*this, *impl_) : impl_->config_json);
 }
 

@@ -150,7 +150,7 @@ class PpoStage : public Stage {
     for (const std::string& path : options_.prompts) {
       TRY(const std::vector<Messages> items, read_prompts(path));
       for (const Messages& item : items) {
-        std::vector<int32_t> tokens = chat.prompt(item);
+        TRY(std::vector<int32_t> tokens, chat.prompt(item));
         if (static_cast<int64_t>(tokens.size()) <= longest) prompts_.push_back(std::move(tokens));
       }
     }

@@ -137,7 +137,7 @@ TEST(Ppo, ScoringReadsEachPartWhereItShould) {
   RewardModel reward = must(load_reward_model(world.reward(), kernels, DType::kF32));
   const Tokenizer tokenizer = must(Tokenizer::load(world.sft()));
   const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
-  const std::vector<int32_t> prompt = chat.prompt({{"user", toy::questions()[0]}});
+  const std::vector<int32_t> prompt = *chat.prompt({{"user", toy::questions()[0]}});
   const std::vector<const std::vector<int32_t>*> prompts(40, &prompt);
   std::vector<uint64_t> seeds;
   for (uint64_t i = 0; i < 40; ++i) seeds.push_back(mix64(i));

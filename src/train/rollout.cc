@@ -133,7 +133,7 @@ Result<std::vector<std::vector<ScoredReply>>> sample_and_score(Model& policy, Re
   std::vector<uint64_t> seeds;
   std::vector<size_t> owners;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    tokens[i] = chat.prompt(prompts[i]);
+    TRY(tokens[i], chat.prompt(prompts[i]));
     if (static_cast<int64_t>(tokens[i].size()) >= context) continue;
     for (int64_t k = 0; k < options.n; ++k) {  // equal prompts side by side share their computation
       requests.push_back(&tokens[i]);

@@ -10,11 +10,17 @@ namespace loquat::serve::api {
 namespace {
 
 std::vector<int32_t> message_tokens(const Fields& body, const ServedModel& model) {
-  const Messages messages = read_messages(body, read_tools(body, ToolShape::kNested));
+  const Messages messages = read_messages(body);
+  ChatOptions options = read_chat_options(body, read_tools(body, ToolShape::kNested));
+  options.add_generation_prompt = body.flag("add_generation_prompt", true);
   const ChatTemplate* chat = model.chat_template();
   if (!chat)
     wrong("messages", fmt::format("The model '{}' knows no turns; give 'prompt'.", model.id()), "unsupported_value");
-  return body.flag("add_generation_prompt", true) ? chat->prompt(messages) : chat->render(messages).tokens;
+  auto rendered = chat->render(messages, options);
+  if (!rendered.ok()) {
+    wrong("messages", fmt::format("'messages': the model's chat template: {}", rendered.error()), "invalid_value");
+  }
+  return std::move(rendered->tokens);
 }
 
 }  // namespace
@@ -23,7 +29,7 @@ void tokenize(std::shared_ptr<Exchange> exchange) {
   const Json json = parse_object(exchange->body());
   const Fields body(json);
   body.only({"model", "prompt", "messages", "tools", "tool_choice", "parallel_tool_calls", "add_generation_prompt",
-             "add_special_tokens", "return_token_strs"});
+             "chat_template_kwargs", "enable_thinking", "reasoning_effort", "add_special_tokens", "return_token_strs"});
   const std::string id = body.required_text("model");
   const auto prompt = body.text("prompt");
   const bool with_texts = body.flag("return_token_strs", false);
