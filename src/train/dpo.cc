@@ -37,8 +37,8 @@ class DpoStage : public Stage {
   DpoStage(const StageContext& context, const DpoOptions& options) : context_(context), options_(options) {}
 
   Status prepare() {
-    LoadOptions load;
-    load.compute = context_.compute;
+    TRY(models_, StageModels::make(*context_.kernels, context_.compute, context_.seed, options_.lora));
+    LoadOptions load = models_.load_options();
     load.with_gradients = true;
     TRY(model_, load_model(options_.policy, *context_.kernels, load));
     TRY(Tokenizer tokenizer, Tokenizer::load(options_.policy));
@@ -68,10 +68,13 @@ class DpoStage : public Stage {
     StepResult result;
     double loss = 0, margin_sum = 0, right = 0;
     const auto n = static_cast<double>(batch_.size());
-    ForwardOptions forward;  // no dropout: the policy is compared with a reference that has none
+    ForwardOptions forward;  // no dropout but the adapter's: the policy is compared with a reference that has none
     forward.keep_for_backward = true;
     forward.recompute = options_.training.recompute;
+    forward.lora_dropout = static_cast<float>(options_.lora.dropout);
+    const uint64_t seed = mix64(context_.seed ^ hash64("dpo.dropout") ^ mix64(static_cast<uint64_t>(step)));
     each_micro(batch_, [&](size_t begin, size_t end) {
+      forward.dropout_seed = mix64(seed ^ mix64(begin));
       const Mat hidden = model_->forward(micro_.batch, forward);
       const auto now = model_->log_probs(hidden, micro_.rows, micro_.targets);
       slopes_.resize(now.logprob.size());
@@ -211,6 +214,7 @@ class DpoStage : public Stage {
   const StageContext& context_;
   const DpoOptions& options_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  StageModels models_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::vector<Pair> train_, valid_;

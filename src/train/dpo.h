@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -22,6 +23,7 @@ struct DpoOptions {
   double beta = 0.1;
   std::string loss = "sigmoid";  // or "ipo"
   double label_smoothing = 0;    // the share of pairs taken to be labelled the wrong way round
+  LoraOptions lora;
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
@@ -42,6 +44,7 @@ struct DpoOptions {
     v("beta", beta, 1e-6, 1e6);
     v("loss", loss, {"sigmoid", "ipo"});
     v("label_smoothing", label_smoothing, 0.0, 0.5);
+    lora.visit(v);
     training.visit(v);
   }
 };
