@@ -243,10 +243,25 @@ Result<std::string> base_folder_of(const std::string& folder) {
   return adapter.base;
 }
 
+namespace {
+
+// Another after a change of its files.
+std::string identity_of(const std::string& folder) {
+  std::error_code error;
+  std::string identity = fs::weakly_canonical(folder, error).string();
+  for (const char* name : {"/config.json", "/model.safetensors"}) {
+    const auto time = fs::last_write_time(folder + name, error);
+    if (!error) identity += fmt::format(" {}", time.time_since_epoch().count());
+  }
+  return identity;
+}
+
+}  // namespace
+
 Result<std::shared_ptr<const Model>> BasePool::open(const std::string& folder) {
   const std::lock_guard lock(mutex_);
-  std::error_code error;
-  std::weak_ptr<const Model>& known = bases_[fs::weakly_canonical(folder, error).string()];
+  std::erase_if(bases_, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<const Model>& known = bases_[identity_of(folder)];
   if (auto base = known.lock(); base != nullptr) return base;
   TRY(const ModelConfig config, read_model_config(folder));
   LoadOptions load;
@@ -334,6 +349,28 @@ Result<std::unique_ptr<Model>> load_merged(const AdapterFolder& adapter, const K
   TRY_STATUS(refuse_unknown(file, known));
   model->set_values(values);
   return model;
+}
+
+Status merge_adapter_folder(const std::string& from, const std::string& to, const Kernels& kernels, DType dtype) {
+  if (!is_adapter_folder(from)) return Err("{}: expected an adapter's folder, with adapter_config.json", from);
+  TRY(const AdapterFolder adapter, read_adapter_folder(from));
+  std::error_code error;
+  if (fs::equivalent(from, to, error) || fs::equivalent(adapter.base, to, error))
+    return Err("{}: expected another folder to write to", to);
+  LoadOptions load;
+  load.head = adapter.head;
+  TRY(const std::unique_ptr<Model> model, load_merged(adapter, kernels, load));
+  TRY_STATUS(make_folders(to));
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "reward.json"}) {
+    // A base's reward.json would be of another score head.
+    const bool of_base = !file_exists(from + "/" + name) && name != std::string_view("reward.json");
+    const std::string path = (of_base ? adapter.base : from) + "/" + name;
+    if (!file_exists(path)) continue;
+    TRY(const std::string text, read_file(path));
+    TRY_STATUS(write_file(to + "/" + name, text));
+  }
+  return save_model(*model, to, dtype);
 }
 
 Status save_adapter(const Model& model, const std::string& folder, DType dtype) {

@@ -30,6 +30,9 @@ Result<std::unique_ptr<Model>> load_over_base(const std::string& folder, const K
 // The base's weights with the adapter's added, as a model of its own.
 Result<std::unique_ptr<Model>> load_merged(const AdapterFolder& adapter, const Kernels& kernels,
                                            const LoadOptions& options);
+// Writes the merged model as a plain folder, with the tokenizer's files and reward.json. An error: `from` is no
+// adapter's folder, or `to` is one of the folders that are read.
+Status merge_adapter_folder(const std::string& from, const std::string& to, const Kernels& kernels, DType dtype);
 // Writes both files; the model has an adapter.
 Status save_adapter(const Model& model, const std::string& folder, DType dtype);
 

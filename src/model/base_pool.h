@@ -29,7 +29,7 @@ class BasePool {
   WeightType weights_;
   bool trained_;
   std::mutex mutex_;
-  std::map<std::string, std::weak_ptr<const Model>> bases_;  // by canonical path
+  std::map<std::string, std::weak_ptr<const Model>> bases_;  // by canonical path and its files' times
 };
 
 }  // namespace loquat

@@ -187,7 +187,7 @@ struct LoadOptions {
   // Not null: the model stands on a frozen base out of this pool (base_pool.h), of the pool's weights and compute type;
   // with gradients they are of an adapter: the folder's, or a new one as `lora` says.
   BasePool* bases = nullptr;
-  LoraConfig lora;
+  LoraConfig lora = {};
   uint64_t lora_seed = 0;  // of a new adapter
   // serving_only: a base, and one whose adapters are trained (see ServingTensors).
   bool under_adapters = false, adapters_trained = false;
