@@ -20,7 +20,7 @@ TEST(LoraMemory, TheBaseOfFourModelsIsHeldOnce) {
   config.intermediate_size = 512;
   config.max_positions = 64;
   const TestFolder folder;
-  const CountedKernels counted(*cpu_kernels().value());
+  const CountedKernels counted(**cpu_kernels());
   ASSERT_TRUE(save_model(*random_model(config, counted.table(), DType::kBF16, false, 1), folder / "base").ok());
   ASSERT_EQ(counted.held(), 0);
 

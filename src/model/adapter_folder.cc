@@ -21,6 +21,8 @@ using nlohmann::ordered_json;
 
 constexpr const char* kConfigName = "/adapter_config.json";
 constexpr const char* kWeightsName = "/adapter_model.safetensors";
+constexpr const char* kOtherFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                       "chat_template.jinja", "reward.json"};
 constexpr int64_t kMaxRank = 65536;
 
 // What other settings of PEFT's would make of an adapter, we do not have: each of these keys must be absent or one of
@@ -361,8 +363,7 @@ Status merge_adapter_folder(const std::string& from, const std::string& to, cons
   load.head = adapter.head;
   TRY(const std::unique_ptr<Model> model, load_merged(adapter, kernels, load));
   TRY_STATUS(make_folders(to));
-  for (const char* name :
-       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "reward.json"}) {
+  for (const char* name : kOtherFiles) {
     // A base's reward.json would be of another score head.
     const bool of_base = !file_exists(from + "/" + name) && name != std::string_view("reward.json");
     const std::string path = (of_base ? adapter.base : from) + "/" + name;
@@ -371,6 +372,22 @@ Status merge_adapter_folder(const std::string& from, const std::string& to, cons
     TRY_STATUS(write_file(to + "/" + name, text));
   }
   return save_model(*model, to, dtype);
+}
+
+Status copy_adapter_folder(const std::string& from, const std::string& to) {
+  TRY(const AdapterFolder adapter, read_adapter_folder(from));
+  TRY(const std::string text, read_file(from + kConfigName));
+  ordered_json config = ordered_json::parse(text);
+  config["base_model_name_or_path"] = as_name_from(to, adapter.base);
+  TRY_STATUS(make_folders(to));
+  for (const char* name : kOtherFiles) {
+    if (!file_exists(from + "/" + name)) continue;
+    TRY(const std::string bytes, read_file(from + "/" + name));
+    TRY_STATUS(write_file(to + "/" + name, bytes));
+  }
+  TRY_STATUS(write_file(to + kConfigName, config.dump(2) + "\n"));
+  TRY(const std::string weights, read_file(from + kWeightsName));
+  return write_file(to + kWeightsName, weights);
 }
 
 Status save_adapter(const Model& model, const std::string& folder, DType dtype) {

@@ -33,6 +33,8 @@ Result<std::unique_ptr<Model>> load_merged(const AdapterFolder& adapter, const K
 // Writes the merged model as a plain folder, with the tokenizer's files and reward.json. An error: `from` is no
 // adapter's folder, or `to` is one of the folders that are read.
 Status merge_adapter_folder(const std::string& from, const std::string& to, const Kernels& kernels, DType dtype);
+// Copies an adapter's folder, with its tokenizer's files and reward.json; the copy names the same base.
+Status copy_adapter_folder(const std::string& from, const std::string& to);
 // Writes both files; the model has an adapter.
 Status save_adapter(const Model& model, const std::string& folder, DType dtype);
 

@@ -153,6 +153,35 @@ TEST_F(AdapterFolderTest, ComesBackInTheSameBytesAndMerges) {
   }
 }
 
+TEST_F(AdapterFolderTest, ACopyNamesTheSameBase) {
+  const auto model = new_adapter(HeadKind::kLanguage, false);
+  ASSERT_TRUE(save_model(*model, folder_ / "a").ok());
+  ASSERT_TRUE(copy_adapter_folder(folder_ / "a", folder_ / "deep/er/copy").ok());
+  const auto copy = load_model(folder_ / "deep/er/copy", kernels(), options());
+  ASSERT_TRUE(copy.ok()) << copy.error();
+  EXPECT_EQ((*copy)->base(), model->base());
+  EXPECT_EQ(outputs_of(**copy), outputs_of(*model));
+}
+
+// A reward model's own head goes on under a new adapter.
+TEST_F(AdapterFolderTest, ABasesScoreHeadIsKept) {
+  ModelConfig c = config_for_test();
+  c.head = HeadKind::kScore;
+  Model reward(c, kernels(), DType::kF32, false);
+  randomize(reward, 4);
+  ASSERT_TRUE(save_model(reward, folder_ / "reward").ok());
+  LoadOptions load = options(HeadKind::kScore);
+  const auto frozen = load_model(folder_ / "reward", kernels(), load);
+  ASSERT_TRUE(frozen.ok()) << frozen.error();
+  EXPECT_EQ(outputs_of(**frozen), outputs_of(reward));
+  load.with_gradients = true;
+  load.lora.rank = 2;
+  load.lora.targets = lora_modules();
+  const auto adapted = load_model(folder_ / "reward", kernels(), load);
+  ASSERT_TRUE(adapted.ok()) << adapted.error();
+  EXPECT_EQ(outputs_of(**adapted), outputs_of(reward));
+}
+
 TEST_F(AdapterFolderTest, MergesIntoAPlainFolder) {
   const auto model = new_adapter(HeadKind::kScore, false);
   ASSERT_TRUE(save_model(*model, folder_ / "a").ok());

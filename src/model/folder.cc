@@ -250,6 +250,10 @@ Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kerne
   }
   TRY(const SafetensorsFile file, open_weights(folder));
   TRY_STATUS(check_tensors(file, in_file, wanted, new_head, quantization));
+  if (options.adapters_trained && is_quantized(file, kHeadName)) {
+    return Err("{}: tensor \"{}\" is quantised: adapters can be served over it, not trained; expected F32, BF16 or F16",
+               file.path(), kHeadName);
+  }
   if (options.serving_only) {
     CHECK(!new_head, "a model that only serves has no new head");
     return load_serving(file, wanted, kernels, options, quantization);

@@ -534,8 +534,11 @@ void Model::Impl::init_param(const ParamSpec& spec, const Param& param, Rng rng)
 void Model::init(Rng rng) {
   impl_->check_trainable();
   const auto specs = impl_->specs();
-  parallel_for(static_cast<int64_t>(specs.size()),
-               [&](int64_t i) { impl_->init_param(specs[i], impl_->params[i], rng); });
+  const bool has_score = impl_->base != nullptr && impl_->base->config().head == HeadKind::kScore;
+  parallel_for(static_cast<int64_t>(specs.size()), [&](int64_t i) {
+    if (has_score && specs[i].init == ParamInit::kScore) return;  // the base's goes on
+    impl_->init_param(specs[i], impl_->params[i], rng);
+  });
   if (impl_->adapters != nullptr) impl_->adapters->init_magnitudes();
   refresh();
 }

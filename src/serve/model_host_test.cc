@@ -90,8 +90,6 @@ TEST_F(ModelHostTest, ServesAdapters) {
   for (const std::string& id : ids()) {
     const auto model = get(host_, id);
     ASSERT_NE(model, nullptr);
-    const auto alone = ChatModel::load(folder_ / ("models/" + id), kernels(), DType::kF32);
-    ASSERT_TRUE(alone.ok()) << alone.error();
     const std::string text = generated(*model, long_call(8))[0].text;
     texts.insert(text);
     EXPECT_FALSE(text.empty());
