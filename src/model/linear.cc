@@ -3,19 +3,26 @@
 
 namespace loquat {
 
+void Linear::forward(const Kernels& kernels, Mat y, Mat x, bool add) const {
+  if (lora != nullptr) return lora->forward(kernels, packed, y, x, add);
+  kernels.linear(y, x, packed, add);
+}
+
 void Linear::backward(const Kernels& kernels, Mat dx, Mat dy, Mat x) const {
-  kernels.linear_backward_weight(gradient, dy, x);
+  if (lora != nullptr) return lora->backward(kernels, packed, dx, dy, x);
+  if (gradient != nullptr) kernels.linear_backward_weight(gradient, dy, x);
   if (dx.data != nullptr) kernels.linear_backward_input(dx, dy, packed, false);
 }
 
 int64_t Linear::packed_bytes(const Kernels& kernels) const {
   if (packed.type != WeightType::kCompute) return kernels.quantized_bytes(packed.n, packed.k, packed.type);
-  return kernels.packed_bytes(packed.n, packed.k, packed.dtype) * (gradient != nullptr ? 2 : 1);
+  return kernels.packed_bytes(packed.n, packed.k, packed.dtype) * (has_backward() ? 2 : 1);
 }
 
 void Linear::place(const Kernels& kernels, char* memory) {
   packed.forward = memory;
-  packed.backward = gradient != nullptr ? memory + kernels.packed_bytes(packed.n, packed.k, packed.dtype) : nullptr;
+  const bool both = has_backward() && packed.type == WeightType::kCompute;
+  packed.backward = both ? memory + kernels.packed_bytes(packed.n, packed.k, packed.dtype) : nullptr;
 }
 
 void Linear::pack(const Kernels& kernels) const {

@@ -13,7 +13,15 @@ namespace loquat {
 
 constexpr const char* kHeadName = "lm_head.weight";  // where it is not the embedding
 
-enum class ParamInit { kNormal, kResidual, kOnes, kScore };
+enum class ParamInit {
+  kNormal,
+  kResidual,
+  kOnes,
+  kScore,
+  kLoraA,      // uniform within 1 / sqrt(columns): PEFT's kaiming_uniform(a = sqrt(5))
+  kZeros,      // B
+  kMagnitude,  // the norms of the rows that it is for
+};
 
 struct ParamSpec {
   std::string name;  // Hugging Face's

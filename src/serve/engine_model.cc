@@ -78,7 +78,9 @@ Result<std::unique_ptr<EngineModel>> EngineModel::load(const std::string& id, co
   TRY(const std::vector<int32_t> stop_tokens, folder_stop_tokens(folder));
   if (!options.pooling.empty()) pooling = options.pooling;
   TRY(auto model,
-      load_model(folder, kernels, {.compute = options.compute, .serving_only = true, .weights = options.weights}));
+      load_model(
+          folder, kernels,
+          {.compute = options.compute, .serving_only = true, .weights = options.weights, .bases = options.bases}));
   if (tokenizer.vocab_size() > model->config().vocab_size) {
     return Err("{}: the tokenizer has {} tokens, the model's vocab_size is {}", folder, tokenizer.vocab_size(),
                model->config().vocab_size);

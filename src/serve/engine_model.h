@@ -13,6 +13,7 @@
 
 #include "base/fair_mutex.h"
 #include "infer/shared_engine.h"
+#include "model/base_pool.h"
 #include "serve/backend.h"
 
 namespace loquat::serve {
@@ -27,6 +28,7 @@ struct EngineModelOptions {
   int64_t draft_tokens = 8;     // guessed ahead from the text itself; 0: none
   double deadline_seconds = 0;  // of a reply; 0: none
   std::string pooling;          // "mean", "last": the model also gives embeddings; "": where its folder says so
+  BasePool* bases = nullptr;    // where frozen weights are shared with other models; null: nowhere
 };
 
 class EngineModel : public ServedModel, public std::enable_shared_from_this<EngineModel> {

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "model/adapter_folder.h"
 #include "store/files.h"
 
 namespace loquat::serve {
@@ -25,13 +26,20 @@ struct Stamp {
 
 Stamp stamp_of(const std::string& folder) {
   struct stat info {};
-  if (::stat((folder + "/model.safetensors").c_str(), &info) != 0) return {};
+  const bool adapter = is_adapter_folder(folder);
+  const char* weights = adapter ? "/adapter_model.safetensors" : "/model.safetensors";
+  if (::stat((folder + weights).c_str(), &info) != 0) return {};
   return {info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
 // A model that writes text, and not a reward model.
 bool can_write(const std::string& folder) {
-  if (!file_exists(folder + "/model.safetensors") || !file_exists(folder + "/tokenizer.json")) return false;
+  if (!file_exists(folder + "/tokenizer.json")) return false;
+  if (is_adapter_folder(folder)) {
+    const auto config = read_model_config(folder);
+    return file_exists(folder + "/adapter_model.safetensors") && config.ok() && config->head == HeadKind::kLanguage;
+  }
+  if (!file_exists(folder + "/model.safetensors")) return false;
   const auto text = read_file(folder + "/config.json");
   return text.ok() && text->find("ForCausalLM") != std::string::npos;
 }
@@ -86,6 +94,7 @@ ModelHost::ModelHost(std::string folder, const Kernels& kernels, ModelHostOption
     : folder_(std::move(folder)),
       kernels_(kernels),
       options_(std::move(options)),
+      bases_(kernels, options_.model.compute, options_.model.weights, false),
       graveyard_(std::make_shared<Graveyard>()) {
   graveyard_->digger = std::thread([g = graveyard_.get()] { g->dig(); });
 }
@@ -144,6 +153,7 @@ std::variant<std::shared_ptr<ServedModel>, ApiError> ModelHost::model(const std:
   std::lock_guard loading(loading_);
   if (auto model = here()) return model;  // another request has just loaded it
   EngineModelOptions options = options_.model;
+  options.bases = &bases_;
   if (const auto pooling = options_.pooling.find(id); pooling != options_.pooling.end())
     options.pooling = pooling->second;
   auto loaded = EngineModel::load(id, found->second, kernels_, options);

@@ -8,6 +8,7 @@
 
 #include "infer/chat_engine.h"
 #include "infer/utf8_stream.h"
+#include "model/base_pool.h"
 #include "serve/test_models.h"
 
 namespace loquat::serve {
@@ -63,6 +64,37 @@ TEST_F(ModelHostTest, FindsModelsAsTheyAppear) {
   EXPECT_THAT(ids(), ElementsAre("base", "ppo", "another"));  // a reward model does not talk
   EXPECT_NE(get(host_, "ppo"), nullptr);
   EXPECT_EQ(error_of("reward").param, "model");
+}
+
+// An adapter's folder is a model of its own, beside its base.
+TEST_F(ModelHostTest, ServesAdapters) {
+  write_model(folder_ / "models/base", 1);
+  BasePool pool(kernels(), DType::kF32, WeightType::kCompute, true);
+  LoadOptions load;
+  load.compute = DType::kF32;
+  load.bases = &pool;
+  load.with_gradients = true;
+  load.lora.rank = 4;
+  load.lora.targets = lora_modules();
+  for (const uint64_t seed : {1, 2}) {
+    const auto model = load_model(folder_ / "models/base", kernels(), load);
+    ASSERT_TRUE(model.ok()) << model.error();
+    Rng rng(seed, "adapter");
+    for (float& value : (*model)->values()) value = static_cast<float>(0.3 * rng.normal());
+    const std::string folder = folder_ / fmt::format("models/adapter-{}", seed);
+    ASSERT_TRUE(save_model(**model, folder).ok());
+    ASSERT_TRUE(test_tokenizer().save(folder).ok());
+  }
+  EXPECT_THAT(ids(), ElementsAre("base", "adapter-1", "adapter-2"));
+  std::set<std::string> texts;
+  for (const std::string& id : ids()) {
+    const auto model = get(host_, id);
+    ASSERT_NE(model, nullptr);
+    const std::string text = generated(*model, long_call(8))[0].text;
+    texts.insert(text);
+    EXPECT_FALSE(text.empty());
+  }
+  EXPECT_EQ(texts.size(), 3u);
 }
 
 TEST_F(ModelHostTest, ServesAModelsOwnFolder) {

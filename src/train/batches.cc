@@ -113,6 +113,7 @@ LmSum LmPass::train(std::span<const TokenSequence* const> sequences, double weig
     options.keep_for_backward = true;
     options.recompute = recompute_;
     options.dropout = static_cast<float>(dropout);
+    options.lora_dropout = lora_dropout_;
     options.dropout_seed = mix64(dropout_seed ^ mix64(static_cast<uint64_t>(index)));
     const Mat hidden = model_.forward(micro_.batch, options);
     weights_.assign(micro_.targets.size(), static_cast<float>(-weight));

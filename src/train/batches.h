@@ -58,6 +58,7 @@ class LmPass {
   // Gradients of weight * Σ(-log P(target)) are added to the model's. dropout_seed: another for every call.
   LmSum train(std::span<const TokenSequence* const> sequences, double weight, double dropout = 0,
               uint64_t dropout_seed = 0);
+  void set_lora_dropout(double p) { lora_dropout_ = static_cast<float>(p); }  // of train()
   LmSum evaluate(std::span<const TokenSequence* const> sequences);
 
  private:
@@ -67,6 +68,7 @@ class LmPass {
   Model& model_;
   int64_t budget_;
   bool recompute_;
+  float lora_dropout_ = 0;
   LmBatch micro_;
   std::vector<float> weights_;
 };

@@ -25,7 +25,7 @@ namespace {
 class DpoStage : public PairStage {
  public:
   DpoStage(const StageContext& context, const DpoOptions& options)
-      : PairStage(context, options.training, options.epochs), options_(options) {}
+      : PairStage(context, options.training, options.lora, options.epochs), options_(options) {}
 
   Status prepare() {
     TRY_STATUS(load_policy(options_.policy));

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -28,6 +29,7 @@ struct DpoOptions {
   bool reference_free = false;
   double gamma = 0;  // the target margin: σ(beta * margin - gamma)
   double nll = 0;    // times the chosen reply's mean negative log-likelihood per token
+  LoraOptions lora;
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
@@ -52,6 +54,7 @@ struct DpoOptions {
     v("reference_free", reference_free);
     v("gamma", gamma, 0.0, 1e6);
     v("nll", nll, 0.0, 1e6);
+    lora.visit(v);
     training.visit(v);
   }
 };

@@ -91,18 +91,18 @@ class GroupStage : public Stage {
 
  private:
   Status load_models() {
-    LoadOptions load;
-    load.compute = context_.compute;
+    TRY(models_, StageModels::make(*context_.kernels, context_.compute, context_.seed, options_.lora));
+    LoadOptions load = models_.load_options();
     TRY(reference_,
         load_model(options_.reference.empty() ? options_.policy : options_.reference, *context_.kernels, load));
-    load.with_gradients = true;
-    TRY(policy_, load_model(options_.policy, *context_.kernels, load));
     if (!options_.reward.empty()) {
-      TRY(reward_, load_reward_model(options_.reward, *context_.kernels, context_.compute));
+      TRY(reward_, load_reward_model(options_.reward, *context_.kernels, load));
     }
     if (!options_.held_out_reward.empty()) {
-      TRY(held_out_, load_reward_model(options_.held_out_reward, *context_.kernels, context_.compute));
+      TRY(held_out_, load_reward_model(options_.held_out_reward, *context_.kernels, load));
     }
+    load.with_gradients = true;
+    TRY(policy_, load_model(options_.policy, *context_.kernels, load));
     TRY(Tokenizer tokenizer, Tokenizer::load(options_.policy));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
     context_length_ = policy_->config().max_positions;
@@ -127,7 +127,7 @@ class GroupStage : public Stage {
       for (size_t i = 0; i < items.size(); ++i) {
         if (needs_answer && !items[i].answer)
           return Err("{}: prompt {}: found no \"answer\", expected one for the rule \"exact\"", path, i + 1);
-        std::vector<int32_t> tokens = chat.prompt(items[i].prompt);
+        TRY(std::vector<int32_t> tokens, chat.prompt(items[i].prompt));
         if (static_cast<int64_t>(tokens.size()) > longest) continue;
         prompts_.push_back(std::move(tokens));
         answers_.push_back(items[i].answer.value_or(""));
@@ -286,6 +286,7 @@ class GroupStage : public Stage {
   PpoGuards guards_;
   std::vector<Rule> rules_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  StageModels models_;
   std::unique_ptr<Model> policy_, reference_;
   RewardModel reward_, held_out_;
   std::unique_ptr<Optimizer> optimizer_;
@@ -321,6 +322,9 @@ Result<StageReport> run_group(const StageContext& given, const GroupOptions& opt
   if (options.replies < 2)
     return Err("{}: replies: found {}, expected at least 2: a reply is compared with others to its prompt", name,
                options.replies);
+  if (options.lora.rank > 0 && options.lora.dropout > 0)  // as in PPO
+    return Err("{}: lora_dropout = {}: expected 0, since it samples from the policy that it trains", name,
+               options.lora.dropout);
   StageContext context = given;
   if (options.checkpoint_iterations > 0)
     context.checkpoint_every = std::min(context.checkpoint_every, options.checkpoint_iterations);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 #include "train/rollout.h"
 
@@ -34,6 +35,7 @@ struct GroupOptions {
   bool shuffle_rewards = false;      // control: each reply gets another reply's score; nothing can be gained
   int64_t sample_batch = 256;        // sequences decoded at once
   GuardOptions guard;
+  LoraOptions lora;
   TrainingOptions training = defaults();  // warm-up counts iterations
 
   static TrainingOptions defaults();
@@ -63,6 +65,7 @@ struct GroupOptions {
     v("shuffle_rewards", shuffle_rewards);
     v("sample_batch", sample_batch, int64_t{1}, int64_t{1} << 20);
     guard.visit(v);
+    lora.visit(v);
     training.visit(v);
   }
 };

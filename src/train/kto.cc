@@ -48,7 +48,7 @@ struct JudgedReply {
 class KtoStage : public PreferenceStage {
  public:
   KtoStage(const StageContext& context, const KtoOptions& options)
-      : PreferenceStage(context, options.training, options.epochs), options_(options) {}
+      : PreferenceStage(context, options.training, options.lora, options.epochs), options_(options) {}
 
   Status prepare() {
     TRY_STATUS(load_policy(options_.policy));
@@ -136,7 +136,7 @@ class KtoStage : public PreferenceStage {
                                wanted, unwanted));
   }
 
-  PreferenceFigures train_on(std::span<const size_t> items, StepResult& result) override {
+  PreferenceFigures train_on(std::span<const size_t> items, uint64_t dropout_seed, StepResult& result) override {
     std::vector<const Reply*> replies, others;
     for (const size_t i : items) {
       replies.push_back(&train_[i].reply);
@@ -146,9 +146,10 @@ class KtoStage : public PreferenceStage {
     const double kl = reference_point(others);
     PreferenceFigures figures;
     const auto n = static_cast<double>(items.size());
-    result.tokens += pass_->train(replies, 1, [&](size_t i, std::span<const double> sums, std::span<double> slopes) {
-      slopes[0] = count(train_[items[i]], sums[0], kl, figures).slope / n;
-    });
+    result.tokens +=
+        pass_->train(replies, 1, dropout_seed, [&](size_t i, std::span<const double> sums, std::span<double> slopes) {
+          slopes[0] = count(train_[items[i]], sums[0], kl, figures).slope / n;
+        });
     result.metrics["kl"] = kl;
     return figures;
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -23,6 +24,7 @@ struct KtoOptions {
   double beta = 0.1;
   double desirable_weight = 1;  // the paper: weight times number within 1 to 4/3 of the other kind's
   double undesirable_weight = 1;
+  LoraOptions lora;
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
@@ -43,6 +45,7 @@ struct KtoOptions {
     v("beta", beta, 1e-6, 1e6);
     v("desirable_weight", desirable_weight, 0.0, 1e6);
     v("undesirable_weight", undesirable_weight, 0.0, 1e6);
+    lora.visit(v);
     training.visit(v);
   }
 };

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "model/adapter_folder.h"
 #include "store/files.h"
 
 namespace loquat {
@@ -376,6 +377,7 @@ Status StageHash::add_files(const std::vector<std::string>& paths) {
 }
 
 Status StageHash::add_model(const std::string& folder) {
+  if (is_adapter_folder(folder)) return add_adapter(folder);
   for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "reward.json"}) {
     const std::string path = folder + "/" + name;
     if (file_exists(path)) {
@@ -385,6 +387,16 @@ Status StageHash::add_model(const std::string& folder) {
     }
   }
   return {};
+}
+
+// The adapter's own files, then the base's.
+Status StageHash::add_adapter(const std::string& folder) {
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "reward.json"}) {
+    const std::string path = folder + "/" + name;
+    if (file_exists(path)) TRY_STATUS(add_file(path));
+  }
+  TRY(const AdapterFolder adapter, read_adapter_folder(folder));
+  return add_model(adapter.base);
 }
 
 std::string StageHash::hex() const {

@@ -84,6 +84,7 @@ class StageHash {
   std::string hex() const;
 
  private:
+  Status add_adapter(const std::string& folder);
   std::string text_;
 };
 

@@ -39,7 +39,7 @@ namespace {
 class OrpoStage : public PairStage {
  public:
   OrpoStage(const StageContext& context, const OrpoOptions& options)
-      : PairStage(context, options.training, options.epochs), options_(options) {}
+      : PairStage(context, options.training, options.lora, options.epochs), options_(options) {}
 
   Status prepare() {
     TRY_STATUS(load_policy(options_.policy));

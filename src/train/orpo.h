@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -19,6 +20,7 @@ struct OrpoOptions {
   int64_t epochs = 1;
   int64_t batch = 64;   // pairs
   double lambda = 0.1;  // of the odds ratio
+  LoraOptions lora;
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
@@ -36,6 +38,7 @@ struct OrpoOptions {
     v("epochs", epochs, int64_t{1}, int64_t{100000});
     v("batch", batch, int64_t{1}, int64_t{1} << 40);
     v("lambda", lambda, 0.0, 1e6);
+    lora.visit(v);
     training.visit(v);
   }
 };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -53,6 +54,7 @@ struct PpoOptions {
   int64_t critic_warmup_iterations = 0;  // iterations in which the critic alone is trained
   int64_t sample_batch = 256;            // sequences decoded at once
   GuardOptions guard;
+  LoraOptions lora;
   TrainingOptions training = defaults();  // of the policy; warm-up counts iterations
 
   static TrainingOptions defaults();
@@ -102,6 +104,7 @@ struct PpoOptions {
     v("critic_warmup_iterations", critic_warmup_iterations, int64_t{0}, kBig);
     v("sample_batch", sample_batch, int64_t{1}, int64_t{1} << 20);
     guard.visit(v);
+    lora.visit(v);
     training.visit(v);
   }
 };

@@ -94,13 +94,15 @@ std::vector<double> ReplyPass::log_probs(std::span<const Reply* const> replies) 
   return sums;
 }
 
-int64_t ReplyPass::train(std::span<const Reply* const> replies, size_t group, const Slopes& f) {
+int64_t ReplyPass::train(std::span<const Reply* const> replies, size_t group, uint64_t dropout_seed, const Slopes& f) {
   int64_t tokens = 0;
   ForwardOptions forward;
   forward.keep_for_backward = true;
   forward.recompute = recompute_;
+  forward.lora_dropout = lora_dropout_;
   std::vector<double> sums(group), slopes(group);
   each_micro(replies, group, [&](size_t begin, size_t end) {
+    forward.dropout_seed = mix64(dropout_seed ^ mix64(begin));
     const Mat hidden = model_.forward(micro_.batch, forward);
     const auto now = model_.log_probs(hidden, micro_.rows, micro_.targets);
     slopes_.resize(now.logprob.size());
@@ -135,20 +137,18 @@ void PreferenceFigures::write(std::map<std::string, double>& m) const {
 }
 
 Status PreferenceStage::load_policy(const std::string& folder) {
-  LoadOptions load;
-  load.compute = context_.compute;
+  TRY(models_, StageModels::make(*context_.kernels, context_.compute, context_.seed, lora_));
+  LoadOptions load = models_.load_options();
   load.with_gradients = true;
   TRY(model_, load_model(folder, *context_.kernels, load));
   TRY(Tokenizer tokenizer, Tokenizer::load(folder));
   tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
-  pass_ = std::make_unique<ReplyPass>(*model_, training_.micro_tokens, training_.recompute);
+  pass_ = std::make_unique<ReplyPass>(*model_, training_.micro_tokens, training_.recompute, lora_.dropout);
   return {};
 }
 
 Result<std::unique_ptr<Model>> PreferenceStage::load_reference(const std::string& folder) const {
-  LoadOptions load;
-  load.compute = context_.compute;
-  TRY(auto reference, load_model(folder, *context_.kernels, load));
+  TRY(auto reference, load_model(folder, *context_.kernels, models_.load_options()));
   if (reference->config().vocab_size != model_->config().vocab_size) {
     return Err("policy and reference differ in vocabulary: {} and {}", model_->config().vocab_size,
                reference->config().vocab_size);
@@ -164,7 +164,9 @@ void PreferenceStage::start(size_t items, int64_t batch, const std::string& stre
 
 Result<StepResult> PreferenceStage::step(int64_t step, double lr_scale) {
   StepResult result;
-  const PreferenceFigures figures = train_on(batches_.at(step), result);
+  const uint64_t dropout_seed =
+      mix64(context_.seed ^ hash64("preference.dropout") ^ mix64(static_cast<uint64_t>(step)));
+  const PreferenceFigures figures = train_on(batches_.at(step), dropout_seed, result);
   figures.write(result.metrics);
   const double lr = schedule_.at(step) * lr_scale;
   result.metrics["lr"] = lr;
@@ -239,18 +241,19 @@ void PairStage::precompute_reference(Model& reference) {
   }
 }
 
-PreferenceFigures PairStage::train_on(std::span<const size_t> items, StepResult& result) {
+PreferenceFigures PairStage::train_on(std::span<const size_t> items, uint64_t dropout_seed, StepResult& result) {
   std::vector<const Reply*> replies;
   for (const size_t i : items) replies.insert(replies.end(), {&train_[i].chosen, &train_[i].rejected});
   PreferenceFigures figures;
   const auto n = static_cast<double>(items.size());
-  result.tokens += pass_->train(replies, 2, [&](size_t i, std::span<const double> sums, std::span<double> slopes) {
-    const PairOutcome pair = judge(train_[items[i]], sums[0], sums[1]);
-    count(pair, sums[0], sums[1], figures);
-    for (const auto& [name, value] : pair.metrics) result.metrics[name] += value / n;
-    slopes[0] = pair.chosen_slope / n;
-    slopes[1] = pair.rejected_slope / n;
-  });
+  result.tokens +=
+      pass_->train(replies, 2, dropout_seed, [&](size_t i, std::span<const double> sums, std::span<double> slopes) {
+        const PairOutcome pair = judge(train_[items[i]], sums[0], sums[1]);
+        count(pair, sums[0], sums[1], figures);
+        for (const auto& [name, value] : pair.metrics) result.metrics[name] += value / n;
+        slopes[0] = pair.chosen_slope / n;
+        slopes[1] = pair.rejected_slope / n;
+      });
   return figures;
 }
 

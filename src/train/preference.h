@@ -16,6 +16,7 @@
 #include "train/batches.h"
 #include "train/lm_stage.h"
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -47,14 +48,15 @@ Status read_pairs(const StageContext& context, const ChatTemplate& chat, int64_t
 
 class ReplyPass {
  public:
-  ReplyPass(Model& model, int64_t micro_tokens, bool recompute)
-      : model_(model), budget_(micro_tokens), recompute_(recompute) {}
+  ReplyPass(Model& model, int64_t micro_tokens, bool recompute, double lora_dropout = 0)
+      : model_(model), budget_(micro_tokens), recompute_(recompute), lora_dropout_(static_cast<float>(lora_dropout)) {}
   // Σ log P of each reply's tokens.
   std::vector<double> log_probs(std::span<const Reply* const> replies);
   // Replies come in groups of `group` that are computed together. f(i, sums, slopes) gets group i's sums and writes the
-  // loss's slope by each; the gradients are added to the model's. Returns the tokens that went through the model.
+  // loss's slope by each; the gradients are added to the model's. dropout_seed: another for every call. Returns the
+  // tokens that went through the model.
   using Slopes = std::function<void(size_t group, std::span<const double> sums, std::span<double> slopes)>;
-  int64_t train(std::span<const Reply* const> replies, size_t group, const Slopes& f);
+  int64_t train(std::span<const Reply* const> replies, size_t group, uint64_t dropout_seed, const Slopes& f);
 
  private:
   template <typename F>
@@ -64,6 +66,7 @@ class ReplyPass {
   Model& model_;
   int64_t budget_;
   bool recompute_;
+  float lora_dropout_;
   LmBatch micro_;
   std::vector<float> slopes_;
 };
@@ -80,7 +83,7 @@ struct PreferenceFigures {
 };
 
 // Model, optimizer, order, schedule, checkpoint and report of a stage that goes over judged items in epochs. No
-// dropout: a policy is compared with a reference that has none, and replies with one another.
+// dropout but an adapter's: a policy is compared with a reference that has none, and replies with one another.
 class PreferenceStage : public Stage {
  public:
   int64_t total_steps() const override { return batches_.steps_per_epoch() * epochs_; }
@@ -90,8 +93,8 @@ class PreferenceStage : public Stage {
   Status finish(const std::string& out, StageReport& report) override;
 
  protected:
-  PreferenceStage(const StageContext& context, const TrainingOptions& training, int64_t epochs)
-      : context_(context), training_(training), epochs_(epochs) {}
+  PreferenceStage(const StageContext& context, const TrainingOptions& training, const LoraOptions& lora, int64_t epochs)
+      : context_(context), training_(training), lora_(lora), epochs_(epochs) {}
 
   Status load_policy(const std::string& folder);
   // A model that the policy is compared with: the same vocabulary.
@@ -99,13 +102,15 @@ class PreferenceStage : public Stage {
   void start(size_t items, int64_t batch, const std::string& stream);
 
   // Adds the gradients of the mean loss of these items; metrics beside those of the figures go into `result`.
-  virtual PreferenceFigures train_on(std::span<const size_t> items, StepResult& result) = 0;
+  virtual PreferenceFigures train_on(std::span<const size_t> items, uint64_t dropout_seed, StepResult& result) = 0;
   // Of the held-out items; none: items = 0. More figures of the stage go into `report`.
   virtual PreferenceFigures validate(StageReport& report) = 0;
 
   const StageContext& context_;
   const TrainingOptions& training_;
+  const LoraOptions& lora_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  StageModels models_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<ReplyPass> pass_;
 
@@ -134,7 +139,7 @@ class PairStage : public PreferenceStage {
   Status read(const PreferenceFiles& files);
   void precompute_reference(Model& reference);
 
-  PreferenceFigures train_on(std::span<const size_t> items, StepResult& result) final;
+  PreferenceFigures train_on(std::span<const size_t> items, uint64_t dropout_seed, StepResult& result) final;
   PreferenceFigures validate(StageReport& report) final;
 
   std::vector<ReplyPair> train_, valid_;

@@ -30,11 +30,11 @@ class RejectionStage : public Stage {
   RejectionStage(const StageContext& context, const RejectionOptions& options) : context_(context), options_(options) {}
 
   Status prepare() {
-    LoadOptions load;
-    load.compute = context_.compute;
+    TRY(models_, StageModels::make(*context_.kernels, context_.compute, context_.seed, options_.lora));
+    LoadOptions load = models_.load_options();
+    TRY(reward_, load_reward_model(options_.reward, *context_.kernels, load));
     load.with_gradients = true;
     TRY(model_, load_model(options_.policy, *context_.kernels, load));
-    TRY(reward_, load_reward_model(options_.reward, *context_.kernels, context_.compute));
     if (reward_.model->config().vocab_size != model_->config().vocab_size)
       return Err("the models differ in vocabulary: {} and {}; they must share one tokenizer",
                  reward_.model->config().vocab_size, model_->config().vocab_size);
@@ -50,6 +50,7 @@ class RejectionStage : public Stage {
     schedule_ = options_.training.make_schedule(tuning_steps_);
     optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
     pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
+    pass_->set_lora_dropout(options_.lora.dropout);
     return {};
   }
 
@@ -123,7 +124,7 @@ class RejectionStage : public Stage {
     for (const std::string& path : options_.prompts) {
       TRY(std::vector<Messages> items, read_prompts(path));
       for (Messages& item : items) {
-        std::vector<int32_t> tokens = chat.prompt(item);
+        TRY(std::vector<int32_t> tokens, chat.prompt(item));
         if (static_cast<int64_t>(tokens.size()) > longest) continue;
         prompts_.push_back(std::move(item));
         tokens_.push_back(std::move(tokens));
@@ -223,7 +224,9 @@ class RejectionStage : public Stage {
     std::vector<const TokenSequence*> batch;
     for (const size_t i : batches_.at(at)) batch.push_back(&sequences_[i]);
     const auto targets = static_cast<double>(count_targets(batch));
-    const LmSum sum = pass_->train(batch, 1 / targets);
+    const uint64_t round = hash64("rejection.dropout", static_cast<uint64_t>(sequences_round_));
+    const uint64_t dropout_seed = mix64(context_.seed ^ round ^ mix64(static_cast<uint64_t>(at)));
+    const LmSum sum = pass_->train(batch, 1 / targets, 0, dropout_seed);
     const double lr = schedule_.at(at) * lr_scale;
     result.metrics["loss"] = -sum.logprob / targets;
     result.metrics["lr"] = lr;
@@ -235,6 +238,7 @@ class RejectionStage : public Stage {
   const StageContext& context_;
   const RejectionOptions& options_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  StageModels models_;
   std::unique_ptr<Model> model_;
   RewardModel reward_;
   std::unique_ptr<Optimizer> optimizer_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -27,6 +28,7 @@ struct RejectionOptions {
   int64_t sample_prompts = 64;            // prompts sampled in one step
   int64_t epochs = 1;                     // over a round's chosen replies
   int64_t batch = 64;                     // replies a step of fine-tuning
+  LoraOptions lora;
   TrainingOptions training = defaults();  // the schedule is each round's
 
   static TrainingOptions defaults();
@@ -52,6 +54,7 @@ struct RejectionOptions {
     v("sample_prompts", sample_prompts, int64_t{1}, kBig);
     v("epochs", epochs, int64_t{1}, int64_t{100000});
     v("batch", batch, int64_t{1}, kBig);
+    lora.visit(v);
     training.visit(v);
   }
 };

@@ -17,8 +17,8 @@ class SftStage : public Stage {
   SftStage(const StageContext& context, const SftOptions& options) : context_(context), options_(options) {}
 
   Status prepare() {
-    LoadOptions load;
-    load.compute = context_.compute;
+    TRY(models_, StageModels::make(*context_.kernels, context_.compute, context_.seed, options_.lora));
+    LoadOptions load = models_.load_options();
     load.with_gradients = true;
     TRY(model_, load_model(options_.base, *context_.kernels, load));
     TRY(Tokenizer tokenizer, Tokenizer::load(options_.base));
@@ -37,6 +37,7 @@ class SftStage : public Stage {
     schedule_ = options_.training.make_schedule(total_steps());
     optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
     pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
+    pass_->set_lora_dropout(options_.lora.dropout);
     valid_losses_.assign(static_cast<size_t>(options_.epochs), 0.0f);
     return {};
   }
@@ -156,6 +157,7 @@ class SftStage : public Stage {
   const StageContext& context_;
   const SftOptions& options_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  StageModels models_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<LmPass> pass_;

@@ -258,12 +258,14 @@ StageReport expect_exact_resume(const std::string& name, const Run& run, int64_t
     if (result.ok()) break;
     EXPECT_NE(result.error().find("stopped by a test"), std::string::npos) << result.error();
     EXPECT_FALSE(file_exists(pieces.out + "/model.safetensors"));
+    EXPECT_FALSE(file_exists(pieces.out + "/adapter_model.safetensors"));
     if (result.error().find("stopped by a test") == std::string::npos) break;
   }
   EXPECT_GT(cuts, 0) << "nothing was interrupted";
   const auto expected = files_of(whole.out), found = files_of(pieces.out);
   EXPECT_EQ(expected.size(), found.size()) << name;
-  EXPECT_EQ(expected.count("model.safetensors") + expected.count("stage.json"), 2u) << name;
+  const size_t weights = expected.count("model.safetensors") + expected.count("adapter_model.safetensors");
+  EXPECT_EQ(weights + expected.count("stage.json"), 2u) << name;
   for (const auto& [file, bytes] : expected) {
     EXPECT_TRUE(found.count(file) != 0 && found.at(file) == bytes) << name << ": " << file << " differs";
   }
