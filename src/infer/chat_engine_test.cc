@@ -135,7 +135,7 @@ TEST_F(ChatEngine, StopsAtTheTokensThatItsFolderNames) {
   ASSERT_TRUE(reply.ok());
   EXPECT_TRUE(reply->ended);
   EXPECT_EQ(reply->tokens, 1);
-  EXPECT_EQ((*loaded)->replies(std::vector{question_}, {.max_tokens = 40})[0].tokens, 1);
+  EXPECT_EQ((*loaded)->replies(std::vector<Messages>{question_}, {.max_tokens = 40})[0].tokens, 1);
   put_bytes(folder_ / "generation_config.json", "{\"eos_token_id\": \"x\"}");
   EXPECT_FALSE(ChatModel::load(folder_.path(), kernels()).ok());
 }
