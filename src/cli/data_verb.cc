@@ -40,8 +40,8 @@ Result<std::vector<DataSource>> sources_of(const DataArguments& arguments) {
   return sources;
 }
 
-// The trained pieces are green on a terminal, and stand between ⟦ and ⟧ elsewhere. What could drive the terminal is shown
-// as "?".
+// The trained pieces are green on a terminal, and stand between ⟦ and ⟧ elsewhere. What could drive the terminal is
+// shown as "?".
 void print_sample(const Sample& sample, bool colours) {
   std::printf("\n  sample %s (%s): %s is trained\n", sample.id.c_str(), sample.shape.c_str(),
               colours ? "\033[32mgreen\033[0m" : "⟦...⟧");
@@ -98,8 +98,8 @@ void print_report(const InspectReport& r, const DataArguments& arguments, bool c
   std::string shapes;
   for (const auto& [name, n] : r.shapes) {
     const auto about = r.about.find(name);
-    shapes += fmt::format("{}{}{}{}", shapes.empty() ? "" : ", ", r.shapes.size() > 1 ? fmt::format("{} ", n) : "", name,
-                          about == r.about.end() ? "" : fmt::format(" ({})", about->second));
+    shapes += fmt::format("{}{}{}{}", shapes.empty() ? "" : ", ", r.shapes.size() > 1 ? fmt::format("{} ", n) : "",
+                          name, about == r.about.end() ? "" : fmt::format(" ({})", about->second));
   }
   std::printf("%s\n  %lld rows: %s\n", r.name.c_str(), static_cast<long long>(r.rows), shapes.c_str());
   std::printf("  container  %s\n", joined(r.containers).c_str());
@@ -175,10 +175,12 @@ void add_command(CLI::App& verb, int& exit_code, const char* name, const char* h
   CLI::App* command = verb.add_subcommand(name, help);
   auto arguments = std::make_shared<DataArguments>();
   command->add_option("paths", arguments->paths, "files, folders, globs or mixtures (.toml)")->required();
-  command->add_option("--shape", arguments->shape, "one of the shapes of docs/formats.md; else each row's is recognised");
+  command->add_option("--shape", arguments->shape,
+                      "one of the shapes of docs/formats.md; else each row's is recognised");
   command->add_option("--map", arguments->map, "NAME=COLUMN,...: columns under other names, as prompt=question");
   command->add_option("--split", arguments->split, "which list of a .json object");
-  command->add_option("--limit", arguments->limit, "rows of each path that are read; 0: all")->check(CLI::NonNegativeNumber);
+  command->add_option("--limit", arguments->limit, "rows of each path that are read; 0: all")
+      ->check(CLI::NonNegativeNumber);
   add_options(*command, *arguments);
   command->callback([arguments, run, &exit_code] {
     const auto result = run(*arguments);
@@ -191,17 +193,18 @@ void add_command(CLI::App& verb, int& exit_code, const char* name, const char* h
 void add_data_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("data", "look at data, convert it, part it by prompt");
   verb->require_subcommand(1);
-  add_command(*verb, exit_code, "inspect", "containers, shapes, counts, lengths, duplicates, and how a sample is trained",
-              run_inspect, [](CLI::App& command, DataArguments& a) {
-                command.add_option("--tokenizer", a.tokenizer, "a model's folder: token lengths, samples as it sees them");
-                command.add_option("--kind", a.kind, "how the rows are used; else as what the first one is")
-                    ->check(CLI::IsMember({"texts", "demonstrations", "rankings", "prompts", "unpaired"}));
-                command.add_option("--samples", a.samples, "of each path")->capture_default_str();
-                command.add_option("--context", a.context, "tokens to which samples are cut");
-                command.add_option("--against", a.against, "data whose prompts must not stand in these");
-                command.add_flag("--json", a.json, "one JSON object for each path");
-                command.add_flag("--plain", a.plain, "no colours, also on a terminal");
-              });
+  add_command(
+      *verb, exit_code, "inspect", "containers, shapes, counts, lengths, duplicates, and how a sample is trained",
+      run_inspect, [](CLI::App& command, DataArguments& a) {
+        command.add_option("--tokenizer", a.tokenizer, "a model's folder: token lengths, samples as it sees them");
+        command.add_option("--kind", a.kind, "how the rows are used; else as what the first one is")
+            ->check(CLI::IsMember({"texts", "demonstrations", "rankings", "prompts", "unpaired"}));
+        command.add_option("--samples", a.samples, "of each path")->capture_default_str();
+        command.add_option("--context", a.context, "tokens to which samples are cut");
+        command.add_option("--against", a.against, "data whose prompts must not stand in these");
+        command.add_flag("--json", a.json, "one JSON object for each path");
+        command.add_flag("--plain", a.plain, "no colours, also on a terminal");
+      });
   add_command(*verb, exit_code, "convert", "write data in one shape", run_convert,
               [](CLI::App& command, DataArguments& a) {
                 command.add_option("--out", a.out, "the .jsonl file to write")->required();

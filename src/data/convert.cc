@@ -42,7 +42,10 @@ Result<std::string> pairs_of(const Ranking& ranking, const std::string& to) {
     if (worse.rank == best->rank) continue;
     if (to == "trl") {
       const auto reply = [](const RankedResponse& r) { return list_of({{"assistant", r.text}}); };
-      out += line_of({{"id", ranking.id}, {"prompt", list_of(ranking.prompt)}, {"chosen", reply(*best)}, {"rejected", reply(worse)}});
+      out += line_of({{"id", ranking.id},
+                      {"prompt", list_of(ranking.prompt)},
+                      {"chosen", reply(*best)},
+                      {"rejected", reply(worse)}});
       continue;
     }
     Messages chosen = ranking.prompt, rejected = ranking.prompt;

@@ -41,7 +41,8 @@ Status CsvReader::feed(std::string_view bytes) {
     if (end == first_.end() && first_.size() < kLongestHeader) return {};
     const std::string held = std::move(first_);
     first_ = held.substr(0, std::min(held.size(), kLongestHeader));
-    first_.resize(std::min(first_.size(), static_cast<size_t>(std::find(first_.begin(), first_.end(), '\n') - first_.begin())));
+    first_.resize(
+        std::min(first_.size(), static_cast<size_t>(std::find(first_.begin(), first_.end(), '\n') - first_.begin())));
     find_separator();
     first_.clear();
     return feed(held);

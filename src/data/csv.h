@@ -1,5 +1,6 @@
-// CSV as RFC 4180 has it, fed in pieces: fields parted by a separator, quoted where they hold it, a quote or a line's end;
-// quotes doubled inside. Lines end with LF or CRLF. The separator is found in the first line: a tab, a semicolon or a comma.
+// CSV as RFC 4180 has it, fed in pieces: fields parted by a separator, quoted where they hold it, a quote or a line's
+// end; quotes doubled inside. Lines end with LF or CRLF. The separator is found in the first line: a tab, a semicolon
+// or a comma.
 #pragma once
 
 #include <cstdint>

@@ -18,7 +18,8 @@ using nlohmann::json;
 Error nothing_in(const std::string& path, std::string_view expected) {
   std::error_code error;
   const bool empty = std::filesystem::is_regular_file(path, error) && std::filesystem::file_size(path, error) == 0;
-  return Err("{}: found no usable example{}, expected at least one {}", path, empty ? ": the file is empty" : "", expected);
+  return Err("{}: found no usable example{}, expected at least one {}", path, empty ? ": the file is empty" : "",
+             expected);
 }
 
 // f(row, shape, id of a row without one) for all rows of a data path.

@@ -1,6 +1,6 @@
-// Data as training takes it: texts, rendered conversations with target masks, comparisons; and the files that hold them.
-// Containers and shapes are those of docs/formats.md: data/rows.h reads the ones, the table in data/shapes.h knows the
-// others. Where a path is taken, a folder, a glob, PATH@WEIGHT or a mixture may stand (data/source.h).
+// Data as training takes it: texts, rendered conversations with target masks, comparisons; and the files that hold
+// them. Containers and shapes are those of docs/formats.md: data/rows.h reads the ones, the table in data/shapes.h
+// knows the others. Where a path is taken, a folder, a glob, PATH@WEIGHT or a mixture may stand (data/source.h).
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ namespace loquat {
 
 struct Demonstration {
   std::string id;
-  Messages messages;                   // ends with an assistant's turn
+  Messages messages;                    // ends with an assistant's turn
   std::vector<int64_t> untrained = {};  // the assistant's messages that are no targets, by their places
 };
 
@@ -33,8 +33,8 @@ struct Ranking {
   std::vector<RankedResponse> responses;  // at least two
 };
 
-// Blank lines are passed over. A row that is malformed or not UTF-8 is an error with the file, the line (or the place in a
-// list), what was found and what is expected; so is a file with nothing to use. An item without an id gets "file
+// Blank lines are passed over. A row that is malformed or not UTF-8 is an error with the file, the line (or the place
+// in a list), what was found and what is expected; so is a file with nothing to use. An item without an id gets "file
 // name:line". Weights are not looked at here: each file of a mixture is read once, in its order.
 Result<std::vector<std::string>> read_texts(const std::string& path);
 // Replies that are labelled as unwanted (KTO) are passed over and counted.

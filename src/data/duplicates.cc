@@ -7,8 +7,8 @@
 namespace loquat {
 namespace {
 
-constexpr size_t kRun = 4;         // words
-constexpr double kAlike = 0.7;     // share of equal minima, an estimate of the share of equal runs
+constexpr size_t kRun = 4;           // words
+constexpr double kAlike = 0.7;       // share of equal minima, an estimate of the share of equal runs
 constexpr size_t kMostWords = 4000;  // of a text: a book's beginning tells it apart
 
 bool is_letter(unsigned char c) {

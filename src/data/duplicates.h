@@ -1,6 +1,6 @@
-// Texts that stand more than once: exactly, by a hash of their bytes, or nearly, by MinHash over their words' runs of four.
-// A near duplicate is found where about seven in ten of all runs are shared; which ones are found follows from the texts and
-// their order alone. Two texts of one hash (2^-64) count as the same.
+// Texts that stand more than once: exactly, by a hash of their bytes, or nearly, by MinHash over their words' runs of
+// four. A near duplicate is found where about seven in ten of all runs are shared; which ones are found follows from
+// the texts and their order alone. Two texts of one hash (2^-64) count as the same.
 #pragma once
 
 #include <array>

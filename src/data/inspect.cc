@@ -156,7 +156,8 @@ class Inspection {
     if (kind == RowKind::kDemonstration && is_rejected_reply(row)) return pass_over("is a reply that was not wanted");
     example.row = *std::move(read);
     TRY_STATUS(fit(example, kind));
-    if (kind == RowKind::kText && example.row.messages.empty() && example.row.text.empty()) return pass_over("is empty");
+    if (kind == RowKind::kText && example.row.messages.empty() && example.row.text.empty())
+      return pass_over("is empty");
     return count(example, kind);
   }
 
@@ -289,8 +290,7 @@ class Inspection {
     report_.prompts = prompts_.distinct();
     report_.repeated_prompts = prompts_.repeated();
     for (const int64_t context : kContexts)
-      report_.longer[context] =
-          std::count_if(tokens_.begin(), tokens_.end(), [&](int64_t n) { return n > context; });
+      report_.longer[context] = std::count_if(tokens_.begin(), tokens_.end(), [&](int64_t n) { return n > context; });
     if (options_.context > 0)
       report_.longer[options_.context] =
           std::count_if(tokens_.begin(), tokens_.end(), [&](int64_t n) { return n > options_.context; });
@@ -307,7 +307,7 @@ class Inspection {
 };
 
 ordered_json json_of(const Spread& s) {
-  return {{"count", s.count}, {"min", s.least},       {"mean", s.mean},    {"p50", s.half},
+  return {{"count", s.count},     {"min", s.least},       {"mean", s.mean},   {"p50", s.half},
           {"p90", s.nine_tenths}, {"p99", s.most_of_all}, {"max", s.largest}, {"sum", s.sum}};
 }
 
@@ -350,13 +350,20 @@ Result<InspectReport> inspect(const DataSource& source, const InspectOptions& op
 }
 
 std::string to_json(const InspectReport& report) {
-  ordered_json out = {{"name", report.name},         {"kind", report.kind},
-                      {"files", report.files},       {"containers", report.containers},
-                      {"shapes", report.shapes},     {"rows", report.rows},
-                      {"used", report.used},         {"passed_over", report.passed_over},
-                      {"unread", report.unread},     {"errors", report.errors},
-                      {"roles", report.roles},       {"labels", report.labels},
-                      {"turns", json_of(report.turns)}, {"replies", json_of(report.replies)},
+  ordered_json out = {{"name", report.name},
+                      {"kind", report.kind},
+                      {"files", report.files},
+                      {"containers", report.containers},
+                      {"shapes", report.shapes},
+                      {"rows", report.rows},
+                      {"used", report.used},
+                      {"passed_over", report.passed_over},
+                      {"unread", report.unread},
+                      {"errors", report.errors},
+                      {"roles", report.roles},
+                      {"labels", report.labels},
+                      {"turns", json_of(report.turns)},
+                      {"replies", json_of(report.replies)},
                       {"bytes", json_of(report.bytes)}};
   if (report.tokens.count > 0) {
     out["tokens"] = json_of(report.tokens);

@@ -58,7 +58,9 @@ class Walker {
  private:
   static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
   static char utf8_safe(char c) { return static_cast<unsigned char>(c) < 0x80 && c >= ' ' ? c : '?'; }
-  static Error cut(int64_t line) { return Err("the file ends within the value that begins on line {}: it is cut off", line); }
+  static Error cut(int64_t line) {
+    return Err("the file ends within the value that begins on line {}: it is cut off", line);
+  }
 
   bool skip_string() {
     for (++at_; !ended(); ++at_) {
@@ -94,7 +96,8 @@ Status list_parts(Walker& walk, int64_t lines_before, const PartFunction& f) {
     if (walk.take(']')) return {};
     if (walk.take(',')) continue;
     if (walk.ended())
-      return Err("the list that begins on line {} is cut off after {} rows: the file ends, expected \"]\"", begin, i + 1);
+      return Err("the list that begins on line {} is cut off after {} rows: the file ends, expected \"]\"", begin,
+                 i + 1);
     return Err("[{}]: line {}: found {}, expected \",\" or \"]\"", i, walk.line() + lines_before, walk.found());
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "data/message_json.h"
 #include "data/row_values.h"
 #include "data/rows.h"
 #include "data/shapes.h"
@@ -15,7 +16,7 @@ using nlohmann::ordered_json;
 
 ordered_json to_list(const Messages& messages, const std::vector<int64_t>& untrained = {}) {
   ordered_json out = ordered_json::array();
-  for (const Message& m : messages) out.push_back({{"role", m.role}, {"content", m.content}});
+  for (const Message& m : messages) out.push_back(to_json(m));
   for (const int64_t i : untrained) out[static_cast<size_t>(i)]["weight"] = 0;
   return out;
 }

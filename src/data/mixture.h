@@ -1,7 +1,8 @@
-// Weighted mixing of sources: which source each draw takes, a function of (sizes, weights, seed, number of the draw) alone,
-// so that a cursor is the whole state. An epoch of the mixture is as many draws as all sources have items; of them each
-// source gets its weight's share, the same number in every epoch and at least one, in an order drawn for each epoch. A
-// source whose share is larger than its size is gone through more than once in an epoch, one that is smaller in parts.
+// Weighted mixing of sources: which source each draw takes, a function of (sizes, weights, seed, number of the draw)
+// alone, so that a cursor is the whole state. An epoch of the mixture is as many draws as all sources have items; of
+// them each source gets its weight's share, the same number in every epoch and at least one, in an order drawn for each
+// epoch. A source whose share is larger than its size is gone through more than once in an epoch, one that is smaller
+// in parts.
 #pragma once
 
 #include <cstdint>

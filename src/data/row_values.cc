@@ -5,26 +5,13 @@
 #include <cstdlib>
 
 #include "base/json_depth.h"
+#include "data/message_json.h"
 #include "data/text_check.h"
 
 namespace loquat {
 namespace {
 
 using nlohmann::json;
-
-// Content as a text, or as OpenAI's list of parts, of which the texts are read.
-Result<std::string> content_of(const json& value, const std::string& field) {
-  if (!value.is_array()) return text_of(value, field);
-  std::string out;
-  for (size_t i = 0; i < value.size(); ++i) {
-    const std::string at = fmt::format("{}[{}]", field, i);
-    if (!value[i].is_object() || value[i].value("type", json()) != "text")
-      return wrong(at, value[i], R"({"type": "text", "text": "..."})");
-    TRY(const std::string part, text_of(value[i].value("text", json()), at + ".text"));
-    out += part;
-  }
-  return out;
-}
 
 // What an assistant's turn says of its own training: OpenAI's weight (0 or 1), others' train (true or false).
 Result<bool> is_trained(const json& message, const std::string& at) {
@@ -42,11 +29,23 @@ std::string_view role_named(std::string_view name) {
   struct Name {
     std::string_view name, role;
   };
-  static constexpr Name kNames[] = {{"human", "user"},        {"user", "user"},           {"prompter", "user"},
-                                    {"gpt", "assistant"},     {"assistant", "assistant"}, {"chatgpt", "assistant"},
-                                    {"bing", "assistant"},    {"bard", "assistant"},      {"bot", "assistant"},
-                                    {"model", "assistant"},   {"agent", "assistant"},     {"system", "system"},
-                                    {"developer", "system"}};
+  static constexpr Name kNames[] = {{"human", "user"},
+                                    {"user", "user"},
+                                    {"prompter", "user"},
+                                    {"gpt", "assistant"},
+                                    {"assistant", "assistant"},
+                                    {"chatgpt", "assistant"},
+                                    {"bing", "assistant"},
+                                    {"bard", "assistant"},
+                                    {"bot", "assistant"},
+                                    {"model", "assistant"},
+                                    {"agent", "assistant"},
+                                    {"system", "system"},
+                                    {"developer", "system"},
+                                    {"tool", "tool"},
+                                    {"observation", "tool"},
+                                    {"function_response", "tool"},
+                                    {"function_call", "assistant"}};
   for (const auto& [known, role] : kNames)
     if (known == name) return role;
   return {};
@@ -100,14 +99,10 @@ Result<Messages> messages_of(const json& value, const std::string& field, std::v
   Messages out;
   for (size_t i = 0; i < list.size(); ++i) {
     const std::string at = fmt::format("{}[{}]", field, i);
-    if (!list[i].is_object()) return wrong(at, list[i], "{\"role\", \"content\"}");
-    const json role = list[i].value("role", json());
-    if (role != "system" && role != "user" && role != "assistant" && role != "developer")
-      return wrong(at + ".role", role, "\"system\", \"user\" or \"assistant\"");
-    TRY(std::string content, content_of(list[i].value("content", json()), at + ".content"));
+    TRY(Message message, message_of(list[i], at));
     TRY(const bool trained, is_trained(list[i], at));
-    if (!trained && role == "assistant" && untrained != nullptr) untrained->push_back(static_cast<int64_t>(i));
-    out.push_back({role == "developer" ? "system" : role.get<std::string>(), std::move(content)});
+    if (!trained && message.role == "assistant" && untrained != nullptr) untrained->push_back(static_cast<int64_t>(i));
+    out.push_back(std::move(message));
   }
   return out;
 }
@@ -125,10 +120,19 @@ Result<Messages> sharegpt_of(const json& value, const std::string& field, std::v
     TRY(const std::string name, text_of(list[i][from], at + "." + from));
     const std::string_view role = role_named(name);
     if (role.empty()) return wrong(fmt::format("{}.{}", at, from), name, "\"system\", \"human\" or \"gpt\"");
-    TRY(std::string content, content_of(list[i][said], at + "." + said));
+    Message message;
+    message.role = role;
+    TRY(message.content, content_of(list[i][said], at + "." + said));
+    if (name == "function_call") {
+      const bool deep = json_nests_deeper(message.content);
+      TRY(ToolCall call, function_of(deep ? json() : json::parse(message.content, nullptr, false), at + "." + said));
+      message.tool_calls.push_back(std::move(call));
+      message.content.clear();
+      message.null_content = true;
+    }
     TRY(const bool trained, is_trained(list[i], at));
     if (!trained && role == "assistant" && untrained != nullptr) untrained->push_back(static_cast<int64_t>(i));
-    out.push_back({std::string(role), std::move(content)});
+    out.push_back(std::move(message));
   }
   return out;
 }

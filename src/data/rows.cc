@@ -68,8 +68,9 @@ Result<std::string> read_whole(const std::string& path) {
     if (n == 0) break;
     text.append(chunk.get(), n);
     if (text.size() > kLargestWhole) {
-      return Err("{}: more than {} GiB, which is read at once: cut it, or bring it as .jsonl, which is read line by line",
-                 path, kLargestWhole >> 30);
+      return Err(
+          "{}: more than {} GiB, which is read at once: cut it, or bring it as .jsonl, which is read line by line",
+          path, kLargestWhole >> 30);
     }
   }
   if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
@@ -212,15 +213,18 @@ std::string RowPlace::id(const std::string& path) const {
 
 std::string describe(const RowFile& file) {
   switch (file.container) {
-    case Container::kJsonl: return "JSONL";
-    case Container::kJson: return file.list.empty() ? "JSON" : fmt::format("JSON (the list \"{}\")", file.list);
+    case Container::kJsonl:
+      return "JSONL";
+    case Container::kJson:
+      return file.list.empty() ? "JSON" : fmt::format("JSON (the list \"{}\")", file.list);
     case Container::kCsv:
       return fmt::format("CSV ({}, {} columns)",
                          file.separator == '\t'  ? "tabs"
                          : file.separator == ';' ? "semicolons"
                                                  : "commas",
                          file.columns.size());
-    case Container::kText: break;
+    case Container::kText:
+      break;
   }
   return "text";
 }
@@ -244,14 +248,19 @@ Result<json> parse_row(std::string_view text) {
 Status for_each_row(const std::string& path, const std::string& list, const RowFunction& f, RowFile* file) {
   RowFile own;
   RowFile& about = file == nullptr ? own : *file;
+  about = {};
   TRY(about.container, container_of(path));
   if (!list.empty() && about.container != Container::kJson)
     return Err("{}: a list \"{}\" was asked for, but only a JSON object has lists by name", path, list);
   switch (about.container) {
-    case Container::kJsonl: return jsonl_rows(path, f);
-    case Container::kJson: return json_rows(path, list, f, about);
-    case Container::kCsv: return csv_rows(path, f, about);
-    case Container::kText: break;
+    case Container::kJsonl:
+      return jsonl_rows(path, f);
+    case Container::kJson:
+      return json_rows(path, list, f, about);
+    case Container::kCsv:
+      return csv_rows(path, f, about);
+    case Container::kText:
+      break;
   }
   return text_rows(path, f);
 }

@@ -1,6 +1,6 @@
-// The rows of a data file, whatever container it is: JSONL, JSON (a list, or an object that holds one), CSV with a header
-// row, or a text; plain, .gz or .zst. JSONL and CSV are read as a stream; a JSON file is held in memory as text, one row
-// at a time as values. Every error names the file and where in it: "file: line 3: ..." or "file[2]: ...".
+// The rows of a data file, whatever container it is: JSONL, JSON (a list, or an object that holds one), CSV with a
+// header row, or a text; plain, .gz or .zst. JSONL and CSV are read as a stream; a JSON file is held in memory as text,
+// one row at a time as values. Every error names the file and where in it: "file: line 3: ..." or "file[2]: ...".
 #pragma once
 
 #include <cstdint>
@@ -34,9 +34,9 @@ struct RowPlace {
 
 using RowFunction = std::function<Status(const RowPlace& place, nlohmann::json& row)>;
 
-// Calls f for each row, a JSON object (CSV: every value a text; a text file: {"text"}, one row for each document, parted by
-// lines "<|endoftext|>"). An error from f stops it and gets the place before it. `list`: which list of a JSON object; empty:
-// the only one. Rows are UTF-8, at most kMaxJsonDepth deep.
+// Calls f for each row, a JSON object (CSV: every value a text; a text file: {"text"}, one row for each document,
+// parted by lines "<|endoftext|>"). An error from f stops it and gets the place before it. `list`: which list of a JSON
+// object; empty: the only one. Rows are UTF-8, at most kMaxJsonDepth deep.
 Status for_each_row(const std::string& path, const std::string& list, const RowFunction& f, RowFile* file = nullptr);
 
 // One JSON object, checked as a row is; without a place in its errors.

@@ -81,7 +81,8 @@ TEST_F(RowsTest, TheSameRowsFromEveryContainer) {
 
 TEST_F(RowsTest, ListsOfJson) {
   const std::string row = R"({"text": "x"})", shown = R"({"text":"x"})";
-  EXPECT_EQ(rows(file("{\"version\": 1.5, \"data\": [" + row + "], \"by\": [\"me\"]}", "d.json")), "d.json[0] " + shown + "\n");
+  EXPECT_EQ(rows(file("{\"version\": 1.5, \"data\": [" + row + "], \"by\": [\"me\"]}", "d.json")),
+            "d.json[0] " + shown + "\n");
   EXPECT_EQ(describe(about_), "JSON (the list \"data\")");
   const std::string two = file("{\"train\": [" + row + "], \"test\": [" + row + "," + row + "]}", "t.json");
   EXPECT_THAT(rows(two), HasSubstr("found several lists, \"train\", \"test\": say which"));
@@ -90,7 +91,8 @@ TEST_F(RowsTest, ListsOfJson) {
   EXPECT_THAT(rows(two, "dev"), HasSubstr("found no list \"dev\"; there is \"train\", \"test\""));
   EXPECT_THAT(rows(file("{\"a\": {\"b\": 1}}", "o.json")), HasSubstr("an object without a list of rows"));
   // One row, lines under another name, a list under another name.
-  EXPECT_EQ(rows(file("{\"messages\": [{\"role\": \"user\"}]}", "r.json")), "r.json:1 {\"messages\":[{\"role\":\"user\"}]}\n");
+  EXPECT_EQ(rows(file("{\"messages\": [{\"role\": \"user\"}]}", "r.json")),
+            "r.json:1 {\"messages\":[{\"role\":\"user\"}]}\n");
   EXPECT_EQ(rows(file(row + "\n" + row + "\n", "l.json")), "l.json:1 " + shown + "\nl.json:2 " + shown + "\n");
   EXPECT_EQ(rows(file("\n [" + row + "]", "l.jsonl")), "l.jsonl[0] " + shown + "\n");
   EXPECT_EQ(rows(file("[]", "n.json")), "");
@@ -106,12 +108,16 @@ TEST_F(RowsTest, TextsArePartedWhereDocumentsEnd) {
 TEST_F(RowsTest, SaysWhatIsWrongWithJson) {
   EXPECT_THAT(rows(file("[{\"a\": 1},\n {\"a\": ", "c.json")),
               AllOf(HasSubstr("c.json[1]: "), HasSubstr("value that begins on line 2"), HasSubstr("cut off")));
-  EXPECT_THAT(rows(file("[{\"a\": 1},\n {\"a\": 2}\n", "c.json")), HasSubstr("begins on line 1 is cut off after 2 rows"));
+  EXPECT_THAT(rows(file("[{\"a\": 1},\n {\"a\": 2}\n", "c.json")),
+              HasSubstr("begins on line 1 is cut off after 2 rows"));
   EXPECT_THAT(rows(file("{\"data\": [{\"a\": 1}", "c.json")), HasSubstr("cut off"));
   EXPECT_THAT(rows(file("[{\"a\": \"x", "c.json")), HasSubstr("cut off"));
-  EXPECT_THAT(rows(file("[{\"a\": 1}\n{\"a\": 2}]", "c.json")), HasSubstr("c.json[0]: line 2: found '{', expected \",\" or \"]\""));
-  EXPECT_THAT(rows(file("[{\"a\": 1},\n{\"a\" 2}]", "c.json")), AllOf(HasSubstr("c.json[1]: line 2: "), HasSubstr("not JSON")));
-  EXPECT_THAT(rows(file("[1, 2]", "c.json")), HasSubstr("c.json[0]: line 1: the line: found 1, expected a JSON object"));
+  EXPECT_THAT(rows(file("[{\"a\": 1}\n{\"a\": 2}]", "c.json")),
+              HasSubstr("c.json[0]: line 2: found '{', expected \",\" or \"]\""));
+  EXPECT_THAT(rows(file("[{\"a\": 1},\n{\"a\" 2}]", "c.json")),
+              AllOf(HasSubstr("c.json[1]: line 2: "), HasSubstr("not JSON")));
+  EXPECT_THAT(rows(file("[1, 2]", "c.json")),
+              HasSubstr("c.json[0]: line 1: the line: found 1, expected a JSON object"));
   EXPECT_THAT(rows(file("[{}] x", "c.json")), HasSubstr("found 'x' after the list's end"));
   EXPECT_THAT(rows(file("hello", "c.json")), HasSubstr("c.json: line 1: found no list and no object"));
   EXPECT_THAT(rows(file("[" + std::string(10'000, '[') + std::string(10'000, ']') + "]", "deep.json")),
@@ -119,7 +125,8 @@ TEST_F(RowsTest, SaysWhatIsWrongWithJson) {
   EXPECT_THAT(rows(file("[{\"a\": " + std::string(10'000, '[') + std::string(10'000, ']') + "}]", "deep.json")),
               HasSubstr("nested too deep"));
   EXPECT_THAT(rows(file(std::string(10'000, '{'), "deep.jsonl")), HasSubstr("line 1: nested too deep"));
-  EXPECT_THAT(rows(file(std::string("{\"a\": \"\0\"}", 10), "nul.jsonl")), AllOf(HasSubstr("line 1"), HasSubstr("NUL")));
+  EXPECT_THAT(rows(file(std::string("{\"a\": \"\0\"}", 10), "nul.jsonl")),
+              AllOf(HasSubstr("line 1"), HasSubstr("NUL")));
   EXPECT_EQ(rows(file("", "empty.json")), "");
   EXPECT_EQ(rows(file("", "empty.csv")), "");
 }
@@ -127,13 +134,15 @@ TEST_F(RowsTest, SaysWhatIsWrongWithJson) {
 TEST_F(RowsTest, SaysWhatIsWrongWithCsv) {
   EXPECT_THAT(rows(file("a,b\n1,2\n\n1,2,3\n", "c.csv")), HasSubstr("c.csv: line 4: found 3 fields, expected 2"));
   EXPECT_THAT(rows(file("a,b\n1\n", "c.csv")), HasSubstr("line 2: found 1 fields, expected 2"));
-  EXPECT_THAT(rows(file("a,b\n1,\"x\n\ny,2\n", "c.csv")), HasSubstr("c.csv: line 2: a quote is opened and never closed"));
+  EXPECT_THAT(rows(file("a,b\n1,\"x\n\ny,2\n", "c.csv")),
+              HasSubstr("c.csv: line 2: a quote is opened and never closed"));
   EXPECT_THAT(rows(file("a,b\n1,\"x\"y\n", "c.csv")), HasSubstr("line 2: found 'y' after a closing quote"));
   EXPECT_THAT(rows(file("a,a\n1,2\n", "c.csv")), HasSubstr("the header names \"a\" twice"));
   EXPECT_THAT(rows(file("a,\n1,2\n", "c.csv")), HasSubstr("the header's column 2 has no name"));
   EXPECT_THAT(rows(file(std::string("a,b\n1,\0\n", 8), "c.csv")), HasSubstr("line 2: found a NUL byte"));
   EXPECT_THAT(rows(file("a,b\r1,2\r", "c.csv")), HasSubstr("line 1: found a carriage return within a line"));
-  EXPECT_THAT(rows(file("a,b\n1,caf\xE9\n", "c.csv")), AllOf(HasSubstr("line 2: not UTF-8: found byte 0xE9"), HasSubstr("Latin-1")));
+  EXPECT_THAT(rows(file("a,b\n1,caf\xE9\n", "c.csv")),
+              AllOf(HasSubstr("line 2: not UTF-8: found byte 0xE9"), HasSubstr("Latin-1")));
   EXPECT_EQ(rows(file(",a\n0,x\n", "i.csv")), "i.csv:2 {\"a\":\"x\"}\n");  // row numbers without a name
   EXPECT_EQ(rows(file("a\nx \"y\" z\n", "i.csv")), "i.csv:2 {\"a\":\"x \\\"y\\\" z\"}\n");
 }
@@ -144,7 +153,8 @@ TEST_F(RowsTest, NamesOtherEncodings) {
   plain = utf16.substr(2);
   for (const std::string& bytes : {utf16, plain})
     for (const char* name : {"a.jsonl", "a.csv", "a.txt", "a.json"})
-      EXPECT_THAT(rows(file(bytes, name)), AllOf(HasSubstr(name), testing::AnyOf(HasSubstr("UTF-16"), HasSubstr("NUL"))));
+      EXPECT_THAT(rows(file(bytes, name)),
+                  AllOf(HasSubstr(name), testing::AnyOf(HasSubstr("UTF-16"), HasSubstr("NUL"))));
   EXPECT_THAT(rows(file(utf16, "a.jsonl")), HasSubstr("this is UTF-16 or UTF-32, expected UTF-8: convert it"));
   EXPECT_THAT(rows(file("{\"text\": \"na\xEFve\"}\n", "a.jsonl")), HasSubstr("it may be Latin-1 or Windows-1252"));
   EXPECT_THAT(rows(file("{\"text\": \"\xE6\x9D\"}\n", "a.jsonl")), testing::Not(HasSubstr("Latin")));
@@ -173,7 +183,8 @@ TEST(CsvReader, PiecesDoNotMatter) {
       for (const auto& field : fields) got.push_back(fmt::format("{}:{}", line, field));
       return {};
     });
-    for (size_t at = 0; at < text.size(); at += piece) ASSERT_TRUE(reader.feed(std::string_view(text).substr(at, piece)).ok());
+    for (size_t at = 0; at < text.size(); at += piece)
+      ASSERT_TRUE(reader.feed(std::string_view(text).substr(at, piece)).ok());
     ASSERT_TRUE(reader.finish().ok());
     EXPECT_THAT(got, ElementsAre("1:a", "1:b", "2:x;\"\r\n", "2:1", "4:", "4:", "5:2", "5:3")) << piece;
   }

@@ -46,7 +46,8 @@ bool any_of_names(std::string_view names, F f) {
 std::string lower_letters(std::string_view text) {
   std::string out;
   for (const char c : text)
-    if (std::isalnum(static_cast<unsigned char>(c))) out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return out;
 }
 
@@ -92,8 +93,9 @@ std::string nearest_hint(const json& row, RowKind kind) {
     }
     if (score <= best) continue;
     best = score;
-    hint = missing.empty() ? fmt::format("; other names can be mapped: --map {}", renamed)
-                           : fmt::format("; the nearest shape is {}, which lacks {} (--map NAME=COLUMN)", shape.name, missing);
+    hint = missing.empty()
+               ? fmt::format("; other names can be mapped: --map {}", renamed)
+               : fmt::format("; the nearest shape is {}, which lacks {} (--map NAME=COLUMN)", shape.name, missing);
   }
   return hint;
 }
@@ -199,7 +201,8 @@ Result<ColumnMap> parse_map(const std::string& text) {
     const std::string pair = text.substr(begin, end - begin);
     const size_t equals = pair.find('=');
     if (equals == 0 || equals == pair.npos || equals + 1 == pair.size())
-      return Err("map: found \"{}\", expected NAME=COLUMN[,NAME=COLUMN...], as prompt=question,completion=answer", pair);
+      return Err("map: found \"{}\", expected NAME=COLUMN[,NAME=COLUMN...], as prompt=question,completion=answer",
+                 pair);
     map.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
     begin = end + 1;
   }
@@ -236,6 +239,10 @@ Result<Demonstration> demonstration_of_row(const json& row, const std::string& s
   // A conversation may end with what nobody answered: there is nothing to learn there.
   while (!read.messages.empty() && read.messages.back().role != "assistant") read.messages.pop_back();
   if (read.messages.empty()) return Err("found no assistant's turn, expected a reply to learn from");
+  const auto replies =
+      std::count_if(read.messages.begin(), read.messages.end(), [](const Message& m) { return m.role == "assistant"; });
+  if (replies == static_cast<std::ptrdiff_t>(read.untrained.size()))
+    return Err("every assistant's turn has the weight 0, expected a reply to learn from");
   return Demonstration{std::move(id), std::move(read.messages), std::move(read.untrained)};
 }
 

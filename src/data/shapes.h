@@ -1,5 +1,5 @@
-// The shapes in which people keep rows, in one table: which keys make a shape, what it becomes, how it is read. All readers
-// of dataset.h and `loquat data inspect` go by it. docs/formats.md lists the table for people.
+// The shapes in which people keep rows, in one table: which keys make a shape, what it becomes, how it is read. All
+// readers of dataset.h and `loquat data inspect` go by it. docs/formats.md lists the table for people.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -28,10 +28,10 @@ struct ReadRow {
 };
 
 struct Shape {
-  const char* name;               // "ShareGPT"
-  std::vector<const char*> keys;  // each must be there; "a|b": one of them
-  const char* about;              // for people: what stands in the keys
-  unsigned kinds;                 // RowKind's
+  const char* name;                         // "ShareGPT"
+  std::vector<const char*> keys;            // each must be there; "a|b": one of them
+  const char* about;                        // for people: what stands in the keys
+  unsigned kinds;                           // RowKind's
   bool (*also)(const nlohmann::json& row);  // what else must hold; null: nothing
   // nullopt: a sound row that compares nothing.
   Result<std::optional<ReadRow>> (*read)(const nlohmann::json& row);
@@ -49,8 +49,8 @@ const Shape* shape_named(const std::string& name);
 // Whether some shape's keys are all among these.
 bool keys_make_a_row(std::span<const std::string> keys);
 
-// (name that a shape knows, name in the file) pairs: the columns are renamed before a row is looked at. An error where a
-// column is missing.
+// (name that a shape knows, name in the file) pairs: the columns are renamed before a row is looked at. An error where
+// a column is missing.
 using ColumnMap = std::vector<std::pair<std::string, std::string>>;
 Result<ColumnMap> parse_map(const std::string& text);  // "prompt=question,completion=answer"
 Status rename_columns(nlohmann::json& row, const ColumnMap& map);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "data/jsonl.h"
 #include "data/rows.h"
 
 namespace loquat {
@@ -48,14 +49,17 @@ const Messages kExchange{{"user", "q"}, {"assistant", "a"}};
 TEST(Shapes, EveryConversationBecomesTheSameDemonstration) {
   const std::pair<const char*, const char*> cases[] = {
       {"OpenAI messages", R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})"},
-      {"OpenAI messages", R"({"messages": "[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]"})"},
-      {"OpenAI messages", R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}, {"role": "assistant", "content": "a"}]})"},
+      {"OpenAI messages",
+       R"({"messages": "[{\"role\": \"user\", \"content\": \"q\"}, {\"role\": \"assistant\", \"content\": \"a\"}]"})"},
+      {"OpenAI messages",
+       R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}, {"role": "assistant", "content": "a"}]})"},
       {"ShareGPT", R"({"conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})"},
       {"ShareGPT", R"({"items": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}], "id": "x"})"},
       {"ShareGPT", R"({"conversation": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})"},
       {"prompt and completion", R"({"prompt": "q", "completion": "a"})"},
       {"prompt and completion", R"({"prompt": "q", "response": "a"})"},
-      {"prompt and completion", R"({"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]})"},
+      {"prompt and completion",
+       R"({"prompt": [{"role": "user", "content": "q"}], "completion": [{"role": "assistant", "content": "a"}]})"},
       {"Alpaca", R"({"instruction": "q", "input": "", "output": "a", "text": "Below is ..."})"},
       {"Alpaca", R"({"instruction": "q", "input": null, "output": "a", "system": ""})"},
       {"Dolly", R"({"instruction": "q", "context": "", "response": "a", "category": "c"})"},
@@ -76,11 +80,12 @@ TEST(Shapes, SystemsTurnsAndInputs) {
   EXPECT_EQ(demonstration(R"({"instruction": "q", "input": "i", "output": "a", "system": "s"})").messages, with);
   EXPECT_EQ(demonstration(R"({"instruction": "q", "context": "i", "response": "a", "system": "s"})").messages, with);
   const Messages turns{{"system", "s"}, {"user", "q"}, {"assistant", "a"}};
-  for (const char* text :
-       {R"({"system": "s", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})",
-        R"({"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})",
-        R"({"messages": [{"role": "developer", "content": "s"}, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})",
-        R"({"system_prompt": "s", "question": "q", "response": "a"})"})
+  for (
+      const char* text :
+      {R"({"system": "s", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})",
+       R"({"conversations": [{"from": "system", "value": "s"}, {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})",
+       R"({"messages": [{"role": "developer", "content": "s"}, {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]})",
+       R"({"system_prompt": "s", "question": "q", "response": "a"})"})
     EXPECT_EQ(demonstration(text).messages, turns) << text;
 }
 
@@ -91,23 +96,60 @@ TEST(Shapes, TurnsOfWeightZeroAreNoTargets) {
   const auto shifted = demonstration(
       R"({"system": "s", "conversations": [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a", "train": false}, {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]})");
   EXPECT_THAT(shifted.untrained, ElementsAre(2));
-  EXPECT_THAT(error_of(demonstration_of_row(row(R"({"messages": [{"role": "assistant", "content": "a", "weight": 2}]})"))),
-              HasSubstr("messages[0].weight: found 2, expected 0 or 1"));
+  EXPECT_THAT(
+      error_of(demonstration_of_row(row(R"({"messages": [{"role": "assistant", "content": "a", "weight": 2}]})"))),
+      HasSubstr("messages[0].weight: found 2, expected 0 or 1"));
+  EXPECT_THAT(
+      error_of(demonstration_of_row(row(R"({"messages": [{"role": "assistant", "content": "a", "weight": 0}]})"))),
+      HasSubstr("every assistant's turn has the weight 0"));
+  const auto again = demonstration_of_row(row(to_json(item)));
+  EXPECT_EQ(again->untrained, item.untrained);
+}
+
+TEST(Shapes, CallsOfToolsTheirResultsAndThoughts) {
+  Message call{"assistant", "", "think", {{"c1", "weather", "{\"city\":\"Rome\"}"}}};
+  call.null_content = true;
+  Message result{"tool", "sunny"};
+  result.tool_call_id = "c1";
+  result.name = "weather";
+  const Messages expected{{"user", "q"}, call, result, {"assistant", "a"}};
+  const auto item = demonstration(
+      R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": null, "reasoning_content": "think", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{\"city\":\"Rome\"}"}}]}, {"role": "tool", "tool_call_id": "c1", "name": "weather", "content": "sunny"}, {"role": "assistant", "content": "a"}]})");
+  EXPECT_EQ(item.messages, expected);
+  EXPECT_EQ(demonstration(to_json(item)).messages, expected);
+  const auto shared = demonstration(
+      R"({"conversations": [{"from": "human", "value": "q"}, {"from": "function_call", "value": "{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}"}, {"from": "observation", "value": "sunny"}, {"from": "gpt", "value": "a"}]})");
+  ASSERT_EQ(shared.messages.size(), 4u);
+  EXPECT_EQ(shared.messages[1].tool_calls, (std::vector<ToolCall>{{"", "weather", "{\"city\":\"Rome\"}"}}));
+  EXPECT_EQ(shared.messages[2].role, "tool");
+  const auto error = [](const std::string& message) {
+    return error_of(demonstration_of_row(row(R"({"messages": [)" + message + "]}")));
+  };
+  EXPECT_THAT(error(R"({"role": "assistant", "content": null})"), HasSubstr("messages[0].content: found null"));
+  EXPECT_THAT(error(R"({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "x"}}]})"),
+              HasSubstr("messages[0].tool_calls[0].function.arguments: found \"x\""));
+  EXPECT_THAT(error(R"({"role": "assistant", "tool_calls": 1})"), HasSubstr("tool_calls: found 1"));
 }
 
 TEST(Shapes, EveryPreferenceBecomesTheSameRanking) {
   const std::pair<const char*, const char*> cases[] = {
       {"TRL preference", R"({"prompt": "q", "chosen": "good", "rejected": "bad"})"},
-      {"TRL preference, conversational", R"({"prompt": [{"role": "user", "content": "q"}], "chosen": [{"role": "assistant", "content": "good"}], "rejected": [{"role": "assistant", "content": "bad"}]})"},
-      {"TRL preference", R"({"prompt": "q", "chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "bad"}], "messages": []})"},
-      {"TRL preference, implicit prompt", R"({"chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "bad"}]})"},
-      {"HH-RLHF transcripts", R"({"chosen": "\n\nHuman: q\n\nAssistant: good", "rejected": "\n\nHuman: q\n\nAssistant: bad"})"},
+      {"TRL preference, conversational",
+       R"({"prompt": [{"role": "user", "content": "q"}], "chosen": [{"role": "assistant", "content": "good"}], "rejected": [{"role": "assistant", "content": "bad"}]})"},
+      {"TRL preference",
+       R"({"prompt": "q", "chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "bad"}], "messages": []})"},
+      {"TRL preference, implicit prompt",
+       R"({"chosen": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "good"}], "rejected": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "bad"}]})"},
+      {"HH-RLHF transcripts",
+       R"({"chosen": "\n\nHuman: q\n\nAssistant: good", "rejected": "\n\nHuman: q\n\nAssistant: bad"})"},
       {"question with chosen and rejected", R"({"system": "", "question": "q", "chosen": "good", "rejected": "bad"})"},
       {"question with two replies", R"({"question": "q", "response_j": "good", "response_k": "bad"})"},
-      {"scored replies", R"({"instruction": "q", "completions": [{"response": "good", "overall_score": 9}, {"response": "bad", "overall_score": 2.5}]})"},
+      {"scored replies",
+       R"({"instruction": "q", "completions": [{"response": "good", "overall_score": 9}, {"response": "bad", "overall_score": 2.5}]})"},
       {"scored replies", R"({"prompt": "q", "responses": ["good", "bad"], "scores": ["0.5", "-1"]})"},
       {"scored replies", R"({"prompt": "q", "responses": [{"text": "good", "rank": 1}, {"text": "bad", "rank": 2}]})"},
-      {"ranked replies", R"({"messages": [{"role": "user", "content": "q"}], "responses": [{"text": "good", "rank": 0}, {"text": "bad", "rank": 1}]})"},
+      {"ranked replies",
+       R"({"messages": [{"role": "user", "content": "q"}], "responses": [{"text": "good", "rank": 0}, {"text": "bad", "rank": 1}]})"},
   };
   for (const auto& [name, text] : cases) {
     EXPECT_EQ(shape(text), name) << text;
@@ -131,7 +173,8 @@ TEST(Shapes, JudgedRepliesAreSeenAndPassedOver) {
   const std::pair<const char*, const char*> cases[] = {
       {"KTO", R"({"prompt": "q", "completion": "a", "label": false})"},
       {"KTO", R"({"prompt": "q", "completion": "a", "label": "False"})"},  // of a table
-      {"KTO, conversational", R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "label": false})"},
+      {"KTO, conversational",
+       R"({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}], "label": false})"},
       {"judged replies", R"({"context": "[{\"role\": \"user\", \"text\": \"q\"}]", "generation": "a", "reward": 0.0})"},
   };
   for (const auto& [name, text] : cases) {
@@ -175,7 +218,8 @@ TEST(Shapes, ColumnsAreRenamed) {
   json swapped = row(R"({"chosen": "bad", "rejected": "good"})");
   ASSERT_TRUE(rename_columns(swapped, *parse_map("chosen=rejected,rejected=chosen")).ok());
   EXPECT_EQ(swapped, row(R"({"chosen": "good", "rejected": "bad"})"));
-  EXPECT_THAT(error_of(rename_columns(r, {{"prompt", "Frage"}})), HasSubstr("found completion, prompt, expected a column \"Frage\""));
+  EXPECT_THAT(error_of(rename_columns(r, {{"prompt", "Frage"}})),
+              HasSubstr("found completion, prompt, expected a column \"Frage\""));
   for (const char* bad : {"", "prompt", "=x", "x=", "a=b,"}) EXPECT_FALSE(parse_map(bad).ok()) << bad;
 }
 

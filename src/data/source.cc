@@ -53,7 +53,8 @@ Result<std::vector<std::string>> folder_files(const std::string& path) {
   }
   if (error) return Err("{}: cannot read the folder: {}", path, error.message());
   std::vector<std::string>& found = rows.empty() ? texts : rows;
-  if (found.empty()) return Err("{}: the folder holds no data file, expected .jsonl, .json, .csv, .tsv, .txt or .md", path);
+  if (found.empty())
+    return Err("{}: the folder holds no data file, expected .jsonl, .json, .csv, .tsv, .txt or .md", path);
   std::sort(found.begin(), found.end());
   return std::move(found);
 }
@@ -93,7 +94,8 @@ Entry entry_of_settings(Settings s) {
   Entry entry;
   entry.paths = s.list("paths", {});
   if (const std::string path = s.text("path", ""); !path.empty()) entry.paths.insert(entry.paths.begin(), path);
-  if (s.has("weight")) entry.weight = s.number("weight", 1, 1e-9, 1e9);
+  const bool weighted = s.has("weight");
+  if (const double weight = s.number("weight", 1, 1e-9, 1e9); weighted) entry.weight = weight;
   std::vector<std::string> names;
   for (const Shape& shape : shapes()) names.emplace_back(shape.name);
   names.emplace_back("");
@@ -124,10 +126,14 @@ Result<Entry> entry_of_json(const std::string& text) {
   const auto set = [&](const std::string& key, const ordered_json& value) {
     SettingValue out;
     out.source = "a table of data";
-    if (value.is_boolean()) out.value = value.get<bool>();
-    else if (value.is_number_integer()) out.value = value.get<int64_t>();
-    else if (value.is_number()) out.value = value.get<double>();
-    else if (value.is_string()) out.value = value.get<std::string>();
+    if (value.is_boolean())
+      out.value = value.get<bool>();
+    else if (value.is_number_integer())
+      out.value = value.get<int64_t>();
+    else if (value.is_number())
+      out.value = value.get<double>();
+    else if (value.is_string())
+      out.value = value.get<std::string>();
     else {
       std::vector<std::string> list;
       for (const auto& item : value)
@@ -137,8 +143,10 @@ Result<Entry> entry_of_json(const std::string& text) {
     settings.set(key, std::move(out));
   };
   for (const auto& [key, value] : table.items()) {
-    if (!value.is_object()) set(key, value);
-    else for (const auto& [name, column] : value.items()) set(key + "." + name, column);
+    if (!value.is_object())
+      set(key, value);
+    else
+      for (const auto& [name, column] : value.items()) set(key + "." + name, column);
   }
   Entry entry = entry_of_settings(settings);
   TRY_STATUS(settings.finish());
@@ -178,8 +186,8 @@ Result<DataSource> source_of(Entry entry, const std::string& where) {
 
 std::string DataSource::path() const {
   if (settings().empty() && files.size() == 1) return files[0];
-  return to_json({files, weight, shape, split, map, limit}).dump(-1, ' ', false,
-                                                                ordered_json::error_handler_t::replace);
+  return to_json({files, weight, shape, split, map, limit})
+      .dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 std::string DataSource::settings() const {

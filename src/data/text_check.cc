@@ -19,11 +19,13 @@ Status check_start(std::string_view bytes) {
 
 Status check_text(std::string_view text) {
   size_t bad = 0;
-  if (is_utf8(text, &bad)) return {};
+  if (is_utf8(text, &bad) && (bad = text.find('\0')) == text.npos) return {};
   TRY_STATUS(check_start(text));
   const auto line = std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n');
   const size_t start = bad == 0 ? text.npos : text.rfind('\n', bad - 1);
   const std::string where = text.find('\n') != text.npos ? fmt::format("line {}: ", line + 1) : "";
+  if (text[bad] == '\0')
+    return Err("{}found a NUL byte at column {}, expected text", where, start == text.npos ? bad + 1 : bad - start);
   // A letter with an accent among plain letters is what old 8-bit files look like.
   const auto byte = static_cast<unsigned char>(text[bad]);
   const bool alone = bad + 1 >= text.size() || static_cast<unsigned char>(text[bad + 1]) < 0x80;

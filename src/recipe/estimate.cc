@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <string_view>
 
+#include "data/source.h"
 #include "infer/generate.h"
 #include "model/model.h"
 #include "redteam/attack.h"
-#include "data/source.h"
 #include "store/files.h"
 
 namespace loquat::recipe {

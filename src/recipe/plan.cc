@@ -55,13 +55,16 @@ void read_files(Settings s, FileData& f) {
   f.sample_dialogues = s.integer("sample_dialogues", f.sample_dialogues, 0, 1000);
 }
 
-Status check_readable(const std::string& path) {
+Status check_readable(const std::string& path, bool weighted) {
   TRY(const std::vector<DataSource> sources, data_sources(path));
-  for (const DataSource& source : sources)
+  for (const DataSource& source : sources) {
+    if (source.weight && !weighted)
+      return Err("{}: has a weight, which texts and demonstrations alone can have", source.name);
     for (const std::string& name : source.files) {
       TRY(const MappedFile file, MappedFile::open(name));
       (void)file;
     }
+  }
   return {};
 }
 
@@ -78,7 +81,7 @@ Status check_files(const std::string& file, const FileData& f) {
                                                                            {"prompts", &f.prompts}};
   for (const auto& [key, paths] : lists)
     for (const std::string& path : *paths) {
-      const Status readable = check_readable(path);
+      const Status readable = check_readable(path, paths == &f.texts || paths == &f.demonstrations);
       if (!readable.ok())
         return Err("{}: files.{}: {} (paths are read from where the program is started)", file, key, readable.error());
     }

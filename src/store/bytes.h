@@ -1,5 +1,5 @@
-// A file's bytes as a stream, unpacked where it is gzip or Zstandard (its first bytes say so, whatever its name). Errors
-// name the file: damaged, cut, or growing without measure when unpacked.
+// A file's bytes as a stream, unpacked where it is gzip or Zstandard (its first bytes say so, whatever its name).
+// Errors name the file: damaged, cut, or growing without measure when unpacked.
 #pragma once
 
 #include <cstddef>

@@ -108,8 +108,8 @@ class BoundedSource : public ByteSource {
     TRY(const size_t n, source_->read(out, size));
     unpacked_ += n;
     if (unpacked_ > kGrowthAllowed && unpacked_ / kMostGrowth > packed_) {
-      return Err("{}: unpacks to more than {} times its {} bytes: not taken for data; unpack it by hand if it is", path_,
-                 kMostGrowth, packed_);
+      return Err("{}: unpacks to more than {} times its {} bytes: not taken for data; unpack it by hand if it is",
+                 path_, kMostGrowth, packed_);
     }
     return n;
   }

@@ -8,17 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "tokenizer/message.h"
 #include "tokenizer/tokenizer.h"
 
 namespace loquat {
-
-struct Message {
-  std::string role;  // "system", "user", "assistant"
-  std::string content;
-  bool operator==(const Message&) const = default;
-};
-
-using Messages = std::vector<Message>;
 
 struct RenderedChat {
   std::vector<int32_t> tokens;

@@ -1,5 +1,6 @@
 // The batches of a stage whose items come from several sources: with weights, each source has its share of every epoch
-// (data/mixture.h); without, every item comes once an epoch (EpochBatches). What a step gets follows from its number alone.
+// (data/mixture.h); without, every item comes once an epoch (EpochBatches). What a step gets follows from its number
+// alone.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ class MixedBatches {
 
  private:
   struct Source {
-    int32_t number = 0;          // as its weight stands
+    int32_t number = 0;  // as its weight stands
     std::vector<size_t> items;
     ShuffledIndex order;
   };

@@ -39,7 +39,8 @@ TEST(MixedBatches, WithWeightsEachSourceHasItsShare) {
     EXPECT_EQ(count, item < 30 ? 1 : 3) << item;  // 10 draws of 30 items, 30 draws of 10
   }
   EXPECT_EQ(first, 10);
-  EXPECT_EQ(mixed.passes(6), (std::map<std::string, double>{{"source_01_epochs", 10.0 / 30}, {"source_03_epochs", 3.0}}));
+  EXPECT_EQ(mixed.passes(6),
+            (std::map<std::string, double>{{"source_01_epochs", 10.0 / 30}, {"source_03_epochs", 3.0}}));
   // A stage that resumes at any step gets what it would have got; three epochs go through source 0 once.
   for (int64_t step = 5; step >= 0; --step) {
     MixedBatches resumed(source_of, weights, 7, 9, "order");

@@ -203,7 +203,7 @@ class PretrainStage : public Stage {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<LmPass> pass_;
-  std::unique_ptr<StreamSampler> first_;  // nullptr where there are no first_texts
+  std::unique_ptr<StreamSampler> first_;       // nullptr where there are no first_texts
   std::vector<std::vector<int32_t>> streams_;  // of all texts, or of each weighted source
   std::vector<StreamSampler> samplers_;        // of each stream
   std::vector<double> weights_;                // of the sources; none: one stream
