@@ -101,9 +101,10 @@ void print_report(const InspectReport& r, const DataArguments& arguments, bool c
     shapes += fmt::format("{}{}{}{}", shapes.empty() ? "" : ", ", r.shapes.size() > 1 ? fmt::format("{} ", n) : "",
                           name, about == r.about.end() ? "" : fmt::format(" ({})", about->second));
   }
-  std::printf("%s\n  %lld rows: %s\n", r.name.c_str(), static_cast<long long>(r.rows), shapes.c_str());
-  std::printf("  container  %s\n", joined(r.containers).c_str());
-  std::printf("  used       %lld as %s", static_cast<long long>(r.used), r.kind.empty() ? "nothing" : r.kind.c_str());
+  std::printf("%s\n  %lld rows: %s\n", r.name.c_str(), static_cast<long long>(r.rows),
+              shapes.empty() ? "nothing is read" : shapes.c_str());
+  if (!r.containers.empty()) std::printf("  container  %s\n", joined(r.containers).c_str());
+  std::printf("  used       %s", r.used == 0 ? "none" : fmt::format("{} as {}", r.used, r.kind).c_str());
   for (const auto& [reason, n] : r.passed_over)
     std::printf("; %lld passed over: each %s", static_cast<long long>(n), reason.c_str());
   std::printf("\n");

@@ -128,7 +128,13 @@ class Inspection {
     if (status.ok()) status = use(place.id(file), row);
     if (status.ok()) return {};
     ++report_.unread;
-    add_error(fmt::format("{}: {}", place.in(file), status.error()));
+    const auto [alike, is_new] = alike_.emplace(status.error(), AlikeErrors{report_.errors.size(), 0});
+    if (!is_new) {
+      ++alike->second.more;
+    } else {
+      add_error(fmt::format("{}: {}", place.in(file), status.error()));
+    }
+    if (alike_.size() > kMostErrors) alike_.erase(alike);  // nobody will see how many there are
     return {};
   }
 
@@ -283,6 +289,9 @@ class Inspection {
   }
 
   void finish() {
+    for (const auto& [error, alike] : alike_)
+      if (alike.more > 0 && alike.place < report_.errors.size())
+        report_.errors[alike.place] += fmt::format(" (and {} more rows alike)", alike.more);
     if (kind_) report_.kind = name_of(*kind_);
     report_.turns = spread_of(std::move(turns_));
     report_.bytes = spread_of(std::move(bytes_));
@@ -297,8 +306,14 @@ class Inspection {
     report_.tokens = spread_of(std::move(tokens_));
   }
 
+  struct AlikeErrors {
+    size_t place;  // of the first, in the report
+    int64_t more;
+  };
+
   const DataSource& source_;
   const InspectOptions& options_;
+  std::map<std::string, AlikeErrors> alike_;
   std::optional<RowKind> kind_;
   InspectReport report_;
   std::vector<int64_t> turns_, bytes_, replies_, tokens_;

@@ -164,7 +164,9 @@ Status csv_rows(const std::string& path, const RowFunction& f, RowFile& file) {
       if (bytes.starts_with(kByteOrderMark)) bytes.remove_prefix(kByteOrderMark.size());
     }
     begun = true;
-    if (const Status status = reader.feed(bytes); !status.ok()) return Err("{}: {}", path, status.error());
+    const Status fed = reader.feed(bytes);
+    file.separator = reader.separator();
+    if (!fed.ok()) return Err("{}: {}", path, fed.error());
   }
   const Status status = reader.finish();
   file.separator = reader.separator();

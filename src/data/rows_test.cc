@@ -66,7 +66,7 @@ TEST_F(RowsTest, TheSameRowsFromEveryContainer) {
   EXPECT_EQ(describe(about_), "CSV (commas, 2 columns)");
   for (const char separator : {';', '\t'}) {
     std::string other = csv;
-    std::replace(other.begin(), other.begin() + 6, ',', separator);
+    std::replace(other.begin(), other.begin() + 7, ',', separator);
     other[other.rfind(',')] = separator;
     EXPECT_EQ(rows(file(other, "e.csv")), "e.csv:2 " + first + "\ne.csv:5 " + second + "\n");
     EXPECT_EQ(about_.separator, separator);
