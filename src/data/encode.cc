@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/threads.h"
+#include "data/untrained.h"
 
 namespace loquat {
 namespace {
@@ -142,6 +143,7 @@ Result<TokenSequence> encode_one(const ChatTemplate& chat, const Demonstration& 
     out.tokens.resize(std::max<int64_t>(context, 0));
     out.is_target.resize(out.tokens.size());
   }
+  mask_untrained(item, out);
   if (!has_target(out)) {
     return Err("example {}: the loss mask is empty: {}; expected a reply that begins within the context of {} tokens",
                item.id,

@@ -46,6 +46,16 @@ TEST_F(EncodeTest, TheMaskIsTheRepliesAndTheirEnds) {
   EXPECT_EQ(got->tokens.size(), got->is_target.size());
 }
 
+TEST_F(EncodeTest, RepliesOfWeightZeroAreNoTargets) {
+  Demonstration item = item_;
+  item.untrained = {2};
+  EXPECT_EQ(targets(*encode_demonstration(chat_, item, 24)), "aa2<|end|>");
+  EXPECT_EQ(targets(*encode_demonstration(chat_, item, 14)), "aa2<|end|>");  // cut: the masked one is gone
+  item.untrained = {4};
+  EXPECT_EQ(targets(*encode_demonstration(chat_, item, 24)), "aa1<|end|>");
+  EXPECT_FALSE(encode_demonstration(chat_, item, 14).ok());  // nothing is left to learn
+}
+
 TEST_F(EncodeTest, CutsWholeTurnsFromTheLeft) {
   const auto at = [&](int64_t context) {
     const auto got = encode_demonstration(chat_, item_, context);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "data/source.h"
 #include "infer/generate.h"
 #include "model/model.h"
 #include "redteam/attack.h"
@@ -48,11 +49,14 @@ Batch probe_batch(const ModelConfig& config, int64_t sequences, int64_t length) 
 // Bytes of text in these files; packed ones hold about three times their size.
 double text_bytes(const std::vector<std::string>& paths) {
   double bytes = 0;
-  for (const std::string& path : paths) {
-    std::error_code error;
-    const auto size = static_cast<double>(std::filesystem::file_size(path, error));
-    if (!error) bytes += path.ends_with(".gz") || path.ends_with(".zst") ? 3 * size : size;
-  }
+  const auto sources = data_sources(paths);
+  if (!sources.ok()) return 0;  // the stage itself will say what is wrong
+  for (const DataSource& source : *sources)
+    for (const std::string& path : source.files) {
+      std::error_code error;
+      const auto size = static_cast<double>(std::filesystem::file_size(path, error));
+      if (!error) bytes += path.ends_with(".gz") || path.ends_with(".zst") ? 3 * size : size;
+    }
   return bytes;
 }
 

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/settings.h"
+#include "data/source.h"
 #include "store/files.h"
 #include "store/toml.h"
 
@@ -44,14 +45,27 @@ void read_town(Settings s, town::TownScale& t) {
 }
 
 void read_files(Settings s, FileData& f) {
-  f.texts = s.list("texts", {});
-  f.valid_texts = s.list("valid_texts", {});
-  f.demonstrations = s.list("demonstrations", {});
-  f.comparisons = s.list("comparisons", {});
-  f.test_comparisons = s.list("test_comparisons", {});
-  f.prompts = s.list("prompts", {});
+  f.texts = data_paths(s, "texts", {});
+  f.valid_texts = data_paths(s, "valid_texts", {});
+  f.demonstrations = data_paths(s, "demonstrations", {});
+  f.comparisons = data_paths(s, "comparisons", {});
+  f.test_comparisons = data_paths(s, "test_comparisons", {});
+  f.prompts = data_paths(s, "prompts", {});
   f.max_text_bytes = s.integer("max_text_bytes", f.max_text_bytes, 0, kMany);
   f.sample_dialogues = s.integer("sample_dialogues", f.sample_dialogues, 0, 1000);
+}
+
+Status check_readable(const std::string& path, bool weighted) {
+  TRY(const std::vector<DataSource> sources, data_sources(path));
+  for (const DataSource& source : sources) {
+    if (source.weight && !weighted)
+      return Err("{}: has a weight, which texts and demonstrations alone can have", source.name);
+    for (const std::string& name : source.files) {
+      TRY(const MappedFile file, MappedFile::open(name));
+      (void)file;
+    }
+  }
+  return {};
 }
 
 // Before a run folder is made: what is missing is said at once, and not after hours of pretraining.
@@ -66,9 +80,11 @@ Status check_files(const std::string& file, const FileData& f) {
                                                                            {"test_comparisons", &f.test_comparisons},
                                                                            {"prompts", &f.prompts}};
   for (const auto& [key, paths] : lists)
-    for (const std::string& path : *paths)
-      if (const auto readable = MappedFile::open(path); !readable.ok())
+    for (const std::string& path : *paths) {
+      const Status readable = check_readable(path, paths == &f.texts || paths == &f.demonstrations);
+      if (!readable.ok())
         return Err("{}: files.{}: {} (paths are read from where the program is started)", file, key, readable.error());
+    }
   return {};
 }
 

@@ -159,7 +159,8 @@ void fill(const Run& run, GroupOptions& options) {
 
 Status pretrain_base(Run& run, StageRecord& record) {
   PretrainOptions options = run.plan.base;
-  options.texts = {run.folder.data("documents.jsonl")};
+  const std::string mixture = run.folder.data("documents.toml");  // of texts with weights
+  options.texts = {file_exists(mixture) ? mixture : run.folder.data("documents.jsonl")};
   if (run.plan.world == "town" && run.plan.town.lesson_words > 0)
     options.first_texts = {run.folder.data("lessons.jsonl")};
   if (has_heldout_text(run)) options.valid_texts = {run.folder.data("heldout.jsonl")};

@@ -67,13 +67,13 @@ TEST(Dpo, SharedPromptsChangeNoBit) {
   std::vector<PromptedReply> replies;
   for (const std::string& question : toy::questions()) {
     for (const std::string& reply : toy::praise()) {
-      texts.push_back(chat.prompt({{"user", question}}));
+      texts.push_back(must(chat.prompt({{"user", question}})));
       const std::vector<int32_t> own = chat.reply(reply);
       texts.back().insert(texts.back().end(), own.begin(), own.end());
     }
   }
   for (const auto& t : texts)
-    replies.push_back({t, static_cast<int64_t>(chat.prompt({{"user", "How is the tea?"}}).size())});
+    replies.push_back({t, static_cast<int64_t>(must(chat.prompt({{"user", "How is the tea?"}})).size())});
   LmBatch apart, together;
   apart.add_replies(replies, false);
   together.add_replies(replies, true);

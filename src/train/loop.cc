@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "data/source.h"
 #include "model/adapter_folder.h"
 #include "store/files.h"
 
@@ -371,7 +372,21 @@ Status StageHash::add_file(const std::string& path) {
 }
 
 Status StageHash::add_files(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) TRY_STATUS(add_file(path));
+  return add_data(paths, false);
+}
+
+Status StageHash::add_mixture(const std::vector<std::string>& paths) {
+  return add_data(paths, true);
+}
+
+Status StageHash::add_data(const std::vector<std::string>& paths, bool weighted) {
+  TRY(const std::vector<DataSource> sources, data_sources(paths));
+  for (const DataSource& source : sources) {
+    if (source.weight && !weighted)
+      return Err("{}: has a weight, which texts to pretrain on and demonstrations of sft alone can have", source.name);
+    for (const std::string& file : source.files) TRY_STATUS(add_file(file));
+    if (!source.settings().empty()) text_ += fmt::format("{} files with {}\n", source.files.size(), source.settings());
+  }
   text_ += fmt::format("{} files\n", paths.size());
   return {};
 }
