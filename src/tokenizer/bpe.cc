@@ -31,6 +31,14 @@ MergeTable::MergeTable(std::vector<Merge> merges) : merges_(std::move(merges)) {
   }
 }
 
+MergeTable::MergeTable(std::vector<Merge> merges, std::span<const uint32_t> ranks) : merges_(std::move(merges)) {
+  for (size_t i = 0; i < merges_.size(); ++i) {
+    const uint64_t key = pair_key(merges_[i].left, merges_[i].right);
+    ranks_.at_or_insert(key, ranks[i]);
+    tied_.at_or_insert(key, static_cast<uint32_t>(i));
+  }
+}
+
 namespace {
 constexpr size_t kShort = 48;
 }
@@ -54,7 +62,7 @@ void MergeTable::apply_short(std::vector<int32_t>& ids) const {
       if (ranks[i] < ranks[best]) best = i;
     }
     if (ranks[best] == UINT32_MAX) break;
-    ids[best] = merges_[ranks[best]].result;
+    ids[best] = result(ranks[best], ids[best], ids[best + 1]);
     for (size_t i = best + 1; i + 1 < n; ++i) {
       ids[i] = ids[i + 1];
       ranks[i] = ranks[i + 1];
@@ -95,7 +103,7 @@ void MergeTable::apply_long(std::vector<int32_t>& ids) const {
     // Out of date where the symbols there have changed since; a removed symbol is -1, which has no rank.
     if (ids[c.at] < 0 || nodes[c.at].next >= n || rank(ids[c.at], ids[nodes[c.at].next]) != c.rank) continue;
     const int64_t right = nodes[c.at].next;
-    ids[c.at] = merges_[c.rank].result;
+    ids[c.at] = result(c.rank, ids[c.at], ids[right]);
     ids[right] = -1;
     nodes[c.at].next = nodes[right].next;
     if (nodes[c.at].next < n) nodes[nodes[c.at].next].previous = c.at;

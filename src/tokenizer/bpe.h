@@ -50,6 +50,8 @@ class MergeTable {
  public:
   MergeTable() = default;
   explicit MergeTable(std::vector<Merge> merges);  // in the order of rank
+  // ranks[i] is merge i's: merges of the same rank (SentencePiece: tokens of equal score) are done from the left.
+  MergeTable(std::vector<Merge> merges, std::span<const uint32_t> ranks);
   const std::vector<Merge>& merges() const { return merges_; }
   // Merges `ids` in place.
   void apply(std::vector<int32_t>& ids) const;
@@ -61,8 +63,12 @@ class MergeTable {
     const uint32_t* r = ranks_.find(pair_key(left, right));
     return r == nullptr ? UINT32_MAX : *r;
   }
+  int32_t result(uint32_t rank, int32_t left, int32_t right) const {
+    return merges_[tied_.size() == 0 ? rank : *tied_.find(pair_key(left, right))].result;
+  }
   std::vector<Merge> merges_;
   PairMap ranks_;
+  PairMap tied_;  // where ranks were given: pair → index of its merge; else empty, and the rank is the index
 };
 
 }  // namespace loquat

@@ -33,7 +33,9 @@ std::vector<size_t> cut_into_parts(std::span<const std::string> texts) {
 // merge.
 class Trainer {
  public:
-  Trainer(const std::vector<PieceCount>& pieces, int32_t first_byte) : next_id_(first_byte + 256) {
+  Trainer(const std::vector<PieceCount>& pieces, int32_t first_byte, MergeTies ties)
+      : first_byte_(first_byte), next_id_(first_byte + 256), queue_(Later{ties, this}) {
+    for (int b = 0; b < 256; ++b) bytes_.emplace_back(1, static_cast<char>(b));
     begins_.reserve(pieces.size() + 1);
     for (const PieceCount& p : pieces) {
       begins_.push_back(symbols_.size());
@@ -62,6 +64,7 @@ class Trainer {
       const auto left = static_cast<int32_t>(best.key >> 32), right = static_cast<int32_t>(best.key);
       if (allowed && !allowed(left, right)) continue;
       out.push_back({left, right, next_id_});
+      bytes_.push_back(bytes(left) + bytes(right));
       const std::vector<uint32_t> places = std::move(pair.places);
       pair.places = {};
       for (const uint32_t w : places) merge_in(w, left, right);
@@ -82,8 +85,21 @@ class Trainer {
     int64_t count;
     uint64_t key;
     uint32_t pair;
-    bool operator<(const Candidate& o) const { return count != o.count ? count < o.count : key > o.key; }
   };
+  struct Later {
+    MergeTies ties;
+    const Trainer* trainer;
+    bool operator()(const Candidate& a, const Candidate& b) const {
+      if (a.count != b.count) return a.count < b.count;
+      if (ties == MergeTies::kSmallerIds || a.key == b.key) return a.key > b.key;
+      const auto left = [](const Candidate& c) { return static_cast<int32_t>(c.key >> 32); };
+      const auto right = [](const Candidate& c) { return static_cast<int32_t>(c.key); };
+      const int order = trainer->bytes(left(a)).compare(trainer->bytes(left(b)));
+      return order != 0 ? order < 0 : trainer->bytes(right(a)) < trainer->bytes(right(b));
+    }
+  };
+
+  const std::string& bytes(int32_t id) const { return bytes_[id - first_byte_]; }
 
   void add(int32_t left, int32_t right, uint32_t piece, int64_t weight) {
     const uint64_t key = pair_key(left, right);
@@ -139,10 +155,11 @@ class Trainer {
   PairMap index_;
   std::vector<Pair> pairs_;
   std::vector<uint32_t> changed_;
-  std::priority_queue<Candidate> queue_;
   std::vector<int32_t> merged_;
   std::vector<uint8_t> touched_;
-  int32_t next_id_;
+  std::vector<std::string> bytes_;  // of each id from first_byte_ on
+  int32_t first_byte_, next_id_;
+  std::priority_queue<Candidate, std::vector<Candidate>, Later> queue_;
 };
 
 }  // namespace
@@ -175,8 +192,8 @@ std::vector<PieceCount> count_pieces(std::span<const std::string> texts, const S
 }
 
 std::vector<Merge> learn_merges(const std::vector<PieceCount>& pieces, int32_t first_byte, int64_t merges,
-                                const std::function<bool(int32_t left, int32_t right)>& allowed) {
-  return Trainer(pieces, first_byte).run(merges, allowed);
+                                MergeTies ties, const std::function<bool(int32_t left, int32_t right)>& allowed) {
+  return Trainer(pieces, first_byte, ties).run(merges, allowed);
 }
 
 }  // namespace loquat

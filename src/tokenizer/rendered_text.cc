@@ -77,8 +77,7 @@ EncodedText::EncodedText(const Tokenizer& tokenizer, const ControlTokens& contro
 void EncodedText::add_plain(size_t begin, size_t end) {
   if (begin == end) return;
   parts_.push_back({begin, end, tokens_.size(), false});
-  const std::vector<int32_t> ids = tokenizer_.encode(std::string_view(text_).substr(begin, end - begin));
-  tokens_.insert(tokens_.end(), ids.begin(), ids.end());
+  tokenizer_.impl().encode(std::string_view(text_).substr(begin, end - begin), false, begin == 0, tokens_);
 }
 
 const EncodedText::Part& EncodedText::part_of(size_t at) const {

@@ -1,13 +1,13 @@
-// Cuts text into the pieces that byte-pair merges never cross, by a PCRE2 pattern. What the pattern does not match is a
-// piece too, so the pieces always add up to the text. Bytes that are not UTF-8 are pieces of one byte each.
+// Cuts text into the pieces that byte-pair merges never cross, by a pattern (pattern.h). What the pattern does not
+// match is a piece too, so the pieces always add up to the text. Bytes that are not UTF-8 are pieces of one byte each.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "tokenizer/pattern.h"
 
 namespace loquat {
 
@@ -26,10 +26,9 @@ class Splitter {
   void split(std::string_view text, std::vector<std::string_view>& pieces) const;
 
  private:
-  struct Code;
   void split_valid(std::string_view text, std::vector<std::string_view>& pieces) const;
   std::vector<std::string> patterns_;
-  std::vector<std::shared_ptr<const Code>> codes_;
+  std::vector<Pattern> codes_;
 };
 
 }  // namespace loquat

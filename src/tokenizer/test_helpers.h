@@ -41,6 +41,32 @@ inline std::string file_bytes(const std::string& path) {
   return out.str();
 }
 
+// Public data beside the project, where it is at hand (tests skip without it).
+inline std::string shared_data(const std::string& name) {
+  return std::string(LOQUAT_SOURCE_DIR) + "/../shared/data/" + name;
+}
+
+// The cases of a ggml vocabulary test: texts and the ids that the original tokenizer gives.
+struct VocabularyCase {
+  std::string text;
+  std::vector<int32_t> ids;
+};
+inline std::vector<VocabularyCase> vocabulary_cases(const std::string& name) {
+  const std::string path = shared_data("tokenizers/gguf/ggml-vocab-" + name + ".gguf");
+  const std::string inputs = file_bytes(path + ".inp"), separator = "\n__ggml_vocab_test__\n";
+  std::istringstream outputs(file_bytes(path + ".out"));
+  std::vector<VocabularyCase> cases;
+  std::string line;
+  for (size_t begin = 0; begin <= inputs.size() && std::getline(outputs, line);) {
+    const size_t end = std::min(inputs.find(separator, begin), inputs.size());
+    std::istringstream numbers(line);
+    cases.push_back({inputs.substr(begin, end - begin), {}});
+    for (int32_t id; numbers >> id;) cases.back().ids.push_back(id);
+    begin = end + separator.size();
+  }
+  return cases;
+}
+
 class FolderTest : public testing::Test {
  protected:
   void SetUp() override {

@@ -6,14 +6,49 @@
 #include "base/check.h"
 #include "base/threads.h"
 #include "tokenizer/bpe_train.h"
+#include "tokenizer/characters.h"
 #include "tokenizer/tokenizer_impl.h"
 #include "tokenizer/utf8.h"
 
 namespace loquat {
 namespace {
 
-bool is_space(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
+// Where the white space ends that stands at `from`, and where that begins that ends at `to`.
+size_t after_space(std::string_view text, size_t from) {
+  while (from < text.size() && valid_utf8_prefix(text.substr(from, 4)) > 0) {
+    const CodePoint c = code_point_at(text, from);
+    if (!is_white_space(c.value)) break;
+    from += c.length;
+  }
+  return from;
+}
+
+// The character that ends at `to`; 0 where there is none.
+CodePoint character_before(std::string_view text, size_t to) {
+  size_t at = to;
+  while (at > 0 && to - at < 4) {
+    --at;
+    if ((text[at] & 0xC0) != 0x80) break;
+  }
+  const std::string_view character = text.substr(at, to - at);
+  if (character.empty() || valid_utf8_prefix(character) != character.size()) return {};
+  return code_point_at(character, 0);
+}
+
+size_t before_space(std::string_view text, size_t least, size_t to) {
+  while (to > least) {
+    const CodePoint c = character_before(text, to);
+    if (c.length == 0 || !is_white_space(c.value)) break;
+    to -= c.length;
+  }
+  return std::max(to, least);
+}
+
+bool stands_alone(std::string_view text, size_t begin, size_t end) {
+  const CodePoint before = character_before(text, begin);
+  if (before.length > 0 && is_word_character(before.value)) return false;
+  if (end == text.size() || valid_utf8_prefix(text.substr(end, 4)) == 0) return true;
+  return !is_word_character(code_point_at(text, end).value);
 }
 
 Status check_special_tokens(const std::vector<std::string>& names) {
@@ -35,22 +70,31 @@ Status check_special_tokens(const std::vector<std::string>& names) {
 
 void Tokenizer::Impl::finish() {
   special.assign(tokens.size(), 0);
-  added_by_byte.assign(256, {});
-  std::vector<uint8_t> is_added(tokens.size(), 0);
+  for (AddedSet& set : added_sets) set.by_byte.assign(256, {});
+  std::vector<uint8_t> not_text(tokens.size(), 0);
+  for (size_t id = 0; id < names_no_bytes.size(); ++id) not_text[id] = names_no_bytes[id];
   for (uint32_t i = 0; i < added.size(); ++i) {
     special[added[i].id] = added[i].special;
-    is_added[added[i].id] = 1;
+    not_text[added[i].id] = 1;
     added_ids.emplace(added[i].content, added[i].id);
-    added_by_byte[static_cast<unsigned char>(added[i].content[0])].push_back(i);
+    matched.push_back(added[i].normalized ? normalizer.apply(added[i].content, false) : added[i].content);
+    if (matched.back().empty()) continue;
+    AddedSet& set = added_sets[added[i].normalized];
+    set.any = true;
+    set.any_plain = set.any_plain || !added[i].special;
+    set.by_byte[static_cast<unsigned char>(matched.back()[0])].push_back(i);
   }
-  for (auto& list : added_by_byte) {
-    std::stable_sort(list.begin(), list.end(),
-                     [&](uint32_t a, uint32_t b) { return added[a].content.size() > added[b].content.size(); });
+  for (AddedSet& set : added_sets) {
+    for (auto& list : set.by_byte) {
+      std::stable_sort(list.begin(), list.end(),
+                       [&](uint32_t a, uint32_t b) { return matched[a].size() > matched[b].size(); });
+    }
   }
+  if (!byte_level()) return;
   // Most pieces of real text are one token. A piece is looked up whole where its merges do lead to that one token.
   std::vector<int32_t> ids;
   for (size_t id = 0; id < tokens.size(); ++id) {
-    if (tokens[id].empty() || is_added[id]) continue;
+    if (tokens[id].empty() || not_text[id]) continue;
     ids.clear();
     if (!ignore_merges) {
       for (const char b : tokens[id]) ids.push_back(byte_id[static_cast<unsigned char>(b)]);
@@ -81,44 +125,88 @@ void Tokenizer::Impl::encode_piece(std::string_view piece, std::vector<int32_t>&
   out.insert(out.end(), ids.begin(), ids.end());
 }
 
-void Tokenizer::Impl::encode_plain(std::string_view text, std::vector<int32_t>& out) const {
-  thread_local std::vector<std::string_view> pieces;
-  pieces.clear();
-  splitter.split(text, pieces);
-  for (const std::string_view piece : pieces) encode_piece(piece, out);
+void Tokenizer::Impl::encode_plain(std::string_view text, bool at_start, std::vector<int32_t>& out) const {
+  if (byte_level()) {
+    thread_local std::vector<std::string_view> pieces;
+    pieces.clear();
+    splitter.split(text, pieces);
+    for (const std::string_view piece : pieces) encode_piece(piece, out);
+    return;
+  }
+  std::vector<std::string> pieces;
+  pre_tokenizer.run(text, at_start, pieces);
+  std::visit(
+      [&](const auto& m) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(m)>, std::monostate>) {
+          for (const std::string& piece : pieces) m.encode(piece, out);
+        }
+      },
+      model);
 }
 
-int64_t Tokenizer::Impl::find_added(std::string_view text, size_t from, bool with_special, size_t* at) const {
+int64_t Tokenizer::Impl::find_added(std::string_view text, size_t from, bool normalized, bool with_special,
+                                    size_t* at) const {
+  const AddedSet& set = added_sets[normalized];
   for (size_t i = from; i < text.size(); ++i) {
-    for (const uint32_t a : added_by_byte[static_cast<unsigned char>(text[i])]) {
-      if ((with_special || !added[a].special) && text.substr(i).starts_with(added[a].content)) {
-        *at = i;
-        return a;
-      }
+    for (const uint32_t a : set.by_byte[static_cast<unsigned char>(text[i])]) {
+      if (!with_special && added[a].special) continue;
+      if (!text.substr(i).starts_with(matched[a])) continue;
+      if (added[a].single_word && !stands_alone(text, i, i + matched[a].size())) continue;
+      *at = i;
+      return a;
     }
   }
   return -1;
 }
 
+template <typename Plain>
+void Tokenizer::Impl::cut_added(std::string_view text, bool normalized, bool with_special, std::vector<int32_t>& out,
+                                Plain&& plain) const {
+  const bool look = with_special ? added_sets[normalized].any : added_sets[normalized].any_plain;
+  size_t begin = 0;
+  int64_t before = -1;
+  while (look && begin < text.size()) {
+    size_t at = 0;
+    const int64_t found = find_added(text, begin, normalized, with_special, &at);
+    if (found < 0) break;
+    const AddedToken& token = added[found];
+    const size_t end = token.lstrip ? before_space(text, begin, at) : at;
+    if (end > begin) plain(text.substr(begin, end - begin), begin, before);
+    out.push_back(token.id);
+    begin = at + matched[found].size();
+    if (token.rstrip) begin = after_space(text, begin);
+    before = found;
+  }
+  if (begin < text.size()) plain(text.substr(begin), begin, before);
+}
+
+void Tokenizer::Impl::encode(std::string_view text, bool parse_special, bool at_start,
+                             std::vector<int32_t>& out) const {
+  cut_added(text, false, parse_special, out, [&](std::string_view part, size_t begin, int64_t before) {
+    const bool follows_text = before >= 0 && !added[before].special;
+    std::string changed;
+    if (!normalizer.empty()) {
+      changed = normalizer.apply(part, follows_text);
+      part = changed;
+    }
+    cut_added(part, true, parse_special, out, [&](std::string_view plain, size_t at, int64_t) {
+      encode_plain(plain, at_start && begin == 0 && at == 0, out);
+    });
+  });
+}
+
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
   std::vector<int32_t> out;
   out.reserve(text.size() / 3 + 1);
-  const bool look = std::any_of(impl_->added.begin(), impl_->added.end(),
-                                [&](const AddedToken& a) { return parse_special || !a.special; });
-  size_t begin = 0;
-  while (look && begin < text.size()) {
-    size_t at = 0;
-    const int64_t found = impl_->find_added(text, begin, parse_special, &at);
-    if (found < 0) break;
-    const AddedToken& token = impl_->added[found];
-    size_t end = at;
-    while (token.lstrip && end > begin && is_space(text[end - 1])) --end;
-    if (end > begin) impl_->encode_plain(text.substr(begin, end - begin), out);
-    out.push_back(token.id);
-    begin = at + token.content.size();
-    while (token.rstrip && begin < text.size() && is_space(text[begin])) ++begin;
-  }
-  if (begin < text.size()) impl_->encode_plain(text.substr(begin), out);
+  impl_->encode(text, parse_special, true, out);
+  return out;
+}
+
+std::vector<int32_t> Tokenizer::encode_with_special(std::string_view text, bool parse_special) const {
+  std::vector<int32_t> out = impl_->prefix;
+  out.reserve(text.size() / 3 + 1);
+  impl_->encode(text, parse_special, true, out);
+  out.insert(out.end(), impl_->suffix.begin(), impl_->suffix.end());
   return out;
 }
 
@@ -135,10 +223,17 @@ std::vector<std::vector<int32_t>> Tokenizer::encode_batch(std::span<const std::s
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) const {
   std::string out;
+  bool first = !impl_->first_tokens.empty();
   for (const int32_t id : ids) {
     if (skip_special && is_special(id)) continue;
-    out += token_bytes(id);
+    if (first && id >= 0 && id < vocab_size()) {
+      out += impl_->first_tokens[id];
+    } else {
+      out += token_bytes(id);
+    }
+    first = false;
   }
+  impl_->decoder.finish(out);
   return out;
 }
 
@@ -154,6 +249,14 @@ std::string_view Tokenizer::token_bytes(int32_t id) const {
 int32_t Tokenizer::special(std::string_view token) const {
   const auto it = impl_->added_ids.find(token);
   return it == impl_->added_ids.end() || !is_special(it->second) ? -1 : it->second;
+}
+
+std::span<const int32_t> Tokenizer::prefix() const {
+  return impl_->prefix;
+}
+
+std::span<const int32_t> Tokenizer::suffix() const {
+  return impl_->suffix;
 }
 
 bool Tokenizer::is_special(int32_t id) const {
@@ -197,7 +300,7 @@ Result<Tokenizer> Tokenizer::train(std::span<const std::string> texts, const Tok
   const std::vector<PieceCount> pieces = count_pieces(texts, impl->splitter);
   if (pieces.empty()) return Err("tokenizer training: the texts are empty; expected some text to learn from");
   std::vector<Merge> merges =
-      learn_merges(pieces, static_cast<int32_t>(specials), options.vocab_size - specials - 256, allowed);
+      learn_merges(pieces, static_cast<int32_t>(specials), options.vocab_size - specials - 256, options.ties, allowed);
   impl->tokens = std::move(bytes);
   CHECK(impl->tokens.size() == static_cast<size_t>(specials) + 256 + merges.size());
   impl->merges = MergeTable(std::move(merges));

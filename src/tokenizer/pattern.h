@@ -1,0 +1,33 @@
+// One regular expression of a tokenizer.json. Those files are written for Oniguruma (Ruby's syntax, Unicode); it is
+// translated to PCRE2 where the two differ. Matching is bounded in steps and memory.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace loquat {
+
+class Pattern {
+ public:
+  static Result<Pattern> make(const std::string& regex);
+  // {"Regex": "..."} or {"String": "..."}, as tokenizer.json has it.
+  static Result<Pattern> from_json(const nlohmann::json& value, const std::string& field);
+  static std::string quoted(std::string_view text);  // the expression that matches just this text
+  const std::string& regex() const { return regex_; }
+  // The next match at or after `from` that is not empty; the text must be UTF-8. False: none, or a limit was reached.
+  bool find(std::string_view text, size_t from, size_t* begin, size_t* end) const;
+
+ private:
+  struct Code;
+  std::shared_ptr<const Code> code_;
+  std::string regex_;  // as it was given
+};
+
+// The PCRE2 expression (with PCRE2_UTF, UCP and MULTILINE) that matches as the Oniguruma one does.
+Result<std::string> pcre_from_oniguruma(std::string_view regex);
+
+}  // namespace loquat

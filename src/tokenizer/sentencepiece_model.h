@@ -1,0 +1,49 @@
+// What a SentencePiece tokenizer.model holds (a GGUF vocabulary of the kind "llama" or "t5" and llama2.c's
+// tokenizer.bin hold the same), and the tokenizer that gives its ids.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "tokenizer/tokenizer.h"
+
+namespace loquat {
+
+struct SentencePieceModel {
+  enum class Kind { kUnigram, kBpe };
+  enum class Type : int { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
+  struct Piece {
+    std::string text;
+    float score = 0;
+    Type type = Type::kNormal;
+  };
+  Kind kind = Kind::kUnigram;
+  std::vector<Piece> pieces;   // by id
+  std::string characters_map;  // precompiled_charsmap; empty: characters stay as they are
+  bool add_dummy_prefix = true;
+  bool remove_extra_whitespaces = true;
+  bool escape_whitespaces = true;
+  bool byte_fallback = false;
+  std::string unknown_text = " \xE2\x81\x87 ";  // what the unknown piece decodes to
+  int32_t bos = -1, eos = -1;                   // put around a text by encode_with_special(); -1: not
+
+  // tokenizer.model, a protobuf message of sentencepiece_model.proto; fields that do not matter here are passed over.
+  static Result<SentencePieceModel> parse(std::string_view bytes);
+  // llama2.c's tokenizer.bin: int32 longest token, then float score, int32 length and text of each token. Its ids 0 to
+  // 2 are unknown, <s> and </s>, then come the 256 bytes.
+  static Result<SentencePieceModel> parse_llama2c(std::string_view bytes);
+
+  // A tokenizer.json of the same ids, in the manner of Hugging Face's conversion: BPE with merges made from the scores.
+  // (Where two merges of equal score meet, tokenizer.json cannot say "the left one first"; a tokenizer made by
+  // tokenizer() does it.)
+  std::string tokenizer_json() const;
+  // path: for messages. config_json, chat_template: the tokenizer_config.json and chat_template.jinja that save() is to
+  // write again, if there are some.
+  Result<Tokenizer> tokenizer(const std::string& path, std::string config_json = {},
+                              std::string chat_template = {}) const;
+};
+
+}  // namespace loquat
