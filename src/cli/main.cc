@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   loquat::add_tokenizer_verb(app, exit_code);
   loquat::add_quantize_verb(app, exit_code);
   loquat::add_merge_verb(app, exit_code);
+  loquat::add_models_verb(app, exit_code);
   loquat::add_bench_verb(app, exit_code);
   try {
     app.parse(argc, argv);

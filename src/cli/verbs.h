@@ -26,6 +26,7 @@ void add_keys_verb(CLI::App& app, int& exit_code);
 void add_bench_verb(CLI::App& app, int& exit_code);
 void add_quantize_verb(CLI::App& app, int& exit_code);
 void add_merge_verb(CLI::App& app, int& exit_code);
+void add_models_verb(CLI::App& app, int& exit_code);
 
 // --weights: bf16 (as the folder has them, or those of --precision), int8 or int4.
 WeightType weight_type(const std::string& name);

@@ -137,12 +137,7 @@ const char* head_name(HeadKind head) {
 }  // namespace
 
 Result<SafetensorsFile> open_weights(const std::string& folder) {
-  const std::string path = folder + "/model.safetensors";
-  if (!file_exists(path) && file_exists(path + ".index.json")) {
-    return Err("{}: the weights are cut into several files ({}.index.json); expected one file: join them first", path,
-               path);
-  }
-  return SafetensorsFile::open(path);
+  return SafetensorsFile::open_folder(folder);
 }
 
 Result<ModelConfig> read_model_config(const std::string& folder) {
@@ -176,7 +171,7 @@ Status save_model(const Model& model, const std::string& folder, DType dtype) {
   if (model.config().head == HeadKind::kLanguage) {
     TRY_STATUS(write_file(folder + "/generation_config.json", generation_config(model.config())));
   }
-  return write_safetensors(folder + "/model.safetensors", tensors, {{"format", "pt"}});
+  return write_safetensors_folder(folder, tensors, {{"format", "pt"}});
 }
 
 namespace {

@@ -205,7 +205,7 @@ TEST_F(BrokenFolder, NoFiles) {
   std::filesystem::remove(folder_ / "model.safetensors");
   EXPECT_THAT(error_of(folder_.path()), HasSubstr("model.safetensors"));
   put_bytes(folder_ / "model.safetensors.index.json", "{}");
-  EXPECT_THAT(error_of(folder_.path()), HasSubstr("several files"));
+  EXPECT_THAT(error_of(folder_.path()), HasSubstr("model.safetensors.index.json: expected a weight_map"));
 }
 
 TEST_F(BrokenFolder, ConfigThatDoesNotFit) {
@@ -221,9 +221,12 @@ TEST_F(BrokenFolder, ConfigThatDoesNotFit) {
        "\"num_key_value_heads\": found 3, expected a divisor"},
       {"\"head_dim\": 6", "\"head_dim\": 5", "\"head_dim\": found 5"},
       {"\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\"", "\"hidden_act\": found \"gelu\", expected \"silu\""},
-      {"\"model_type\": \"llama\"", "\"model_type\": \"qwen2\"", "\"model_type\": found \"qwen2\""},
-      {"\"attention_bias\": false", "\"attention_bias\": true", "\"attention_bias\": found true"},
-      {"\"rope_scaling\": null", "\"rope_scaling\": {\"rope_type\": \"llama3\"}", "\"rope_scaling\""},
+      {"\"model_type\": \"llama\"", "\"model_type\": \"mamba\"",
+       "\"model_type\": found \"mamba\", expected one of llama, mistral"},
+      {"\"model_type\": \"llama\"", "\"model_type\": \"qwen2\"", "expected [\"Qwen2ForCausalLM\"] or"},
+      {"\"attention_bias\": false", "\"attention_bias\": true", "q_proj.bias\" [24] is missing"},
+      {"\"rope_scaling\": null", "\"rope_scaling\": {\"rope_type\": \"llama3\"}",
+       "\"rope_scaling.factor\": found nothing"},
       {"\"eos_token_id\": 5", "\"eos_token_id\": 23", "\"eos_token_id\": found 23"},
       {"LlamaForCausalLM", "GPT2LMHeadModel", "\"architectures\": found [\"GPT2LMHeadModel\"]"},
       {"{", "[", "not a JSON object"},

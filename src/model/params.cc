@@ -3,6 +3,8 @@
 
 #include <fmt/ranges.h>
 
+#include <utility>
+
 namespace loquat {
 
 int64_t ParamSpec::size() const {
@@ -11,30 +13,82 @@ int64_t ParamSpec::size() const {
   return n;
 }
 
-std::vector<ParamSpec> param_specs(const ModelConfig& config) {
-  const int64_t C = config.hidden_size, F = config.intermediate_size, V = config.vocab_size;
-  const int64_t q_dim = config.num_heads * config.head_dim, kv_dim = config.num_kv_heads * config.head_dim;
+namespace {
+
+// Appends a model's parameters, in order.
+struct SpecList {
+  const ModelConfig& config;
   std::vector<ParamSpec> specs;
-  specs.push_back({"model.embed_tokens.weight", {V, C}, false, ParamInit::kNormal});
-  for (int64_t i = 0; i < config.num_layers; ++i) {
-    const std::string layer = fmt::format("model.layers.{}.", i);
-    specs.push_back({layer + "input_layernorm.weight", {C}, false, ParamInit::kOnes});
-    specs.push_back({layer + "self_attn.q_proj.weight", {q_dim, C}, true, ParamInit::kNormal});
-    specs.push_back({layer + "self_attn.k_proj.weight", {kv_dim, C}, true, ParamInit::kNormal});
-    specs.push_back({layer + "self_attn.v_proj.weight", {kv_dim, C}, true, ParamInit::kNormal});
-    specs.push_back({layer + "self_attn.o_proj.weight", {C, q_dim}, true, ParamInit::kResidual});
-    specs.push_back({layer + "post_attention_layernorm.weight", {C}, false, ParamInit::kOnes});
-    specs.push_back({layer + "mlp.gate_proj.weight", {F, C}, true, ParamInit::kNormal});
-    specs.push_back({layer + "mlp.up_proj.weight", {F, C}, true, ParamInit::kNormal});
-    specs.push_back({layer + "mlp.down_proj.weight", {C, F}, true, ParamInit::kResidual});
+
+  void norm(const std::string& name, int64_t size) {
+    const bool ones = !config.features.norm_adds_one;
+    specs.push_back({name + ".weight", {size}, false, ones ? ParamInit::kOnes : ParamInit::kZeros});
+    if (config.features.norm == NormKind::kLayer) bias(name, size);
   }
-  specs.push_back({"model.norm.weight", {C}, false, ParamInit::kOnes});
+  void projection(const std::string& name, int64_t n, int64_t k, ParamInit init) {
+    specs.push_back({name + ".weight", {n, k}, true, init});
+  }
+  void bias(const std::string& name, int64_t size) {
+    specs.push_back({name + ".bias", {size}, false, ParamInit::kZeros});
+  }
+
+  void attention(const std::string& name) {
+    const int64_t C = config.hidden_size, D = config.head_dim;
+    const std::pair<const char*, int64_t> heads[] = {
+        {"q", config.num_heads}, {"k", config.num_kv_heads}, {"v", config.num_kv_heads}};
+    for (const auto& [letter, count] : heads)
+      projection(fmt::format("{}.{}_proj", name, letter), count * D, C, ParamInit::kNormal);
+    for (const auto& [letter, count] : heads) {
+      if (config.features.qkv_bias) bias(fmt::format("{}.{}_proj", name, letter), count * D);
+    }
+    if (config.features.qk_norm) {
+      norm(name + ".q_norm", D);
+      norm(name + ".k_norm", D);
+    }
+    projection(name + ".o_proj", C, config.num_heads * D, ParamInit::kResidual);
+    if (config.features.output_bias) bias(name + ".o_proj", C);
+  }
+
+  void mlp(const std::string& name) {
+    const int64_t C = config.hidden_size, F = config.intermediate_size;
+    const bool gated = config.features.gated_mlp, biased = config.features.mlp_bias;
+    if (gated) projection(name + ".gate_proj", F, C, ParamInit::kNormal);
+    projection(name + ".up_proj", F, C, ParamInit::kNormal);
+    if (gated && biased) bias(name + ".gate_proj", F);
+    if (biased) bias(name + ".up_proj", F);
+    projection(name + ".down_proj", C, F, ParamInit::kResidual);
+    if (biased) bias(name + ".down_proj", C);
+  }
+
+  // With norms behind the branches too, Hugging Face's "post_attention_layernorm" is the one behind attention.
+  void layer(const std::string& name) {
+    const int64_t C = config.hidden_size;
+    const bool post = config.features.post_norms;
+    norm(name + "input_layernorm", C);
+    attention(name + "self_attn");
+    if (post) norm(name + "post_attention_layernorm", C);
+    norm(name + (post ? "pre_feedforward_layernorm" : "post_attention_layernorm"), C);
+    mlp(name + "mlp");
+    if (post) norm(name + "post_feedforward_layernorm", C);
+  }
+};
+
+}  // namespace
+
+std::vector<ParamSpec> param_specs(const ModelConfig& config) {
+  const int64_t C = config.hidden_size, V = config.vocab_size;
+  SpecList list{config, {}};
+  list.specs.push_back({"model.embed_tokens.weight", {V, C}, false, ParamInit::kNormal});
+  if (config.features.learned_positions)
+    list.specs.push_back({"model.embed_positions.weight", {config.max_positions, C}, false, ParamInit::kNormal});
+  for (int64_t i = 0; i < config.num_layers; ++i) list.layer(fmt::format("model.layers.{}.", i));
+  list.norm("model.norm", C);
   if (config.head == HeadKind::kScore) {
-    specs.push_back({"score.weight", {1, C}, false, ParamInit::kScore});
+    list.specs.push_back({"score.weight", {1, C}, false, ParamInit::kScore});
   } else if (!config.tie_embeddings) {
-    specs.push_back({kHeadName, {V, C}, false, ParamInit::kNormal});
+    list.specs.push_back({kHeadName, {V, C}, false, ParamInit::kNormal});
   }
-  return specs;
+  return std::move(list.specs);
 }
 
 bool is_projection(const ParamSpec& spec) {

@@ -1,6 +1,6 @@
 // The list of parameters: names, shapes and order, from the config alone. Everything that walks the parameters (the
 // flat buffers, model.safetensors, for_each_param) follows this one list. q, k, v of a layer are neighbours, and gate
-// and up are, so that each group is one matrix in the flat buffer and one product in the forward.
+// and up are, so that each group is one matrix in the flat buffer and one product in the forward; so are their biases.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,12 @@ enum class ParamInit {
   kOnes,
   kScore,
   kLoraA,      // uniform within 1 / sqrt(columns): PEFT's kaiming_uniform(a = sqrt(5))
-  kZeros,      // B
+  kZeros,      // biases, and an adapter's B
   kMagnitude,  // the norms of the rows that it is for
 };
 
 struct ParamSpec {
-  std::string name;  // Hugging Face's
+  std::string name;  // Hugging Face's for Llama and its kin; what a file calls them: architectures.h
   std::vector<int64_t> shape;
   bool is_matrix = false;
   ParamInit init = ParamInit::kNormal;

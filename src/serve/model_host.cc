@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "model/adapter_folder.h"
 #include "store/files.h"
+#include "store/safetensors.h"
 
 namespace loquat::serve {
 namespace {
@@ -24,24 +25,21 @@ struct Stamp {
   bool operator==(const Stamp&) const = default;
 };
 
+std::string weights_path(const std::string& folder) {
+  return is_adapter_folder(folder) ? folder + "/adapter_model.safetensors" : safetensors_path(folder);
+}
+
 Stamp stamp_of(const std::string& folder) {
   struct stat info {};
-  const bool adapter = is_adapter_folder(folder);
-  const char* weights = adapter ? "/adapter_model.safetensors" : "/model.safetensors";
-  if (::stat((folder + weights).c_str(), &info) != 0) return {};
+  if (::stat(weights_path(folder).c_str(), &info) != 0) return {};
   return {info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
 // A model that writes text, and not a reward model.
 bool can_write(const std::string& folder) {
-  if (!file_exists(folder + "/tokenizer.json")) return false;
-  if (is_adapter_folder(folder)) {
-    const auto config = read_model_config(folder);
-    return file_exists(folder + "/adapter_model.safetensors") && config.ok() && config->head == HeadKind::kLanguage;
-  }
-  if (!file_exists(folder + "/model.safetensors")) return false;
-  const auto text = read_file(folder + "/config.json");
-  return text.ok() && text->find("ForCausalLM") != std::string::npos;
+  if (!file_exists(weights_path(folder)) || !file_exists(folder + "/tokenizer.json")) return false;
+  const auto config = read_model_config(folder);
+  return config.ok() && config->head == HeadKind::kLanguage;
 }
 
 // The recipe's order, then the alphabet's.

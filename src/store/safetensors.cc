@@ -41,8 +41,9 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return text + "]";
 }
 
-// The bytes that a tensor of this dtype and shape takes.
-Result<uint64_t> byte_size(const std::string& dtype, const std::vector<int64_t>& shape) {
+}  // namespace
+
+Result<uint64_t> tensor_byte_size(const std::string& dtype, const std::vector<int64_t>& shape) {
   const int64_t item = dtype_size(dtype);
   if (item == 0) return Err("dtype '{}' is not known", shown(dtype));
   uint64_t size = static_cast<uint64_t>(item);
@@ -53,6 +54,8 @@ Result<uint64_t> byte_size(const std::string& dtype, const std::vector<int64_t>&
   }
   return size;
 }
+
+namespace {
 
 struct HeaderEntry {
   std::string name;
@@ -192,7 +195,7 @@ Status check_places(const std::vector<HeaderEntry>& entries, uint64_t data_size)
     const std::string name = shown(e.name);
     if (!e.has_dtype || !e.has_shape || e.offsets.size() != 2)
       return Err("tensor '{}': expected dtype, shape and two data_offsets", name);
-    auto size = byte_size(e.dtype, e.shape);
+    auto size = tensor_byte_size(e.dtype, e.shape);
     if (!size) return Err("tensor '{}': {}", name, size.error());
     const uint64_t begin = e.offsets[0], end = e.offsets[1];
     if (begin > end || end > data_size)
@@ -238,7 +241,8 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   if (auto places = check_places(reader.entries, data.size()); !places)
     return Err("{}: header: {}", path, places.error());
 
-  SafetensorsFile file(std::move(mapped));
+  SafetensorsFile file;
+  file.files_.push_back(std::move(mapped));
   file.path_ = path;
   file.metadata_ = std::move(reader.metadata);
   for (HeaderEntry& e : reader.entries) {
@@ -254,22 +258,22 @@ const TensorEntry* SafetensorsFile::find(std::string_view name) const {
   return found == index_.end() ? nullptr : &tensors_[found->second];
 }
 
-Status write_safetensors(const std::string& path, std::span<const TensorEntry> tensors,
-                         const std::map<std::string, std::string>& metadata) {
+namespace {
+
+// Where each tensor's bytes go is in the header, so their sizes come first.
+Result<std::string> make_header(const std::string& path, std::span<const TensorInfo> tensors,
+                                const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   for (const auto& [key, value] : metadata)
     if (!is_utf8(key) || !is_utf8(value)) return Err("{}: metadata '{}' is not UTF-8", path, shown(key));
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::set<std::string_view> names = {"__metadata__"};
   uint64_t at = 0;
-  for (const TensorEntry& t : tensors) {
+  for (const TensorInfo& t : tensors) {
     if (!is_utf8(t.name) || !names.insert(t.name).second)
       return Err("{}: tensor name '{}' stands twice or is not UTF-8", path, shown(t.name));
-    auto size = byte_size(t.dtype, t.shape);
+    auto size = tensor_byte_size(t.dtype, t.shape);
     if (!size) return Err("{}: tensor '{}': {}", path, shown(t.name), size.error());
-    if (*size != t.bytes.size())
-      return Err("{}: tensor '{}': {} of shape {} takes {} bytes, {} were given", path, shown(t.name), t.dtype,
-                 shape_text(t.shape), *size, t.bytes.size());
     header[t.name] = {{"dtype", t.dtype}, {"shape", t.shape}, {"data_offsets", {at, at + *size}}};
     at += *size;
   }
@@ -277,12 +281,36 @@ Status write_safetensors(const std::string& path, std::span<const TensorEntry> t
   text.resize((text.size() + 8 + 63) / 64 * 64 - 8, ' ');  // the data begins at a multiple of 64; spaces end a header
   if (text.size() > kMaxHeader)
     return Err("{}: a header of {} bytes: at most {} are allowed", path, text.size(), kMaxHeader);
+  return text;
+}
+
+}  // namespace
+
+Status write_safetensors(const std::string& path, std::span<const TensorInfo> tensors,
+                         const std::map<std::string, std::string>& metadata, const TensorBytes& bytes) {
+  TRY(const std::string header, make_header(path, tensors, metadata));
   TRY(AtomicFile file, AtomicFile::open(path));
-  const uint64_t header_size = text.size();
+  const uint64_t header_size = header.size();
   TRY_STATUS(file.write(&header_size, sizeof(header_size)));
-  TRY_STATUS(file.write(text.data(), text.size()));
-  for (const TensorEntry& t : tensors) TRY_STATUS(file.write(t.bytes.data(), t.bytes.size()));
+  TRY_STATUS(file.write(header.data(), header.size()));
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const TensorInfo& t = tensors[i];
+    TRY(const uint64_t size, tensor_byte_size(t.dtype, t.shape));
+    TRY(const auto given, bytes(i));
+    if (given.size() != size)
+      return Err("{}: tensor '{}': {} of shape {} takes {} bytes, {} were given", path, shown(t.name), t.dtype,
+                 shape_text(t.shape), size, given.size());
+    TRY_STATUS(file.write(given.data(), given.size()));
+  }
   return file.commit();
+}
+
+Status write_safetensors(const std::string& path, std::span<const TensorEntry> tensors,
+                         const std::map<std::string, std::string>& metadata) {
+  std::vector<TensorInfo> infos;
+  for (const TensorEntry& t : tensors) infos.push_back({t.name, t.dtype, t.shape});
+  return write_safetensors(path, infos, metadata,
+                           [&](size_t i) -> Result<std::span<const uint8_t>> { return tensors[i].bytes; });
 }
 
 }  // namespace loquat

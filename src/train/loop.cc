@@ -10,6 +10,7 @@
 #include "data/source.h"
 #include "model/adapter_folder.h"
 #include "store/files.h"
+#include "store/safetensors.h"
 
 namespace loquat {
 namespace {
@@ -393,11 +394,14 @@ Status StageHash::add_data(const std::vector<std::string>& paths, bool weighted)
 
 Status StageHash::add_model(const std::string& folder) {
   if (is_adapter_folder(folder)) return add_adapter(folder);
-  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json", "reward.json"}) {
-    const std::string path = folder + "/" + name;
+  TRY(const std::vector<std::string> weights, safetensors_files(folder));
+  std::vector<std::string> paths = {folder + "/config.json"};
+  paths.insert(paths.end(), weights.begin(), weights.end());
+  for (const char* name : {"tokenizer.json", "reward.json"}) paths.push_back(folder + "/" + name);
+  for (const std::string& path : paths) {
     if (file_exists(path)) {
       TRY_STATUS(add_file(path));
-    } else if (name != std::string_view("reward.json")) {
+    } else if (!path.ends_with("/reward.json")) {
       return Err("{}: expected a model's folder with config.json, model.safetensors and tokenizer.json", path);
     }
   }
