@@ -136,9 +136,11 @@ Result<int> run_inspect(const DataArguments& arguments) {
   std::optional<ChatTemplate> chat;
   if (!arguments.tokenizer.empty()) {
     TRY(tokenizer, Tokenizer::load(arguments.tokenizer));
-    TRY(chat, ChatTemplate::make(*tokenizer));
     options.tokenizer = &*tokenizer;
-    options.chat = &*chat;
+    if (options.kind != RowKind::kText) {  // texts need no template of conversations
+      TRY(chat, ChatTemplate::make(*tokenizer));
+      options.chat = &*chat;
+    }
   }
   TRY(const std::vector<DataSource> sources, sources_of(arguments));
   const bool colours = !arguments.plain && ::isatty(STDOUT_FILENO) != 0 && std::getenv("NO_COLOR") == nullptr;
