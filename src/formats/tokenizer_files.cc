@@ -97,7 +97,7 @@ Keys write_vocabulary(const GgufVocabulary& v) {
   };
   put("model", GgufValue::string(v.model));
   if (!v.pre.empty()) put("pre", GgufValue::string(v.pre));
-  put("tokens", GgufValue::strings(v.tokens));
+  if (!v.tokens.empty()) put("tokens", GgufValue::strings(v.tokens));
   if (!v.scores.empty()) put("scores", GgufValue::float32s(v.scores));
   if (!v.types.empty()) put("token_type", GgufValue::int32s(v.types));
   if (!v.merges.empty()) put("merges", GgufValue::strings(v.merges));
@@ -263,7 +263,12 @@ Status save_tokenizer_files(const SourceTokenizer& tokenizer, const ModelConfig&
 
 Result<Keys> tokenizer_keys(const SourceTokenizer& tokenizer, const ModelConfig& config) {
   if (!tokenizer.keys.empty()) return tokenizer.keys;
-  if (!tokenizer.tokenizer) return Keys();
+  if (!tokenizer.tokenizer) {
+    GgufVocabulary none;
+    none.model = "none";
+    none.bos = config.bos_token, none.eos = config.eos_token, none.padding = config.pad_token;
+    return write_vocabulary(none);
+  }
   auto vocabulary = gguf_from_tokenizer(*tokenizer.tokenizer);
   if (!vocabulary) return Err("{}: {}", tokenizer.from, vocabulary.error());
   GgufVocabulary& v = *vocabulary;

@@ -47,6 +47,13 @@ struct Case {
   std::vector<AttentionSegment> segments;
 };
 
+// What a query sees, and how scores are capped.
+struct Sight {
+  int64_t window;
+  float softcap;
+};
+const Sight kSights[] = {{1, 0}, {7, 0}, {32, 0}, {40, 2}, {0, 2}, {1000, 0.5f}};
+
 const std::vector<int64_t> kLengths[] = {{}, {1}, {0, 5, 0, 1}, {17, 33, 16}, {70, 3, 129}};
 const AttentionShape kHeads[] = {{1, 1, 2, 0},  {2, 2, 32, 0}, {4, 1, 64, 0},
                                  {6, 2, 10, 0}, {2, 1, 48, 0}, {1, 1, 80, 0}};
@@ -63,14 +70,42 @@ void share_first(Case& c) {
   }
 }
 
+// Rows of the last sequence in pages of `len` rows that lie in any order, with rows of nobody's between.
+struct Pages {
+  Pages(const Case& c, const Kernels& kernels, int64_t len) : len(len) {
+    const AttentionSegment& s = c.segments.back();
+    const int64_t count = (s.kv_len + len - 1) / len, width = c.k().cols;
+    keys.emplace_back(2 * count * len, width, c.qkv[0].mat().dtype, 7);
+    values.emplace_back(2 * count * len, width, c.qkv[0].mat().dtype, 7);
+    for (int64_t p = 0; p < count; ++p) {
+      pages.push_back(static_cast<int32_t>((p % 2 ? p : 2 * count - 1 - p)));
+      const int64_t from = s.q_begin + p * len, to = std::min(from + len, s.q_begin + s.q_len), at = pages.back() * len;
+      kernels.convert(keys[0].mat().row_range(at, at + to - from), c.k().row_range(from, to));
+      kernels.convert(values[0].mat().row_range(at, at + to - from), c.v().row_range(from, to));
+    }
+  }
+  // Queries from ... from + count - 1 of the sequence, as rows 0 ... of q.
+  AttentionSegment segment(int64_t from, int64_t count) const {
+    AttentionSegment s{0, count, keys[0].mat().data, values[0].mat().data, from + count, keys[0].mat().stride};
+    s.pages = pages.data();
+    s.page_len = len;
+    s.page_stride = len * keys[0].mat().stride;
+    return s;
+  }
+  int64_t len;
+  std::vector<Tensor> keys, values;
+  std::vector<int32_t> pages;
+};
+
 // Forward and backward of a case; with `share`, all sequences but the first go on from it.
 void match_reference(const Kernels& k, DType dtype, double tolerance, uint64_t seed,
                      const std::vector<int64_t>& lengths, const AttentionShape& s, bool share) {
-  SCOPED_TRACE(fmt::format("lengths {}{}, {} over {} heads of {}", fmt::join(lengths, " "), share ? ", shared" : "",
-                           s.heads, s.kv_heads, s.head_dim));
+  SCOPED_TRACE(fmt::format("lengths {}{}, {} over {} heads of {}, window {}, cap {}", fmt::join(lengths, " "),
+                           share ? ", shared" : "", s.heads, s.kv_heads, s.head_dim, s.window, s.softcap));
   Case a(dtype, seed, lengths, s.heads, s.kv_heads, s.head_dim),
       b(dtype, seed, lengths, s.heads, s.kv_heads, s.head_dim);
   if (share) share_first(a), share_first(b);
+  for (Case* c : {&a, &b}) c->shape.window = s.window, c->shape.softcap = s.softcap;
   a.forward(k);
   b.forward(reference::kTable);
   expect_close(a.out[0], b.out[0], tolerance, "out");
@@ -85,6 +120,56 @@ void match_reference(const Kernels& k, DType dtype, double tolerance, uint64_t s
 TEST_P(AttentionTest, MatchesReference) {
   for (const auto& lengths : kLengths) {
     for (const AttentionShape& s : kHeads) match_reference(k(), dtype(), tolerance(), 1, lengths, s, false);
+  }
+}
+
+TEST_P(AttentionTest, WindowsAndCapsMatchReference) {
+  if (!k().windows_and_caps) GTEST_SKIP();
+  for (const Sight& sight : kSights) {
+    for (const AttentionShape& s : {AttentionShape{4, 1, 64, 0}, {6, 2, 10, 0}}) {
+      const AttentionShape shape{s.heads, s.kv_heads, s.head_dim, 0, sight.window, sight.softcap};
+      for (const auto& lengths : kLengths) match_reference(k(), dtype(), tolerance(), 1, lengths, shape, false);
+      match_reference(k(), dtype(), tolerance(), 5, {100, 70, 1, 31}, shape, k().shared_prefixes);
+    }
+  }
+}
+
+// Blocks of a batch, single queries against a cache and against pages, replies after a prompt: the same bits.
+TEST_P(AttentionTest, WindowsAndCapsGiveTheSameBitsEverywhere) {
+  if (!k().windows_and_caps) GTEST_SKIP();
+  for (const Sight& sight : kSights) {
+    for (const AttentionShape& s : {AttentionShape{4, 2, 32, 0}, {2, 1, 20, 0}, {12, 4, 64, 0}}) {
+      SCOPED_TRACE(fmt::format("{} heads of {}, window {}, cap {}", s.heads, s.head_dim, sight.window, sight.softcap));
+      Case all(dtype(), 3, {9, 150}, s.heads, s.kv_heads, s.head_dim);
+      Case shared(dtype(), 3, {9, 110, 40}, s.heads, s.kv_heads, s.head_dim);
+      for (Case* c : {&all, &shared}) c->shape.window = sight.window, c->shape.softcap = sight.softcap;
+      shared.segments[2].prefix_len = 110;
+      shared.segments[2].kv_len += 110;
+      shared.segments[2].prefix_begin = 9;
+      shared.segments[2].prefix_k = shared.k().row(9);
+      shared.segments[2].prefix_v = shared.v().row(9);
+      all.forward(k());
+      shared.forward(k());
+      EXPECT_EQ(all.out[0].bytes(), shared.out[0].bytes());
+      EXPECT_EQ(all.lse, shared.lse);
+      const Pages pages(all, k(), 32);
+      for (const auto& [from, count] : std::vector<std::pair<int64_t, int64_t>>{
+               {0, 1}, {31, 1}, {32, 1}, {30, 5}, {64, 1}, {95, 1}, {149, 1}, {90, 60}}) {
+        AttentionSegment plain = all.segments[1];
+        plain.q_begin = 0, plain.q_len = count, plain.kv_len = from + count;
+        for (const AttentionSegment& one : {pages.segment(from, count), plain}) {
+          for (const size_t times : {1, 8}) {
+            const Tensor out(count, s.heads * s.head_dim, dtype());
+            const std::vector<AttentionSegment> segments(times, one);
+            k().attention(out, all.q().row_range(9 + from, 9 + from + count), segments, all.shape, nullptr);
+            for (int64_t r = 0; r < count; ++r) {
+              for (int64_t c = 0; c < out.mat().cols; ++c)
+                ASSERT_EQ(out.at(r, c), all.out[0].at(9 + from + r, c)) << from << " " << r << " " << c;
+            }
+          }
+        }
+      }
+    }
   }
 }
 
@@ -169,33 +254,6 @@ TEST_P(AttentionTest, DecodingOfManySequencesGivesTheBitsOfThePackedForward) {
   }
 }
 
-// Rows of the last sequence in pages of `len` rows that lie in any order, with rows of nobody's between.
-struct Pages {
-  Pages(const Case& c, const Kernels& kernels, int64_t len) : len(len) {
-    const AttentionSegment& s = c.segments.back();
-    const int64_t count = (s.kv_len + len - 1) / len, width = c.k().cols;
-    keys.emplace_back(2 * count * len, width, c.qkv[0].mat().dtype, 7);
-    values.emplace_back(2 * count * len, width, c.qkv[0].mat().dtype, 7);
-    for (int64_t p = 0; p < count; ++p) {
-      pages.push_back(static_cast<int32_t>((p % 2 ? p : 2 * count - 1 - p)));
-      const int64_t from = s.q_begin + p * len, to = std::min(from + len, s.q_begin + s.q_len), at = pages.back() * len;
-      kernels.convert(keys[0].mat().row_range(at, at + to - from), c.k().row_range(from, to));
-      kernels.convert(values[0].mat().row_range(at, at + to - from), c.v().row_range(from, to));
-    }
-  }
-  // Queries from ... from + count - 1 of the sequence, as rows 0 ... of q.
-  AttentionSegment segment(int64_t from, int64_t count) const {
-    AttentionSegment s{0, count, keys[0].mat().data, values[0].mat().data, from + count, keys[0].mat().stride};
-    s.pages = pages.data();
-    s.page_len = len;
-    s.page_stride = len * keys[0].mat().stride;
-    return s;
-  }
-  int64_t len;
-  std::vector<Tensor> keys, values;
-  std::vector<int32_t> pages;
-};
-
 TEST_P(AttentionTest, PagesGiveTheBitsOfRowsInOnePiece) {
   if (!k().paged_attention) GTEST_SKIP();
   for (const AttentionShape& s : {AttentionShape{4, 2, 32, 0}, {2, 1, 20, 0}, {5, 1, 64, 0}, {12, 4, 64, 0}}) {
@@ -260,8 +318,10 @@ TEST_P(AttentionTest, LargeScores) {
 }
 
 // Central differences, in float64, of attention written out once more.
-TEST(AttentionReference, Gradients) {
+void expect_reference_gradients(const Sight& sight) {
   Case c(DType::kF32, 5, {4, 3}, 2, 1, 4);
+  c.shape.window = sight.window;
+  c.shape.softcap = sight.softcap;
   c.forward(reference::kTable);
   c.backward(reference::kTable);
   const int64_t d = 4, heads = 2;
@@ -273,14 +333,16 @@ TEST(AttentionReference, Gradients) {
       for (int64_t i = begin; i < begin + n; ++i) {
         for (int64_t h = 0; h < heads; ++h) {
           double total = 0, weighted = 0;
-          for (int64_t j = begin; j <= i; ++j) {
+          for (int64_t j = sight.window ? std::max(begin, i - sight.window + 1) : begin; j <= i; ++j) {
             double dot = 0, value = 0;
             for (int64_t e = 0; e < d; ++e) {
               dot += at(i, h * d + e) * at(j, heads * d + e);
               value += c.dout[0].at(i, h * d + e) * at(j, (heads + 1) * d + e);
             }
-            total += std::exp(dot * c.shape.scale);
-            weighted += std::exp(dot * c.shape.scale) * value;
+            double score = dot * c.shape.scale;
+            if (sight.softcap > 0) score = sight.softcap * std::tanh(score / sight.softcap);
+            total += std::exp(score);
+            weighted += std::exp(score) * value;
           }
           sum += weighted / total;
         }
@@ -294,6 +356,10 @@ TEST(AttentionReference, Gradients) {
       EXPECT_NEAR(c.dqkv[0].at(r, i), (loss(r, i, 1e-4) - loss(r, i, -1e-4)) / 2e-4, 3e-6) << r << " " << i;
     }
   }
+}
+
+TEST(AttentionReference, Gradients) {
+  for (const Sight& sight : {Sight{0, 0}, {2, 0}, {0, 1}, {3, 0.7f}}) expect_reference_gradients(sight);
 }
 
 }  // namespace

@@ -40,6 +40,7 @@ struct PackedWeight {
   const void* forward = nullptr;
   const void* backward = nullptr;  // null where no gradient is taken
   WeightType type = WeightType::kCompute;
+  float softcap = 0;  // of a vocabulary's matrix: the head's logits become cap tanh(logit / cap); 0: they do not
 };
 
 // One sequence of a packed batch, for attention. Query row i of the segment (row q_begin + i of q) has position
@@ -72,6 +73,10 @@ struct AttentionShape {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
   float scale = 0;
+  // Where the table has windows_and_caps: a query sees the last `window` keys alone, its own included (0: all), and
+  // scaled scores become cap tanh(score / cap) (0: they do not).
+  int64_t window = 0;
+  float softcap = 0;
 };
 
 struct AdamWStep {
@@ -93,6 +98,7 @@ struct Kernels {
   bool shared_prefixes;    // attention takes segments with a prefix
   bool paged_attention;    // attention takes segments with pages
   bool quantized_weights;  // linear, its backward and lm_head take weights of kInt8 and kInt4
+  bool windows_and_caps;   // attention has windows and soft caps, the head soft caps
   bool host_reads;  // the host may read and write the table's memory, and nothing is under way once a call has returned
   // Aligned to 64 bytes at least, not cleared; null where there is not so much left. `bytes` > 0.
   void* (*allocate)(int64_t bytes);
@@ -136,13 +142,40 @@ struct Kernels {
   void (*rms_norm)(Mat y, Mat x, const float* weight, float eps, float* rstd);
   // dx [T, C] float32 += ; dweight [C] += (null: frozen).
   void (*rms_norm_backward)(Mat dx, float* dweight, Mat dy, Mat x, const float* weight, const float* rstd);
-  // In place: heads of D in each row of x [T, heads * D] are rotated by positions[t] (HOST; the halves convention of
-  // Hugging Face's Llama: element i pairs with i + D/2). cos_sin: [max_position, D] float32, D/2 cosines then D/2
-  // sines. With `inverse`, the rotation is undone (the backward).
-  void (*rope)(Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse);
+  // In place: the first R = rotary_dim elements of each head of D in the rows of x [T, heads * D] are rotated by
+  // positions[t] (HOST; the halves convention of Hugging Face's Llama: element i pairs with i + R/2). cos_sin:
+  // [max_position, R] float32, R/2 cosines then R/2 sines. With `inverse`, the rotation is undone (the backward).
+  void (*rope)(Mat x, int64_t head_dim, int64_t rotary_dim, const int32_t* positions, const float* cos_sin,
+               bool inverse);
   // y [T, F] = silu(gate) * up with gate_up [T, 2F] = gate then up.
   void (*swiglu)(Mat y, Mat gate_up);
   void (*swiglu_backward)(Mat dgate_up, Mat dy, Mat gate_up);
+
+  // --- parts of some architectures; each is null where the table does not have it ----------------
+
+  // y [T, C] = (x - mean) * rstd * weight + bias with rstd = 1 / sqrt(mean((x - mean)²) + eps); x float32, rstd [T].
+  void (*layer_norm)(Mat y, Mat x, const float* weight, const float* bias, float eps, float* rstd);
+  // dx [T, C] float32 += ; dweight, dbias [C] += (null: frozen).
+  void (*layer_norm_backward)(Mat dx, float* dweight, float* dbias, Mat dy, Mat x, const float* weight,
+                              const float* rstd);
+  // y [T, N] += bias [N] in every row, either type; dbias [N] += the rows of dy.
+  void (*add_bias)(Mat y, const float* bias);
+  void (*bias_backward)(float* dbias, Mat dy);
+  // rms_norm of each head of D in the rows of x [T, heads * D], all by one weight [D]; y may be x; rstd [T, heads].
+  void (*head_norm)(Mat y, Mat x, int64_t head_dim, const float* weight, float eps, float* rstd);
+  // dx is overwritten, and may be dy; dweight [D] += (null: frozen).
+  void (*head_norm_backward)(Mat dx, float* dweight, Mat dy, Mat x, int64_t head_dim, const float* weight,
+                             const float* rstd);
+  // As swiglu, by GELU in its tanh form; and without a gate, y [T, F] = gelu(x).
+  void (*geglu)(Mat y, Mat gate_up);
+  void (*geglu_backward)(Mat dgate_up, Mat dy, Mat gate_up);
+  void (*gelu)(Mat y, Mat x);
+  void (*gelu_backward)(Mat dx, Mat dy, Mat x);
+  // In place, float32: x = cap tanh(x / cap), by exactly the arithmetic of lm_head.
+  void (*soft_cap)(Mat x, float cap);
+
+  // --- attention and dropout ---------------------------------------------------------------------
+
   // out [T, H * D], causal softmax attention by segment (HOST: the span); lse [T, H] float32: log of the sum of
   // exponentials of the scaled scores, for the backward (null: not wanted). Query head h reads key-value head
   // h / (H / G).

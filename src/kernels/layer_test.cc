@@ -49,10 +49,10 @@ TEST_P(LayerTest, RopeAndItsInverse) {
         cos_sin[p * d + d / 2 + i] = static_cast<float>(std::sin(p * std::pow(100.0, -2.0 * i / d)));
       }
     }
-    k().rope(x, d, positions.data(), cos_sin.data(), false);
-    reference::rope(x_ref, d, positions.data(), cos_sin.data(), false);
+    k().rope(x, d, d, positions.data(), cos_sin.data(), false);
+    reference::rope(x_ref, d, d, positions.data(), cos_sin.data(), false);
     expect_close(x, x_ref, tolerance(), "x");
-    k().rope(x, d, positions.data(), cos_sin.data(), true);
+    k().rope(x, d, d, positions.data(), cos_sin.data(), true);
     expect_close(x, before, 2 * tolerance(), "x, rotated back");
   }
 }

@@ -43,9 +43,21 @@ void embedding(Mat x, const float* table, const int32_t* tokens);
 void embedding_backward(float* dtable, int64_t vocab, Mat dx, const int32_t* tokens);
 void rms_norm(Mat y, Mat x, const float* weight, float eps, float* rstd);
 void rms_norm_backward(Mat dx, float* dweight, Mat dy, Mat x, const float* weight, const float* rstd);
-void rope(Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse);
+void rope(Mat x, int64_t head_dim, int64_t rotary_dim, const int32_t* positions, const float* cos_sin, bool inverse);
 void swiglu(Mat y, Mat gate_up);
 void swiglu_backward(Mat dgate_up, Mat dy, Mat gate_up);
+void layer_norm(Mat y, Mat x, const float* weight, const float* bias, float eps, float* rstd);
+void layer_norm_backward(Mat dx, float* dweight, float* dbias, Mat dy, Mat x, const float* weight, const float* rstd);
+void add_bias(Mat y, const float* bias);
+void bias_backward(float* dbias, Mat dy);
+void head_norm(Mat y, Mat x, int64_t head_dim, const float* weight, float eps, float* rstd);
+void head_norm_backward(Mat dx, float* dweight, Mat dy, Mat x, int64_t head_dim, const float* weight,
+                        const float* rstd);
+void geglu(Mat y, Mat gate_up);
+void geglu_backward(Mat dgate_up, Mat dy, Mat gate_up);
+void gelu(Mat y, Mat x);
+void gelu_backward(Mat dx, Mat dy, Mat x);
+void soft_cap(Mat x, float cap);
 void dropout_add(Mat y, Mat x, float p, uint64_t seed);
 void dropout_backward(Mat dx, Mat dy, float p, uint64_t seed);
 

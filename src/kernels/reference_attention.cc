@@ -1,4 +1,5 @@
 // Reference causal attention by segment, and its backward.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <vector>
@@ -7,12 +8,26 @@
 #include "kernels/reference.h"
 
 namespace loquat::reference {
+namespace {
+
+// The first key that a query at this position sees.
+int64_t first_seen(const AttentionShape& shape, int64_t position) {
+  return shape.window > 0 ? std::max<int64_t>(0, position - shape.window + 1) : 0;
+}
+
+// The score that a softmax is over.
+double score_of(const AttentionShape& shape, double dot) {
+  const double scaled = dot * shape.scale;
+  return shape.softcap > 0 ? shape.softcap * std::tanh(scaled / shape.softcap) : scaled;
+}
+
+}  // namespace
 
 void attention(Mat out, Mat q, std::span<const AttentionSegment> segments, const AttentionShape& shape, float* lse) {
   const int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
   for (const AttentionSegment& s : segments) {
     parallel_for(s.q_len, [&](int64_t i) {
-      const int64_t row = s.q_begin + i, keys = s.kv_len - s.q_len + i + 1;
+      const int64_t row = s.q_begin + i, keys = s.kv_len - s.q_len + i + 1, first = first_seen(shape, keys - 1);
       std::vector<double> p(keys), sum_v(d);
       const auto at = [&](const void* own, const void* prefix, int64_t j, int64_t col) {
         if (s.pages) {
@@ -25,17 +40,17 @@ void attention(Mat out, Mat q, std::span<const AttentionSegment> segments, const
       for (int64_t h = 0; h < shape.heads; ++h) {
         const int64_t kv_col = h / group * d;
         double top = -std::numeric_limits<double>::infinity();
-        for (int64_t j = 0; j < keys; ++j) {
+        for (int64_t j = first; j < keys; ++j) {
           double dot = 0;
           for (int64_t c = 0; c < d; ++c) {
             dot += get(q, row, h * d + c) * at(s.k, s.prefix_k, j, kv_col + c);
           }
-          p[j] = dot * shape.scale;
+          p[j] = score_of(shape, dot);
           top = std::max(top, p[j]);
         }
         double sum = 0;
         sum_v.assign(d, 0);
-        for (int64_t j = 0; j < keys; ++j) {
+        for (int64_t j = first; j < keys; ++j) {
           const double e = std::exp(p[j] - top);
           sum += e;
           for (int64_t c = 0; c < d; ++c) sum_v[c] += e * at(s.v, s.prefix_v, j, kv_col + c);
@@ -59,15 +74,16 @@ void attention_backward(Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k,
       for (int64_t c = 0; c < d; ++c)
         delta += static_cast<double>(get(dout, row, h * d + c)) * get(out, row, h * d + c);
       query_grad.assign(d, 0);
-      for (int64_t j = 0; j <= s.prefix_len + i; ++j) {
+      for (int64_t j = first_seen(shape, s.prefix_len + i); j <= s.prefix_len + i; ++j) {
         const int64_t key = j < s.prefix_len ? s.prefix_begin + j : s.q_begin + j - s.prefix_len;
         double dot = 0, dp = 0;
         for (int64_t c = 0; c < d; ++c) {
           dot += static_cast<double>(get(q, row, h * d + c)) * get(k, key, g * d + c);
           dp += static_cast<double>(get(dout, row, h * d + c)) * get(v, key, g * d + c);
         }
-        const double p = std::exp(dot * shape.scale - lse[row * shape.heads + h]);
-        const double ds = p * (dp - delta) * shape.scale;
+        const double score = score_of(shape, dot), p = std::exp(score - lse[row * shape.heads + h]);
+        double ds = p * (dp - delta) * shape.scale;
+        if (shape.softcap > 0) ds *= 1 - score / shape.softcap * (score / shape.softcap);
         for (int64_t c = 0; c < d; ++c) {
           query_grad[c] += ds * get(k, key, g * d + c);
           key_grad[key * d + c] += ds * get(q, row, h * d + c);

@@ -56,10 +56,10 @@ void rms_norm_backward(Mat dx, float* dweight, Mat dy, Mat x, const float* weigh
   }
 }
 
-void rope(Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse) {
-  const int64_t half = head_dim / 2;
+void rope(Mat x, int64_t head_dim, int64_t rotary_dim, const int32_t* positions, const float* cos_sin, bool inverse) {
+  const int64_t half = rotary_dim / 2;
   for (int64_t t = 0; t < x.rows; ++t) {
-    const float* cosine = cos_sin + positions[t] * head_dim;
+    const float* cosine = cos_sin + positions[t] * rotary_dim;
     for (int64_t head = 0; head < x.cols; head += head_dim) {
       for (int64_t i = 0; i < half; ++i) {
         const double c = cosine[i], s = inverse ? -cosine[half + i] : cosine[half + i];

@@ -12,6 +12,7 @@ namespace {
 std::vector<float> logits_of(Mat x, int64_t t, const PackedWeight& w) {
   std::vector<float> logits(w.n);
   linear(mat(logits.data(), 1, w.n), x.row_range(t, t + 1), w, false);
+  if (w.softcap > 0) soft_cap(mat(logits.data(), 1, w.n), w.softcap);
   return logits;
 }
 
@@ -47,6 +48,7 @@ void lm_head(Mat x, const PackedWeight& w, const int32_t* targets, float inv_tem
 }
 
 // With z = logits / temperature and p = softmax(z): d logprob / dz = onehot - p; d entropy / dz = -p (log p + entropy).
+// A capped logit y has the slope 1 - (y / cap)².
 void lm_head_backward(Mat dx, float* dw, Mat x, const PackedWeight& w, const int32_t* targets, float inv_temperature,
                       const float* lse, const float* dlogprob, const float* entropy, const float* dentropy) {
   std::vector<BF16> low(x.dtype == DType::kBF16 ? w.n : 0);
@@ -60,6 +62,7 @@ void lm_head_backward(Mat dx, float* dw, Mat x, const PackedWeight& w, const int
       const double p = std::exp(lp);
       double d = dlogprob[t] * ((v == targets[t]) - p);
       if (dentropy) d -= dentropy[t] * p * (lp + entropy[t]);
+      if (w.softcap > 0) d *= 1 - std::pow(static_cast<double>(logits[v]) / w.softcap, 2);
       put(dlogits, 0, v, d * inv_temperature);
     }
     linear_backward_input(dx.row_range(t, t + 1), dlogits, w, false);

@@ -105,9 +105,9 @@ inline void expect_close(Floats& actual, Floats& expected, double tolerance, con
 // W packed by one table.
 class Packed {
  public:
-  Packed(const Kernels& kernels, const Floats& w, int64_t n, int64_t k, DType dtype)
+  Packed(const Kernels& kernels, const Floats& w, int64_t n, int64_t k, DType dtype, float softcap = 0)
       : forward_(static_cast<size_t>(kernels.packed_bytes(n, k, dtype)) + 64), backward_(forward_.size()) {
-    weight_ = {n, k, dtype, align(forward_), align(backward_)};
+    weight_ = {n, k, dtype, align(forward_), align(backward_), WeightType::kCompute, softcap};
     kernels.pack(w.data(), n, k, dtype, const_cast<void*>(weight_.forward), const_cast<void*>(weight_.backward));
   }
   operator const PackedWeight&() const { return weight_; }  // NOLINT: implicit on purpose

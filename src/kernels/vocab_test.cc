@@ -8,10 +8,11 @@ using VocabTest = KernelsTest;
 INSTANTIATE_TEST_SUITE_P(Tables, VocabTest, every_table(), table_name);
 
 struct Head {
-  Head(const Kernels& kernels, DType dtype, uint64_t seed, int64_t rows, int64_t vocab, int64_t width)
+  Head(const Kernels& kernels, DType dtype, uint64_t seed, int64_t rows, int64_t vocab, int64_t width,
+       float softcap = 0)
       : rng(seed, "head"),
         weights(random_floats(rng, vocab * width, 1.0 / std::sqrt(width))),
-        w(kernels, weights, vocab, width, dtype),
+        w(kernels, weights, vocab, width, dtype, softcap),
         x(Tensor::random(rng, rows, width, dtype, 2, 4)),
         targets(random_tokens(rng, rows, vocab)),
         logprob(rows),
@@ -105,6 +106,41 @@ TEST_P(VocabTest, EqualsLinearAndLogSumExpInBits) {
   }
 }
 
+TEST_P(VocabTest, SoftCaps) {
+  if (!k().windows_and_caps) GTEST_SKIP();
+  for (const Shape& s : {Shape{3, 50, 20}, {67, 1300, 12}, {20, 17000, 8}}) {
+    SCOPED_TRACE(fmt::format("rows {} vocabulary {} width {}", s.rows, s.vocab, s.width));
+    const float cap = 1.5f, inv_temperature = 1.7f;
+    Head head(k(), dtype(), 1, s.rows, s.vocab, s.width, cap),
+        ref(reference::kTable, dtype(), 1, s.rows, s.vocab, s.width, cap);
+    head.forward(k(), inv_temperature);
+    ref.forward(reference::kTable, inv_temperature);
+    expect_close(head.lse, ref.lse, 2e-5, "lse");
+    expect_close(head.logprob, ref.logprob, 2e-5, "logprob");
+    expect_close(head.entropy, ref.entropy, 5e-5, "entropy");
+    head.backward(k(), inv_temperature, true);
+    ref.backward(reference::kTable, inv_temperature, true);
+    expect_close(head.dx, ref.dx, dtype() == DType::kF32 ? 1e-4 : 2e-2, "dx");
+    expect_close(head.dw, ref.dw, dtype() == DType::kF32 ? 1e-4 : 1e-2, "dw");
+    // The sampler's logits, capped where they lie, and the loss in one go.
+    const Tensor logits(1, s.vocab, DType::kF32);
+    k().linear(logits, head.x.mat().row_range(2, 3), head.w, false);
+    k().soft_cap(logits, cap);
+    float lse = 0;
+    k().log_sum_exp(logits, &inv_temperature, &lse);
+    EXPECT_EQ(head.lse[2], lse);
+    EXPECT_EQ(head.logprob[2], logits.at(0, head.targets[2]) * inv_temperature - lse);
+    Head apart(k(), dtype(), 4, s.rows, s.vocab, s.width, cap), whole(k(), dtype(), 4, s.rows, s.vocab, s.width, cap);
+    apart.forward(k(), 1);
+    apart.backward(k(), 1, false);
+    k().lm_head_loss(whole.dx, whole.dw.data(), whole.x, whole.w, whole.targets.data(), whole.dlogprob.data(),
+                     whole.logprob.data(), whole.lse.data());
+    EXPECT_EQ(whole.logprob, apart.logprob);
+    EXPECT_EQ(whole.dw, apart.dw);
+    EXPECT_EQ(whole.dx.bytes(), apart.dx.bytes());
+  }
+}
+
 TEST_P(VocabTest, RowsAndThreadsDoNotChangeBits) {
   const int64_t rows = 150, vocab = 1100, width = 40;
   Head all(k(), dtype(), 3, rows, vocab, width);
@@ -157,9 +193,9 @@ TEST_P(VocabTest, LogSumExpOfExtremes) {
 }
 
 // The reference's backward against central differences of its forward.
-TEST(VocabReference, Gradients) {
+void expect_reference_gradients(float softcap) {
   const int64_t rows = 3, vocab = 7, width = 5;
-  Head head(reference::kTable, DType::kF32, 4, rows, vocab, width);
+  Head head(reference::kTable, DType::kF32, 4, rows, vocab, width, softcap);
   const float inv_temperature = 0.8f;
   const auto loss = [&](int64_t row, int64_t col, double dx_by, int64_t weight, double dw_by) {
     double sum = 0;
@@ -169,8 +205,10 @@ TEST(VocabReference, Gradients) {
       for (int64_t v = 0; v < vocab; ++v) {
         for (int64_t c = 0; c < width; ++c) {
           z[v] += (head.x.at(t, c) + (t == row && c == col ? dx_by : 0)) *
-                  (head.weights[v * width + c] + (v * width + c == weight ? dw_by : 0)) * inv_temperature;
+                  (head.weights[v * width + c] + (v * width + c == weight ? dw_by : 0));
         }
+        if (softcap > 0) z[v] = softcap * std::tanh(z[v] / softcap);
+        z[v] *= inv_temperature;
         total += std::exp(z[v]);
       }
       for (int64_t v = 0; v < vocab; ++v) mean += std::exp(z[v]) / total * z[v];
@@ -189,6 +227,10 @@ TEST(VocabReference, Gradients) {
   for (int64_t i = 0; i < vocab * width; ++i) {
     EXPECT_NEAR(head.dw[i], (loss(-1, 0, 0, i, 1e-4) - loss(-1, 0, 0, i, -1e-4)) / 2e-4, 2e-6);
   }
+}
+
+TEST(VocabReference, Gradients) {
+  for (const float softcap : {0.0f, 1.2f}) expect_reference_gradients(softcap);
 }
 
 }  // namespace

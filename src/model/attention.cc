@@ -1,6 +1,4 @@
 // Grouped-query causal attention over packed sequences, or over a cache that these rows extend.
-#include <cmath>
-
 #include "model/layer.h"
 
 namespace loquat {
@@ -17,8 +15,15 @@ Parts parts_of(const ModelConfig& c, Mat qkv) {
           qkv.col_range(0, k_end)};
 }
 
-AttentionShape shape_of(const ModelConfig& c) {
-  return {c.num_heads, c.num_kv_heads, c.head_dim, 1.0f / std::sqrt(static_cast<float>(c.head_dim))};
+AttentionShape shape_of(const ModelConfig& c, const LayerFeatures& layer) {
+  return {c.num_heads, c.num_kv_heads, c.head_dim, c.attention_scale(), layer.window, c.attention_softcap};
+}
+
+void rotate(const LayerContext& context, const LayerFeatures& layer, Mat x, const Sequences& sequences, bool inverse) {
+  if (layer.rope == LayerRope::kNone) return;
+  const ModelConfig& c = *context.config;
+  context.kernels->rope(x, c.head_dim, c.rotary_dim(), sequences.positions.data(),
+                        layer.rope == LayerRope::kLocal ? context.local_cos_sin : context.cos_sin, inverse);
 }
 
 // Segments over the rows' own keys and values. The vector is the thread's own, so that a step allocates nothing.
@@ -88,11 +93,21 @@ void Attention::forward(const LayerContext& context, Mat x, const Sequences& seq
   const ModelConfig& config = *context.config;
   qkv.forward(kernels, saved.qkv, x, false);
   const Parts parts = parts_of(config, saved.qkv);
-  kernels.rope(parts.rotated, config.head_dim, sequences.positions.data(), context.cos_sin, false);
+  if (q_norm.weight != nullptr) {
+    Mat q = parts.q, k = parts.k;  // normed where they lie, unless a backward reads them
+    if (saved.raw.data != nullptr) {
+      kernels.convert(saved.raw, parts.rotated);
+      q = saved.raw.col_range(0, parts.q.cols);
+      k = saved.raw.col_range(parts.q.cols, saved.raw.cols);
+    }
+    kernels.head_norm(parts.q, q, config.head_dim, q_norm.weight, config.rms_norm_eps, saved.q_rstd);
+    kernels.head_norm(parts.k, k, config.head_dim, k_norm.weight, config.rms_norm_eps, saved.k_rstd);
+  }
+  rotate(context, features, parts.rotated, sequences, false);
   if (sequences.cache != nullptr) append_to_cache(kernels, sequences, parts, index);
   const auto segments =
       sequences.cache != nullptr ? cached_segments(sequences, index) : packed_segments(sequences, parts);
-  kernels.attention(saved.out, parts.q, segments, shape_of(config), saved.lse);
+  kernels.attention(saved.out, parts.q, segments, shape_of(config, features), saved.lse);
 }
 
 void Attention::backward(const LayerContext& context, Mat dx, Mat dout, Mat dqkv, Mat x, const Sequences& sequences,
@@ -101,8 +116,13 @@ void Attention::backward(const LayerContext& context, Mat dx, Mat dout, Mat dqkv
   const ModelConfig& config = *context.config;
   const Parts parts = parts_of(config, saved.qkv), d = parts_of(config, dqkv);
   kernels.attention_backward(d.q, d.k, d.v, dout, saved.out, parts.q, parts.k, parts.v, saved.lse,
-                             packed_segments(sequences, parts), shape_of(config));
-  kernels.rope(d.rotated, config.head_dim, sequences.positions.data(), context.cos_sin, true);
+                             packed_segments(sequences, parts), shape_of(config, features));
+  rotate(context, features, d.rotated, sequences, true);
+  if (q_norm.weight != nullptr) {
+    const Mat q = saved.raw.col_range(0, d.q.cols), k = saved.raw.col_range(d.q.cols, saved.raw.cols);
+    kernels.head_norm_backward(d.q, q_norm.gradient, d.q, q, config.head_dim, q_norm.weight, saved.q_rstd);
+    kernels.head_norm_backward(d.k, k_norm.gradient, d.k, k, config.head_dim, k_norm.weight, saved.k_rstd);
+  }
   qkv.backward(kernels, dx, dqkv, x);
 }
 

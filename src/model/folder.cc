@@ -5,12 +5,14 @@
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <unordered_set>
 
 #include "base/threads.h"
 #include "kernels/quantize.h"
 #include "model/adapter_folder.h"
 #include "model/model.h"
-#include "model/params.h"
+#include "model/param_places.h"
 #include "store/files.h"
 #include "store/safetensors.h"
 
@@ -67,19 +69,22 @@ void read_tensor_values(const TensorEntry& tensor, float* out, int64_t n) {
 namespace {
 
 // Tensors that other programs write and that say nothing new.
-bool is_ignored(const std::string& name, const ModelConfig& in_file, const ModelConfig& wanted) {
-  if (name.ends_with("rotary_emb.inv_freq")) return true;
+bool is_ignored(const std::string& name, const ParamPlaces& places, const ModelConfig& in_file,
+                const ModelConfig& wanted) {
+  if (name.ends_with("rotary_emb.inv_freq") || places.is_buffer(name)) return true;
   if (name != "lm_head.weight") return false;
   return in_file.tie_embeddings || (in_file.head == HeadKind::kLanguage && wanted.head == HeadKind::kScore);
 }
 
 // Neighbours that are one product come in one type.
-Status check_fused(const SafetensorsFile& file, const std::vector<ParamSpec>& specs) {
+Status check_fused(const SafetensorsFile& file, const ParamPlaces& places) {
+  const auto& specs = places.specs();
+  const auto quantized = [&](const ParamSpec& spec) { return is_quantized(file, places.tensor_of(spec.name).name); };
   for (size_t i = 1; i < specs.size(); ++i) {
     const std::string& name = specs[i].name;
     const bool fused =
         name.ends_with("k_proj.weight") || name.ends_with("v_proj.weight") || name.ends_with("up_proj.weight");
-    if (!fused || is_quantized(file, name) == is_quantized(file, specs[i - 1].name)) continue;
+    if (!fused || quantized(specs[i]) == quantized(specs[i - 1])) continue;
     return Err("{}: of \"{}\" and \"{}\" one is quantised; expected both or neither", file.path(), specs[i - 1].name,
                name);
   }
@@ -90,17 +95,18 @@ Status check_fused(const SafetensorsFile& file, const std::vector<ParamSpec>& sp
 
 Status check_tensors(const SafetensorsFile& file, const ModelConfig& in_file, const ModelConfig& wanted, bool new_head,
                      const std::optional<Quantization>& quantization) {
-  const auto specs = param_specs(wanted);
+  const ParamPlaces places(wanted);
   std::vector<std::string> names;
-  for (const ParamSpec& spec : specs) {
-    if (new_head && spec.init == ParamInit::kScore) continue;
-    if (quantization && is_projection(spec) && is_quantized(file, spec.name)) {
-      TRY_STATUS(check_quantized(file, spec, *quantization));
+  for (const FileTensor& spec : places.tensors()) {
+    const ParamSpec& param = places.specs()[spec.first];
+    if (new_head && param.init == ParamInit::kScore) continue;
+    if (quantization && is_projection(param) && !spec.transposed && is_quantized(file, spec.name)) {
+      TRY_STATUS(check_quantized(file, spec.name, spec.shape, *quantization));
       for (const char* part : {"packed", "scale", "shape"}) names.push_back(quantized_name(spec.name, part));
       continue;
     }
-    names.push_back(spec.name);
-    const TensorEntry* tensor = file.find(spec.name);
+    const TensorEntry* tensor = places.find(file, spec);
+    names.push_back(tensor != nullptr ? tensor->name : spec.name);
     if (tensor == nullptr) {
       return Err("{}: tensor \"{}\" {} is missing (config.json asks for it)", file.path(), spec.name,
                  shape_text(spec.shape));
@@ -112,26 +118,28 @@ Status check_tensors(const SafetensorsFile& file, const ModelConfig& in_file, co
     if (tensor->dtype != "F32" && tensor->dtype != "BF16" && tensor->dtype != "F16") {
       return Err("{}: tensor \"{}\": found dtype {}, expected F32, BF16 or F16", file.path(), spec.name, tensor->dtype);
     }
-    const size_t bytes = static_cast<size_t>(spec.size()) * (tensor->dtype == "F32" ? 4 : 2);
+    size_t bytes = tensor->dtype == "F32" ? 4 : 2;
+    for (const int64_t d : spec.shape) bytes *= static_cast<size_t>(d);
     if (tensor->bytes.size() != bytes) {
       return Err("{}: tensor \"{}\": found {} bytes, expected {}", file.path(), spec.name, tensor->bytes.size(), bytes);
     }
   }
+  const std::unordered_set<std::string> known_names(names.begin(), names.end());
   for (const TensorEntry& tensor : file.tensors()) {
-    const bool known = std::find(names.begin(), names.end(), tensor.name) != names.end();
-    if (!known && !is_ignored(tensor.name, in_file, wanted)) {
+    const bool known = known_names.contains(tensor.name);
+    if (!known && !is_ignored(tensor.name, places, in_file, wanted)) {
       return Err("{}: tensor \"{}\" {} does not belong to the model that config.json describes", file.path(),
                  tensor.name, shape_text(tensor.shape));
     }
   }
-  return quantization ? check_fused(file, specs) : Status();
+  return quantization ? check_fused(file, places) : Status();
 }
 
 namespace {
 
 const char* head_name(HeadKind head) {
-  return head == HeadKind::kScore ? "a score model (LlamaForSequenceClassification)"
-                                  : "a language model (LlamaForCausalLM)";
+  return head == HeadKind::kScore ? "a score model (...ForSequenceClassification)"
+                                  : "a language model (...ForCausalLM)";
 }
 
 }  // namespace
@@ -159,13 +167,30 @@ Status save_model(const Model& model, const std::string& folder, DType dtype) {
   std::vector<TensorEntry> tensors;
   const std::vector<float> values = model.host_values();
   const std::vector<BF16> narrow = f32 ? std::vector<BF16>() : as_bf16(values);
+  const ParamPlaces places(model.config());
+  std::vector<int64_t> offsets, sizes;  // of the parameters, in the flat buffer
   model.for_each_param([&](const Param& p) {
-    const int64_t offset = p.value - model.values().data();
+    offsets.push_back(p.value - model.values().data());
+    sizes.push_back(p.size);
+  });
+  std::vector<std::vector<float>> turned;  // transposed tensors
+  std::vector<std::vector<BF16>> turned_narrow;
+  for (const FileTensor& t : places.tensors()) {
+    const int64_t offset = offsets[t.first];
+    const size_t bytes =
+        static_cast<size_t>(std::accumulate(&sizes[t.first], &sizes[t.first] + t.count, int64_t{0}) * bytes_of(dtype));
     const void* data =
         f32 ? static_cast<const void*>(values.data() + offset) : static_cast<const void*>(narrow.data() + offset);
-    const size_t bytes = p.size * bytes_of(dtype);
-    tensors.push_back({p.name, f32 ? "F32" : "BF16", p.shape, {static_cast<const uint8_t*>(data), bytes}});
-  });
+    if (t.transposed) {
+      turned.emplace_back(static_cast<size_t>(t.shape[0] * t.shape[1]));
+      transpose_values(values.data() + offset, t.shape[1], t.shape[0], turned.back().data());
+      if (!f32) turned_narrow.push_back(as_bf16(turned.back()));
+      data =
+          f32 ? static_cast<const void*>(turned.back().data()) : static_cast<const void*>(turned_narrow.back().data());
+      if (!f32) turned.clear();
+    }
+    tensors.push_back({t.name, f32 ? "F32" : "BF16", t.shape, {static_cast<const uint8_t*>(data), bytes}});
+  }
   // The weights come last: a folder that has them is whole.
   TRY_STATUS(write_file(folder + "/config.json", model.config().to_json(f32 ? "float32" : "bfloat16")));
   if (model.config().head == HeadKind::kLanguage) {
@@ -202,7 +227,7 @@ Status check_weight_type(const std::string& folder, const Kernels& kernels, cons
 // Small models lose most by their last matrix: with 4 bits elsewhere it has 8.
 std::unique_ptr<Model> load_serving(const SafetensorsFile& file, const ModelConfig& config, const Kernels& kernels,
                                     const LoadOptions& options, const std::optional<Quantization>& quantization) {
-  const auto specs = param_specs(config);
+  const ParamPlaces places(config);
   const bool quantized = quantization || options.weights != WeightType::kCompute;
   ServingTensors tensors;
   tensors.projections = options.weights;
@@ -212,17 +237,14 @@ std::unique_ptr<Model> load_serving(const SafetensorsFile& file, const ModelConf
   tensors.folder = file.path().substr(0, file.path().rfind('/'));
   if (quantization) tensors.projections = WeightType::kCompute;  // those that the folder leaves as they are
   tensors.type = [&](const std::string& name) {
-    return quantization && is_quantized(file, name) ? quantization->type : WeightType::kCompute;
+    return quantization && is_quantized(file, places.tensor_of(name).name) ? quantization->type : WeightType::kCompute;
   };
-  tensors.values = [&](const std::string& name, float* out) {
-    const TensorEntry& tensor = *file.find(name);
-    int64_t n = 1;
-    for (const int64_t d : tensor.shape) n *= d;
-    read_tensor_values(tensor, out, n);
-  };
+  tensors.values = [&](const std::string& name, float* out) { places.read_values(file, name, out); };
   tensors.codes = [&](const std::string& name, uint8_t* codes, BF16* scales) {
-    const auto spec = std::find_if(specs.begin(), specs.end(), [&](const ParamSpec& s) { return s.name == name; });
-    read_quantized(file, *spec, *quantization, codes, scales);
+    const FileTensor& tensor = places.tensor_of(name);
+    const int64_t first = places.first_row(name);
+    read_quantized(file, tensor.name, tensor.shape, {first, first + places.spec(name).shape[0]}, *quantization, codes,
+                   scales);
   };
   return std::make_unique<Model>(config, kernels, options.compute, tensors);
 }
@@ -239,6 +261,8 @@ Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kerne
   TRY_STATUS(check_weight_type(folder, kernels, options, quantization));
   ModelConfig wanted = in_file;
   wanted.head = options.head;
+  if (Status supported = check_kernels(wanted, kernels); !supported.ok())
+    return Err("{}: {}", folder, supported.error());
   const bool new_head = in_file.head != options.head;
   if (new_head && !(options.head == HeadKind::kScore && options.allow_new_head)) {
     return Err("{}/config.json: found {}, expected {}", folder, head_name(in_file.head), head_name(options.head));
@@ -256,12 +280,12 @@ Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kerne
 
   auto model = std::make_unique<Model>(wanted, kernels, options.compute, options.with_gradients);
   if (new_head) model->init_head(Rng(options.head_seed, "score head"));
+  const ParamPlaces places(wanted);
   std::vector<float> values;  // of one parameter
   model->for_each_param([&](const Param& p) {
-    const TensorEntry* tensor = file.find(p.name);
-    if (tensor == nullptr) return;  // a new head's
+    if (places.find(file, places.tensor_of(p.name)) == nullptr) return;  // a new head's
     values.resize(static_cast<size_t>(p.size));
-    read_tensor_values(*tensor, values.data(), p.size);
+    places.read_values(file, p.name, values.data());
     kernels.upload(p.value, values.data(), p.size * 4);
   });
   model->refresh();

@@ -20,7 +20,8 @@ struct LayerContext {
   const Kernels* kernels = nullptr;
   const ModelConfig* config = nullptr;
   DType compute = DType::kF32;
-  const float* cos_sin = nullptr;  // [max_positions, D]
+  const float* cos_sin = nullptr;        // [max_positions, rotary_dim]
+  const float* local_cos_sin = nullptr;  // of layers with LayerRope::kLocal
 };
 
 // The sequences of one pass: rows, their positions, and where each sequence's keys and values are.
@@ -33,18 +34,20 @@ struct Sequences {
   int64_t rows() const { return static_cast<int64_t>(positions.size()); }
 };
 
-// y = x Wᵀ. W lies in the flat master buffer; its packed copies follow it at refresh(). In a model over a base W is the
-// base's, frozen, and there may be an adapter.
+// y = x Wᵀ + bias. W lies in the flat master buffer; its packed copies follow it at refresh(). In a model over a base W
+// and bias are the base's, frozen, and there may be an adapter.
 struct Linear {
   const float* weight = nullptr;  // null in a model that only serves, and in one over a base
   float* gradient = nullptr;      // null: no gradient of W in this model
   PackedWeight packed;
+  const float* bias = nullptr;  // [N]; null: none
+  float* bias_gradient = nullptr;
   bool frozen_backward = false;    // of a base: packed for the backward too
   const float* squares = nullptr;  // of a base: the sums of W's rows' squares [N]
   const Lora* lora = nullptr;
 
   void forward(const Kernels& kernels, Mat y, Mat x, bool add) const;
-  // dx (may have null data: not wanted) and the gradients of the weight or of the adapter.
+  // dx (may have null data: not wanted) and the gradients of weight and bias, or of the adapter.
   void backward(const Kernels& kernels, Mat dx, Mat dy, Mat x) const;
   bool has_backward() const { return gradient != nullptr || frozen_backward; }
   int64_t packed_bytes(const Kernels& kernels) const;  // of all orientations
@@ -52,9 +55,12 @@ struct Linear {
   void pack(const Kernels& kernels) const;
 };
 
-struct RmsNorm {
+// By Features::norm. `weight` is what x is multiplied by: the parameter, or 1 + the parameter, made at refresh().
+struct Norm {
   const float* weight = nullptr;
   float* gradient = nullptr;
+  const float* bias = nullptr;  // of a layer norm
+  float* bias_gradient = nullptr;
 
   void forward(const LayerContext& context, Mat y, Mat x, float* rstd) const;
   void backward(const LayerContext& context, Mat dx_added, Mat dy, Mat x, const float* rstd) const;
@@ -62,12 +68,17 @@ struct RmsNorm {
 
 struct Attention {
   struct Saved {
-    Mat qkv;               // [T, (H + 2G) D], q and k rotated
-    Mat out;               // [T, H D]
-    float* lse = nullptr;  // [T, H]; null: no backward
+    Mat qkv;                  // [T, (H + 2G) D], q and k normed and rotated
+    Mat raw;                  // [T, (H + G) D]: q and k before their norms; no data: no norms or no backward
+    float* q_rstd = nullptr;  // [T, H]
+    float* k_rstd = nullptr;  // [T, G]
+    Mat out;                  // [T, H D]
+    float* lse = nullptr;     // [T, H]; null: no backward
   };
   Linear qkv, output;
-  int64_t index = 0;  // of the layer, for the cache
+  Norm q_norm, k_norm;  // of each head [D]; without weight where there are none
+  int64_t index = 0;    // of the layer, for the cache
+  LayerFeatures features;
 
   // Computes up to the heads' outputs; the caller applies `output` to saved.out.
   void forward(const LayerContext& context, Mat x, const Sequences& sequences, Saved& saved) const;
@@ -78,7 +89,7 @@ struct Attention {
 
 struct Mlp {
   struct Saved {
-    Mat gate_up;    // [T, 2F]
+    Mat gate_up;    // [T, 2F]; [T, F] without a gate
     Mat activated;  // [T, F]
   };
   Linear gate_up, down;
@@ -93,8 +104,9 @@ struct Dropout {
   uint64_t seed = 0;
 };
 
-// middle = input + dropout(attention(norm(input))); output = middle + dropout(mlp(norm(middle))). The residual stream
-// is float32; middle and output may be the same memory as input where nothing is kept.
+// middle = input + dropout(post(attention(norm(input)))); output = middle + dropout(post(mlp(norm(middle)))), where
+// post is a norm that some architectures have. The residual stream is float32; middle and output may be the same memory
+// as input where nothing is kept.
 struct TransformerLayer {
   struct Saved {
     Mat input, middle;                 // [T, C] float32
@@ -103,7 +115,10 @@ struct TransformerLayer {
     float* rstd_mlp = nullptr;
     Attention::Saved attention;
     Mlp::Saved mlp;
-    Mat branch;  // [T, C]: a branch before dropout; used only where there is dropout
+    Mat branch;  // [T, C]: a branch before dropout; used only where there is dropout or a norm behind the branches
+    Mat raw_attention, raw_mlp;  // [T, C] float32: branches before their norms
+    float* rstd_post_attention = nullptr;
+    float* rstd_post_mlp = nullptr;
 
     // Everything but input; `middle` is made only for a backward, else it is the input's memory.
     void take(const LayerContext& context, int64_t rows, bool for_backward, bool dropout, Arena& arena);
@@ -112,11 +127,13 @@ struct TransformerLayer {
   struct BackwardScratch {
     Mat dbranch, dnormed;      // [T, C]
     Mat dattention, dqkv;      // [T, H D], [T, (H + 2G) D]
-    Mat dactivated, dgate_up;  // [T, F], [T, 2F]
+    Mat dactivated, dgate_up;  // [T, F], as Mlp::Saved::gate_up
+    Mat draw;                  // [T, C] float32, with norms behind the branches
     void take(const LayerContext& context, int64_t rows, Arena& arena);
   };
 
-  RmsNorm attention_norm, mlp_norm;
+  Norm attention_norm, mlp_norm;
+  Norm post_attention_norm, post_mlp_norm;  // without weight where there are none
   Attention attention;
   Mlp mlp;
 
@@ -133,10 +150,20 @@ struct TransformerLayer {
   }
 
  private:
-  void add_branch(const LayerContext& context, Mat sum, Mat x, const Linear& linear, const Dropout& dropout,
-                  uint64_t branch_index, Mat scratch) const;
-  void branch_gradient(const LayerContext& context, Mat dbranch, Mat dx, const Dropout& dropout,
-                       uint64_t branch_index) const;
+  // A branch's end: its projection, and the norm behind it.
+  struct Branch {
+    const Linear& linear;
+    const Norm& post;
+    uint64_t index;
+    Mat raw;  // as Saved::raw_attention
+    float* rstd;
+  };
+  Branch attention_branch(const Saved& saved) const;
+  Branch mlp_branch(const Saved& saved) const;
+  void add_branch(const LayerContext& context, Mat sum, Mat x, const Branch& branch, const Dropout& dropout,
+                  Mat scratch) const;
+  void branch_gradient(const LayerContext& context, Mat dbranch, Mat dx, const Branch& branch, const Dropout& dropout,
+                       Mat draw) const;
 };
 
 }  // namespace loquat

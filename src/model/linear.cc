@@ -4,11 +4,16 @@
 namespace loquat {
 
 void Linear::forward(const Kernels& kernels, Mat y, Mat x, bool add) const {
-  if (lora != nullptr) return lora->forward(kernels, packed, y, x, add);
-  kernels.linear(y, x, packed, add);
+  if (lora != nullptr) {
+    lora->forward(kernels, packed, y, x, add);
+  } else {
+    kernels.linear(y, x, packed, add);
+  }
+  if (bias != nullptr) kernels.add_bias(y, bias);
 }
 
 void Linear::backward(const Kernels& kernels, Mat dx, Mat dy, Mat x) const {
+  if (bias_gradient != nullptr) kernels.bias_backward(bias_gradient, dy);
   if (lora != nullptr) return lora->backward(kernels, packed, dx, dy, x);
   if (gradient != nullptr) kernels.linear_backward_weight(gradient, dy, x);
   if (dx.data != nullptr) kernels.linear_backward_input(dx, dy, packed, false);

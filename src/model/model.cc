@@ -7,10 +7,11 @@
 #include "base/check.h"
 #include "base/threads.h"
 #include "kernels/quantize.h"
-#include "model/heads.h"
 #include "model/layer.h"
 #include "model/memory.h"
+#include "model/model_parts.h"
 #include "model/params.h"
+#include "model/rope.h"
 
 namespace loquat {
 namespace {
@@ -19,71 +20,17 @@ constexpr double kInitDeviation = 0.02;
 constexpr int64_t kGroupRows = 1024;       // of a forward that keeps nothing, on a processor: they stay in its caches
 constexpr int64_t kCardGroupRows = 65536;  // on a graphics card
 
-// [max_positions, D]: cosines then sines of position * theta^(-2i / D), by double arithmetic.
-Buffer make_cos_sin(const ModelConfig& config, const Kernels& kernels) {
-  const int64_t D = config.head_dim, half = D / 2;
-  std::vector<float> table(config.max_positions * D);
-  std::vector<double> frequency(half);
-  for (int64_t i = 0; i < half; ++i) {
-    frequency[i] =
-        std::pow(static_cast<double>(config.rope_theta), -2.0 * static_cast<double>(i) / static_cast<double>(D));
-  }
-  parallel_blocks(config.max_positions, 256, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      float* row = table.data() + t * D;
-      for (int64_t i = 0; i < half; ++i) {
-        row[i] = static_cast<float>(std::cos(static_cast<double>(t) * frequency[i]));
-        row[half + i] = static_cast<float>(std::sin(static_cast<double>(t) * frequency[i]));
-      }
-    }
-  });
-  return floats_of(kernels, table);
-}
-
 }  // namespace
 
-void Batch::add(std::span<const int32_t> sequence) {
-  tokens.insert(tokens.end(), sequence.begin(), sequence.end());
-  for (size_t i = 0; i < sequence.size(); ++i) positions.push_back(static_cast<int32_t>(i));
-  starts.push_back(rows());
-  prefix.push_back(-1);
-}
-
-void Batch::add_continuation(std::span<const int32_t> sequence) {
-  CHECK(sequences() > 0, "a continuation of nothing");
-  const int64_t from = has_prefix(sequences() - 1) ? prefix.back() : sequences() - 1;
-  const int64_t length = starts[from + 1] - starts[from];
-  add(sequence);
-  for (int64_t t = starts[sequences() - 1]; t < rows(); ++t) positions[t] += static_cast<int32_t>(length);
-  prefix.back() = from;
-}
-
-void Batch::clear() {
-  tokens.clear();
-  positions.clear();
-  starts.assign(1, 0);
-  prefix.clear();
-}
-
-struct Model::Impl {
+struct Model::Impl : ModelParts {
   ModelConfig config;
   const Kernels& kernels;
   DType compute;
   LayerContext context;
-  Buffer values, gradients, packed, cos_sin;
+  Buffer values, gradients, packed, cos_sin, local_cos_sin, effective;
   std::vector<Param> params;
   bool serves_only = false;
-  struct Parts {  // the parameters that a Linear's weight is made of: neighbours
-    size_t first = 0, count = 0;
-  };
-  std::vector<Parts> linear_parts;  // in the order of for_each_linear
-
-  const float* table = nullptr;  // the embedding [V, C]
-  float* dtable = nullptr;
-  std::vector<TransformerLayer> layers;
-  RmsNorm norm;
-  LanguageHead language;
-  ScoreHead score;
+  float embedding_scale = 1;
   std::shared_ptr<const Model> base;  // its weights are this one's; null: none
   std::unique_ptr<Adapters> adapters;
   Buffer squares;  // of a base
@@ -116,8 +63,20 @@ struct Model::Impl {
   void make_context() {
     const Status valid = config.validate();
     CHECK(valid.ok(), "{}", valid.error());
-    cos_sin = make_cos_sin(config, kernels);
-    context = {&kernels, &config, compute, cos_sin.floats()};
+    const Status supported = check_kernels(config, kernels);
+    CHECK(supported.ok(), "{}", supported.error());
+    bool used[3] = {};
+    for (int64_t i = 0; i < config.num_layers; ++i) used[static_cast<int>(config.layer(i).rope)] = true;
+    const auto table_of = [&](LayerRope kind) {
+      return used[static_cast<int>(kind)] ? floats_of(kernels, rope_table(config, kind)) : Buffer();
+    };
+    cos_sin = table_of(LayerRope::kGlobal);
+    local_cos_sin = table_of(LayerRope::kLocal);
+    context = {&kernels, &config, compute, cos_sin.floats(), local_cos_sin.floats()};
+    if (config.features.scaled_embedding) {
+      embedding_scale = std::sqrt(static_cast<float>(config.hidden_size));
+      if (compute == DType::kBF16) embedding_scale = to_float(to_bf16(embedding_scale));
+    }
   }
   std::vector<ParamSpec> specs() const;
   void make_params(bool with_gradients);
@@ -129,7 +88,11 @@ struct Model::Impl {
   void upload_squares(const Linear& linear, const std::vector<float>& weight) const;
   void pack_serving(const Linear& linear, const Parts& parts, const ServingTensors& tensors) const;
   void place_linears();
-  void attach_layers();
+  void attach_layers() {
+    if (config.features.norm_adds_one) effective = Buffer(kernels, 4 * norm_values(params));
+    static_cast<ModelParts&>(*this) = attach_parts(config, compute, params, effective.floats());
+  }
+  void refresh_norms() const;
   template <typename F>
   void for_each_linear(F&& f) {
     for (auto& layer : layers) layer.for_each_linear(f);
@@ -139,7 +102,7 @@ struct Model::Impl {
   void check_trainable() const { CHECK(!serves_only, "the model only serves: it has no master weights"); }
   void init_param(const ParamSpec& spec, const Param& param, Rng rng) const;
   void check_batch(const Batch& batch, std::span<const int32_t> positions) const;
-  Mat embed(std::span<const int32_t> tokens, Arena& arena) const;
+  Mat embed(std::span<const int32_t> tokens, std::span<const int32_t> positions, Arena& arena) const;
   Mat run_layers(const Batch& batch, const Sequences& all);
   Mat run_layers_keeping(const Batch& batch, const Sequences& sequences, const ForwardOptions& options);
   Dropout dropout(const ForwardOptions& options) const { return {options.dropout, options.dropout_seed}; }
@@ -181,11 +144,11 @@ void Model::Impl::lay_out(bool with_gradients) {
 // The layers are copies of the base's, which are views; the adapters are hung into them.
 void Model::Impl::lay_over(const LoraConfig& lora, bool with_gradients) {
   const Impl& from = *base->impl_;
-  context = {&kernels, &config, compute, from.cos_sin.floats()};
-  layers = from.layers;
-  norm = from.norm;
-  language = from.language;
-  table = from.table;
+  context = {&kernels, &config, compute, from.cos_sin.floats(), from.local_cos_sin.floats()};
+  embedding_scale = from.embedding_scale;
+  static_cast<ModelParts&>(*this) = from;
+  effective_norms.clear();  // the base's to make
+  score = {};
   if (lora.rank > 0) {
     adapters = std::make_unique<Adapters>(kernels, lora, compute, with_gradients);
     size_t next = 0;
@@ -255,6 +218,7 @@ void Model::Impl::lay_out_serving(const ServingTensors& tensors) {
     kernels.upload(params.back().value, host.data(), spec.size() * 4);
   }
   attach_layers();
+  refresh_norms();
   size_t next = 0;
   for_each_linear([&](Linear& linear) {
     const WeightType wanted = &linear == &language.linear ? tensors.head : tensors.projections;
@@ -323,50 +287,15 @@ void Model::Impl::pack_serving(const Linear& linear, const Parts& parts, const S
   kernels.pack(master.floats(), w.n, w.k, w.dtype, forward, backward);
 }
 
-// Walks the parameters in the order of param_specs; a fused projection starts where its first part does.
-void Model::Impl::attach_layers() {
-  size_t next = 0;
-  const auto take = [&](size_t parts) -> const Param& {
-    const Param& first = params[next];
-    next += parts;
-    return first;
-  };
-  const auto linear = [&](int64_t n, int64_t k, size_t parts) {
-    linear_parts.push_back({next, parts});
-    const Param& p = take(parts);
-    return Linear{p.value, p.grad, PackedWeight{n, k, compute, nullptr, nullptr}};
-  };
-  const auto norm_of = [&] {
-    const Param& p = take(1);
-    return RmsNorm{p.value, p.grad};
-  };
-  const int64_t C = config.hidden_size, F = config.intermediate_size;
-  const Param& embedding = take(1);
-  table = embedding.value;
-  dtable = embedding.grad;
-  layers.resize(config.num_layers);
-  for (int64_t i = 0; i < config.num_layers; ++i) {
-    TransformerLayer& layer = layers[i];
-    layer.attention.index = i;
-    layer.attention_norm = norm_of();
-    layer.attention.qkv = linear(config.qkv_dim(), C, 3);
-    layer.attention.output = linear(C, config.num_heads * config.head_dim, 1);
-    layer.mlp_norm = norm_of();
-    layer.mlp.gate_up = linear(2 * F, C, 2);
-    layer.mlp.down = linear(C, F, 1);
+void Model::Impl::refresh_norms() const {
+  if (effective_norms.empty()) return;
+  int64_t longest = 0;
+  for (const Effective& e : effective_norms) longest = std::max(longest, e.size);
+  const Buffer ones = floats_of(kernels, std::vector<float>(static_cast<size_t>(longest), 1.0f));
+  for (const Effective& e : effective_norms) {
+    kernels.axpby(e.to, ones.floats(), e.size, 1, 0);
+    kernels.axpby(e.to, e.from, e.size, 1, 1);
   }
-  norm = norm_of();
-  if (config.head == HeadKind::kScore) {
-    const Param& p = take(1);
-    score = {p.value, p.grad};
-  }
-  if (config.tie_embeddings) {  // then a score model can also tell how likely a reply is
-    linear_parts.push_back({0, 1});
-    language.linear = Linear{table, dtable, PackedWeight{config.vocab_size, C, compute, nullptr, nullptr}};
-  } else if (config.head == HeadKind::kLanguage) {
-    language.linear = linear(config.vocab_size, C, 1);
-  }
-  CHECK(next == params.size(), "{} of {} parameters are used", next, params.size());
 }
 
 void Model::Impl::check_batch(const Batch& batch, std::span<const int32_t> positions) const {
@@ -393,9 +322,15 @@ void Model::Impl::check_batch(const Batch& batch, std::span<const int32_t> posit
   }
 }
 
-Mat Model::Impl::embed(std::span<const int32_t> tokens, Arena& arena) const {
+Mat Model::Impl::embed(std::span<const int32_t> tokens, std::span<const int32_t> positions, Arena& arena) const {
   const Mat x = arena.take(static_cast<int64_t>(tokens.size()), config.hidden_size, DType::kF32);
   kernels.embedding(x, table, tokens.data());
+  if (embedding_scale != 1) kernels.axpby(x.f32(), x.f32(), x.rows * x.cols, embedding_scale, 0);
+  if (position_table != nullptr) {
+    const Mat places = arena.take(x.rows, x.cols, DType::kF32);
+    kernels.embedding(places, position_table, positions.data());
+    kernels.axpby(x.f32(), places.f32(), x.rows * x.cols, 1, 1);
+  }
   return x;
 }
 
@@ -420,7 +355,7 @@ Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
 
     work_memory.reset();
     TransformerLayer::Saved work;
-    work.input = embed(std::span(batch.tokens).subspan(begin, rows), work_memory);
+    work.input = embed(std::span(batch.tokens).subspan(begin, rows), group.positions, work_memory);
     work.take(context, rows, false, false, work_memory);
     for (const auto& layer : layers) layer.forward(context, work.input, group, {}, work);
     norm.forward(context, hidden.row_range(begin, begin + rows), work.input, work.rstd_attention);
@@ -441,7 +376,7 @@ Mat Model::Impl::run_layers_keeping(const Batch& batch, const Sequences& sequenc
     work_memory.reset();
     work.take(context, rows, true, with_dropout, work_memory);
   }
-  Mat x = embed(batch.tokens, kept_memory);
+  Mat x = embed(batch.tokens, sequences.positions, kept_memory);
   for (size_t i = 0; i < layers.size(); ++i) {
     kept.layers[i].input = x;
     if (!options.recompute) kept.layers[i].take(context, rows, true, with_dropout, kept_memory);
@@ -583,6 +518,7 @@ void Model::refresh() {
   if (impl_->adapters != nullptr) impl_->adapters->pack();
   if (impl_->base != nullptr) return;
   impl_->for_each_linear([&](Linear& linear) { linear.pack(impl_->kernels); });
+  impl_->refresh_norms();
 }
 
 void Model::zero_grads() {
@@ -644,6 +580,9 @@ void Model::backward(const Batch& batch, Mat dhidden) {
     m.layers[i].backward(m.context, dx, sequences, dropout, *saved, work);
   }
   if (m.dtable == nullptr) return;  // frozen
+  if (m.dposition_table != nullptr)
+    m.kernels.embedding_backward(m.dposition_table, m.config.max_positions, dx, batch.positions.data());
+  if (m.embedding_scale != 1) m.kernels.axpby(dx.f32(), dx.f32(), dx.rows * dx.cols, m.embedding_scale, 0);
   m.kernels.embedding_backward(m.dtable, m.config.vocab_size, dx, batch.tokens.data());
 }
 

@@ -1,5 +1,5 @@
-// A decoder-only Transformer (Llama family): RMSNorm, rotary positions, SwiGLU, grouped queries, tied or untied
-// embeddings, and a head: logits over the vocabulary, or one score per token (reward model, critic).
+// A decoder-only Transformer of the parts that its config's features name (config.h), tied or untied embeddings, and a
+// head: logits over the vocabulary, or one score per token (reward model, critic).
 //
 // Explicit layers: forward keeps what backward needs, backward adds into the gradients. for_each_param is the only list
 // of parameters: init, checkpoint, optimizer, gradient norm and sharding all walk it. All values lie in one flat
@@ -192,6 +192,8 @@ struct LoadOptions {
   // serving_only: a base, and one whose adapters are trained (see ServingTensors).
   bool under_adapters = false, adapters_trained = false;
 };
+// An error names what the config needs and the table does not have.
+Status check_kernels(const ModelConfig& config, const Kernels& kernels);
 Result<ModelConfig> read_model_config(const std::string& folder);
 Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels,
                                           const LoadOptions& options);

@@ -9,6 +9,7 @@
 #include "kernels/quantize.h"
 #include "model/folder.h"
 #include "model/model.h"
+#include "model/param_places.h"
 #include "store/files.h"
 
 namespace loquat {
@@ -130,17 +131,18 @@ bool is_quantized(const SafetensorsFile& file, const std::string& weight_name) {
   return file.find(quantized_name(weight_name, "packed")) != nullptr;
 }
 
-Status check_quantized(const SafetensorsFile& file, const ParamSpec& spec, const Quantization& q) {
-  const int64_t n = spec.shape[0], k = spec.shape[1];
+Status check_quantized(const SafetensorsFile& file, const std::string& name, const std::vector<int64_t>& wanted,
+                       const Quantization& q) {
+  const int64_t n = wanted[0], k = wanted[1];
   const TensorEntry *packed, *scales, *shape;
-  TRY_STATUS(check_tensor(file, quantized_name(spec.name, "packed"), {"I32"}, {n, ceil_div(k, values_of_word(q.type))},
-                          &packed));
-  TRY_STATUS(check_tensor(file, quantized_name(spec.name, "scale"), {"BF16", "F16", "F32"}, {n, groups_in_file(k, q)},
-                          &scales));
-  TRY_STATUS(check_tensor(file, quantized_name(spec.name, "shape"), {"I64", "I32"}, {2}, &shape));
+  TRY_STATUS(
+      check_tensor(file, quantized_name(name, "packed"), {"I32"}, {n, ceil_div(k, values_of_word(q.type))}, &packed));
+  TRY_STATUS(
+      check_tensor(file, quantized_name(name, "scale"), {"BF16", "F16", "F32"}, {n, groups_in_file(k, q)}, &scales));
+  TRY_STATUS(check_tensor(file, quantized_name(name, "shape"), {"I64", "I32"}, {2}, &shape));
   if (integer_at(*shape, 0) != n || integer_at(*shape, 1) != k) {
     return Err("{}: tensor \"{}\": found [{}, {}], config.json asks for {}", file.path(), shape->name,
-               integer_at(*shape, 0), integer_at(*shape, 1), shape_text(spec.shape));
+               integer_at(*shape, 0), integer_at(*shape, 1), shape_text(wanted));
   }
   std::vector<float> values(static_cast<size_t>(n * groups_in_file(k, q)));
   read_tensor_values(*scales, values.data(), static_cast<int64_t>(values.size()));
@@ -150,23 +152,24 @@ Status check_quantized(const SafetensorsFile& file, const ParamSpec& spec, const
   return {};
 }
 
-void read_quantized(const SafetensorsFile& file, const ParamSpec& spec, const Quantization& q, uint8_t* codes,
-                    BF16* scales) {
-  const int64_t n = spec.shape[0], k = spec.shape[1], from_groups = groups_in_file(k, q);
+void read_quantized(const SafetensorsFile& file, const std::string& name, const std::vector<int64_t>& shape,
+                    RowRange rows, const Quantization& q, uint8_t* codes, BF16* scales) {
+  const int64_t n = shape[0], k = shape[1], from_groups = groups_in_file(k, q);
   const int64_t groups = group_count(k, q.type), length = group_length(q.type), bits = bits_of(q.type);
   const int64_t of_word = values_of_word(q.type), words = ceil_div(k, of_word);
   std::vector<float> values(static_cast<size_t>(n * from_groups));
-  read_tensor_values(*file.find(quantized_name(spec.name, "scale")), values.data(), n * from_groups);
-  const uint8_t* packed = file.find(quantized_name(spec.name, "packed"))->bytes.data();
-  parallel_blocks(n, kRowGrain, [&](int64_t begin, int64_t end) {
+  read_tensor_values(*file.find(quantized_name(name, "scale")), values.data(), n * from_groups);
+  const uint8_t* packed = file.find(quantized_name(name, "packed"))->bytes.data();
+  parallel_blocks(rows.end - rows.begin, kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
+      const int64_t from = rows.begin + i;
       for (int64_t j = 0; j < k; ++j) {
         uint32_t word;
-        std::memcpy(&word, packed + (i * words + j / of_word) * 4, 4);
+        std::memcpy(&word, packed + (from * words + j / of_word) * 4, 4);
         codes[i * k + j] = static_cast<uint8_t>((word >> (j % of_word * bits)) & ((1u << bits) - 1));
       }
       for (int64_t g = 0; g < groups; ++g) {
-        scales[i * groups + g] = to_bf16(values[i * from_groups + (q.group == 0 ? 0 : g * length / q.group)]);
+        scales[i * groups + g] = to_bf16(values[from * from_groups + (q.group == 0 ? 0 : g * length / q.group)]);
       }
     }
   });
@@ -253,12 +256,18 @@ Status quantize_model_folder(const std::string& from, const std::string& to, Wei
   std::vector<std::string> ignored = {config.head == HeadKind::kScore ? "score" : "lm_head"};
   std::vector<TensorEntry> tensors;
   std::vector<std::unique_ptr<PackedTensors>> memory;
-  for (const ParamSpec& spec : param_specs(config)) {
-    const TensorEntry& tensor = *file.find(spec.name);
+  const ParamPlaces places(config);
+  for (const FileTensor& spec : places.tensors()) {
+    const TensorEntry& tensor = *places.find(file, spec);
+    const bool is_matrix = places.specs()[spec.first].is_matrix;
+    if (is_matrix && spec.transposed) {
+      return Err("{}: {} models have their projections transposed, which the form of quantised folders does not know",
+                 from, config.architecture);
+    }
     const bool fits =
-        spec.is_matrix && spec.shape[1] % group_length(type) == 0 && type_for_rows(spec.shape[1], type) == type;
+        is_matrix && spec.shape[1] % group_length(type) == 0 && type_for_rows(spec.shape[1], type) == type;
     if (!fits) {
-      if (spec.is_matrix) ignored.push_back(spec.name.substr(0, spec.name.size() - std::strlen(".weight")));
+      if (is_matrix) ignored.push_back(spec.name.substr(0, spec.name.size() - std::strlen(".weight")));
       tensors.push_back(tensor);
       continue;
     }

@@ -25,10 +25,14 @@ Result<std::optional<Quantization>> read_quantization(const std::string& config_
 // NAME.weight's tensors: "" followed by packed, scale, shape.
 std::string quantized_name(const std::string& weight_name, const char* part);
 bool is_quantized(const SafetensorsFile& file, const std::string& weight_name);
-// Whether the tensors of this parameter are what `quantization` asks for.
-Status check_quantized(const SafetensorsFile& file, const ParamSpec& spec, const Quantization& quantization);
-// Their codes and scales, by the groups of kernels/quantize.h. After check_quantized.
-void read_quantized(const SafetensorsFile& file, const ParamSpec& spec, const Quantization& quantization,
-                    uint8_t* codes, BF16* scales);
+// Whether the tensors of this weight [n, k] are what `quantization` asks for.
+Status check_quantized(const SafetensorsFile& file, const std::string& name, const std::vector<int64_t>& shape,
+                       const Quantization& quantization);
+struct RowRange {
+  int64_t begin, end;
+};
+// Codes and scales of some of its rows, by the groups of kernels/quantize.h. After check_quantized.
+void read_quantized(const SafetensorsFile& file, const std::string& name, const std::vector<int64_t>& shape,
+                    RowRange rows, const Quantization& quantization, uint8_t* codes, BF16* scales);
 
 }  // namespace loquat

@@ -19,7 +19,7 @@ namespace loquat {
 namespace {
 
 constinit const cpu::Inner kInner = {&cpu::amx_emulated::kProducts, &cpu::amx_emulated::kAttention, &cpu::kRowsAvx512,
-                                     &cpu::quantized_amx_emulated::kQuantized};
+                                     &cpu::quantized_amx_emulated::kQuantized, &cpu::kPartsAvx512};
 constinit const Kernels kTable = cpu::table_of<kInner>("amx_emulated");
 
 }  // namespace

@@ -18,13 +18,13 @@ namespace {
 #if defined(__x86_64__)
 
 constinit const cpu::Inner kInnerAvx2 = {&cpu::kProductsAvx2, &cpu::kAttentionAvx2, &cpu::kRowsAvx2,
-                                         &cpu::kQuantizedAvx2};
+                                         &cpu::kQuantizedAvx2, &cpu::kPartsAvx2};
 constinit const cpu::Inner kInnerAvx512 = {&cpu::kProductsAvx512, &cpu::kAttentionAvx512, &cpu::kRowsAvx512,
-                                           &cpu::kQuantizedAvx2};
+                                           &cpu::kQuantizedAvx2, &cpu::kPartsAvx512};
 constinit const cpu::Inner kInnerAvx512Bf16 = {&cpu::kProductsAvx512Bf16, &cpu::kAttentionAvx512Bf16, &cpu::kRowsAvx512,
-                                               &cpu::kQuantizedAvx512Bf16};
-constinit const cpu::Inner kInnerAmx = {&cpu::kProductsAmx, &cpu::kAttentionAmx, &cpu::kRowsAvx512,
-                                        &cpu::kQuantizedAmx};
+                                               &cpu::kQuantizedAvx512Bf16, &cpu::kPartsAvx512};
+constinit const cpu::Inner kInnerAmx = {&cpu::kProductsAmx, &cpu::kAttentionAmx, &cpu::kRowsAvx512, &cpu::kQuantizedAmx,
+                                        &cpu::kPartsAvx512};
 constinit const Kernels kAvx2 = cpu::table_of<kInnerAvx2>("avx2");
 constinit const Kernels kAvx512 = cpu::table_of<kInnerAvx512>("avx512");
 constinit const Kernels kAvx512Bf16 = cpu::table_of<kInnerAvx512Bf16>("avx512bf16");

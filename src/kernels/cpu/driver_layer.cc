@@ -71,10 +71,12 @@ void rms_norm_backward(const Inner& inner, Mat dx, float* dweight, Mat dy, Mat x
   for (int64_t b = 0; b < blocks; ++b) inner.rows->axpby(dweight, partial + b * x.cols, x.cols, 1, 1);
 }
 
-void rope(const Inner& inner, Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse) {
-  CHECK(head_dim > 0 && head_dim % 2 == 0 && x.cols % head_dim == 0, "heads of {} in rows of {}", head_dim, x.cols);
+void rope(const Inner& inner, Mat x, int64_t head_dim, int64_t rotary_dim, const int32_t* positions,
+          const float* cos_sin, bool inverse) {
+  CHECK(rotary_dim > 0 && rotary_dim % 2 == 0 && rotary_dim <= head_dim && x.cols % head_dim == 0,
+        "{} of heads of {} in rows of {}", rotary_dim, head_dim, x.cols);
   parallel_blocks(x.rows, row_grain(x.cols), [&](int64_t begin, int64_t end) {
-    inner.rows->rope(view(x, begin), end - begin, x.cols, head_dim, positions + begin, cos_sin, inverse);
+    inner.rows->rope(view(x, begin), end - begin, x.cols, head_dim, rotary_dim, positions + begin, cos_sin, inverse);
   });
 }
 
@@ -182,6 +184,8 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
                                 .group = group,
                                 .head_dim = d,
                                 .scale = shape.scale,
+                                .window = shape.window,
+                                .softcap = shape.softcap,
                                 .lse = lse ? lse + row * shape.heads + p.kv_head * group : nullptr,
                                 .lse_stride = shape.heads});
     }
@@ -252,6 +256,8 @@ void attention_backward(const Inner& inner, Mat dq, Mat dk, Mat dv, Mat dout, Ma
                                  .shared_dk = sums,
                                  .shared_dv = sums ? sums + shared : nullptr,
                                  .scale = shape.scale,
+                                 .window = shape.window,
+                                 .softcap = shape.softcap,
                                  .lse = lse + s.q_begin * shape.heads + head * group,
                                  .lse_stride = shape.heads});
     }

@@ -38,9 +38,9 @@ struct HeadRows {
   }
 };
 
-// Logits [rows, columns] of a head's rows from vocabulary column `first` on, rows `stride` apart.
-void chunk_logits(const Inner& inner, float* logits, int64_t stride, const HeadRows& rows, const PackedWeight& w,
-                  int64_t first, int64_t columns) {
+// Logits [rows, columns] of a head's rows from vocabulary column `first` on, rows `stride` apart, not yet capped.
+void raw_logits(const Inner& inner, float* logits, int64_t stride, const HeadRows& rows, const PackedWeight& w,
+                int64_t first, int64_t columns) {
   if (w.type != WeightType::kCompute) {
     const QuantizedProducts& products = *inner.quantized;
     const bool int4 = w.type == WeightType::kInt4;
@@ -54,6 +54,23 @@ void chunk_logits(const Inner& inner, float* logits, int64_t stride, const HeadR
   const char* panels = static_cast<const char*>(w.forward) + first / panel * panel_bytes;
   inner.products->product({logits, stride, false}, view(x), x.rows, panels, columns, w.k, 0, ceil_div(columns, panel),
                           false);
+}
+
+void chunk_logits(const Inner& inner, float* logits, int64_t stride, const HeadRows& rows, const PackedWeight& w,
+                  int64_t first, int64_t columns) {
+  raw_logits(inner, logits, stride, rows, w, first, columns);
+  for (int64_t t = 0; w.softcap > 0 && t < rows.x.rows; ++t)
+    inner.parts->soft_cap(logits + t * stride, columns, w.softcap);
+}
+
+// A chunk of one row's logits to their gradient; `target` is the target's column in it, if it is there.
+void chunk_gradient(const Inner& inner, float* logits, int64_t columns, const PackedWeight& w, int64_t target,
+                    float inv_temperature, float lse, float dlogprob, float dentropy, float entropy) {
+  float capped[kVocabChunk];
+  if (w.softcap > 0) std::copy_n(logits, columns, capped);
+  inner.rows->vocab_gradient(logits, columns, inv_temperature, lse, dlogprob, dentropy, entropy);
+  if (target >= 0 && target < columns) logits[target] += dlogprob * inv_temperature;
+  if (w.softcap > 0) inner.parts->soft_cap_slope(logits, capped, columns, w.softcap);
 }
 
 // f(first column, columns) for each chunk of the vocabulary, in order.
@@ -162,11 +179,9 @@ void lm_head_backward(const Inner& inner, Mat dx, float* dw, Mat x, const Packed
     for_chunks(w.n, [&](int64_t first, int64_t columns) {
       chunk_logits(inner, logits, kVocabChunk, head_rows, w, first, columns);
       for (int64_t t = begin; t < end; ++t) {
-        const int64_t row = top + t, column = targets[row] - first;
-        float* values = logits + (t - begin) * kVocabChunk;
-        inner.rows->vocab_gradient(values, columns, inv_temperature, lse[row], dlogprob[row],
-                                   dentropy ? dentropy[row] : 0.0f, dentropy ? entropy[row] : 0.0f);
-        if (column >= 0 && column < columns) values[column] += dlogprob[row] * inv_temperature;
+        const int64_t row = top + t;
+        chunk_gradient(inner, logits + (t - begin) * kVocabChunk, columns, w, targets[row] - first, inv_temperature,
+                       lse[row], dlogprob[row], dentropy ? dentropy[row] : 0.0f, dentropy ? entropy[row] : 0.0f);
       }
       inner.rows->convert(view(dlogits, begin, first), {logits, kVocabChunk, false}, end - begin, columns);
     });
@@ -195,8 +210,9 @@ void lm_head_loss(const Inner& inner, Mat dx, float* dw, Mat x, const PackedWeig
       const int64_t row = top + t;
       float* values = logits + (t - begin) * stride;
       rows[t - begin].finish(1, &logprob[row], &lse[row]);
-      inner.rows->vocab_gradient(values, w.n, 1, lse[row], dlogprob[row], 0, 0);
-      values[targets[row]] += dlogprob[row];
+      for_chunks(w.n, [&](int64_t first, int64_t columns) {
+        chunk_gradient(inner, values + first, columns, w, targets[row] - first, 1, lse[row], dlogprob[row], 0, 0);
+      });
     }
     inner.rows->convert(view(dlogits, begin), {logits, stride, false}, end - begin, w.n);
   });

@@ -34,9 +34,23 @@ void embedding_backward(const Inner& inner, float* dtable, int64_t vocab, Mat dx
 void rms_norm(const Inner& inner, Mat y, Mat x, const float* weight, float eps, float* rstd);
 void rms_norm_backward(const Inner& inner, Mat dx, float* dweight, Mat dy, Mat x, const float* weight,
                        const float* rstd);
-void rope(const Inner& inner, Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse);
+void rope(const Inner& inner, Mat x, int64_t head_dim, int64_t rotary_dim, const int32_t* positions,
+          const float* cos_sin, bool inverse);
 void swiglu(const Inner& inner, Mat y, Mat gate_up);
 void swiglu_backward(const Inner& inner, Mat dgate_up, Mat dy, Mat gate_up);
+void layer_norm(const Inner& inner, Mat y, Mat x, const float* weight, const float* bias, float eps, float* rstd);
+void layer_norm_backward(const Inner& inner, Mat dx, float* dweight, float* dbias, Mat dy, Mat x, const float* weight,
+                         const float* rstd);
+void add_bias(const Inner& inner, Mat y, const float* bias);
+void bias_backward(const Inner& inner, float* dbias, Mat dy);
+void head_norm(const Inner& inner, Mat y, Mat x, int64_t head_dim, const float* weight, float eps, float* rstd);
+void head_norm_backward(const Inner& inner, Mat dx, float* dweight, Mat dy, Mat x, int64_t head_dim,
+                        const float* weight, const float* rstd);
+void geglu(const Inner& inner, Mat y, Mat gate_up);
+void geglu_backward(const Inner& inner, Mat dgate_up, Mat dy, Mat gate_up);
+void gelu(const Inner& inner, Mat y, Mat x);
+void gelu_backward(const Inner& inner, Mat dx, Mat dy, Mat x);
+void soft_cap(const Inner& inner, Mat x, float cap);
 void dropout_add(const Inner& inner, Mat y, Mat x, float p, uint64_t seed);
 void dropout_backward(const Inner& inner, Mat dx, Mat dy, float p, uint64_t seed);
 

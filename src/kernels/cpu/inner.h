@@ -85,6 +85,8 @@ struct AttentionTask {
   int64_t group;  // query heads of each
   int64_t head_dim;
   float scale;
+  int64_t window;  // as in AttentionShape
+  float softcap;
   float* lse;  // may be null; query r, head h at lse[r * lse_stride + h]
   int64_t lse_stride;
 };
@@ -103,6 +105,8 @@ struct AttentionBackwardTask {
   // from. With a prefix this one adds to them, else it takes them up.
   float *shared_dk, *shared_dv;
   float scale;
+  int64_t window;
+  float softcap;
   const float* lse;
   int64_t lse_stride;
 };
@@ -125,8 +129,8 @@ struct Rows {
   // dweight += this call's rows.
   void (*rms_norm_backward)(View dx, float* dweight, View dy, View x, int64_t rows, int64_t cols, const float* weight,
                             const float* rstd);
-  void (*rope)(View x, int64_t rows, int64_t cols, int64_t head_dim, const int32_t* positions, const float* cos_sin,
-               bool inverse);
+  void (*rope)(View x, int64_t rows, int64_t cols, int64_t head_dim, int64_t rotary_dim, const int32_t* positions,
+               const float* cos_sin, bool inverse);
   void (*swiglu)(View y, View gate_up, int64_t rows, int64_t cols);
   void (*swiglu_backward)(View dgate_up, View dy, View gate_up, int64_t rows, int64_t cols);
   // `first` is the index of the first element in the whole tensor, for the mask.
@@ -145,6 +149,27 @@ struct Rows {
   void (*round_at_random)(uint16_t* y, const float* x, int64_t n, uint64_t seed, uint64_t first);
 };
 
+// Of some architectures alone.
+struct Parts {
+  void (*layer_norm)(View y, View x, int64_t rows, int64_t cols, const float* weight, const float* bias, float eps,
+                     float* rstd);
+  // dweight, dbias += this call's rows.
+  void (*layer_norm_backward)(View dx, float* dweight, float* dbias, View dy, View x, int64_t rows, int64_t cols,
+                              const float* weight, const float* rstd);
+  void (*add_bias)(View y, int64_t rows, int64_t cols, const float* bias);
+  void (*add_rows)(float* sum, View x, int64_t rows, int64_t cols);  // sum [cols] += each row
+  void (*head_norm)(View y, View x, int64_t rows, int64_t heads, int64_t head_dim, const float* weight, float eps,
+                    float* rstd);
+  void (*head_norm_backward)(View dx, float* dweight, View dy, View x, int64_t rows, int64_t heads, int64_t head_dim,
+                             const float* weight, const float* rstd);
+  void (*geglu)(View y, View gate_up, int64_t rows, int64_t cols);
+  void (*geglu_backward)(View dgate_up, View dy, View gate_up, int64_t rows, int64_t cols);
+  void (*gelu)(View y, View x, int64_t rows, int64_t cols);
+  void (*gelu_backward)(View dx, View dy, View x, int64_t rows, int64_t cols);
+  void (*soft_cap)(float* x, int64_t n, float cap);
+  void (*soft_cap_slope)(float* d, const float* capped, int64_t n, float cap);  // d *= 1 - (capped / cap)²
+};
+
 struct Attention {
   void (*forward)(const AttentionTask& task);
   void (*backward)(const AttentionBackwardTask& task);
@@ -155,12 +180,14 @@ struct Inner {
   const Attention* attention;
   const Rows* rows;
   const QuantizedProducts* quantized;
+  const Parts* parts;
 };
 
 // Defined where the build targets x86-64.
 extern const Products kProductsAvx2, kProductsAvx512, kProductsAvx512Bf16, kProductsAmx;
 extern const Attention kAttentionAvx2, kAttentionAvx512, kAttentionAvx512Bf16, kAttentionAmx;
 extern const Rows kRowsAvx2, kRowsAvx512;
+extern const Parts kPartsAvx2, kPartsAvx512;
 // Every processor with AVX-512 BF16 or AMX multiplies 8-bit integers (VNNI).
 extern const QuantizedProducts kQuantizedAvx2, kQuantizedAvx512Bf16, kQuantizedAmx;
 

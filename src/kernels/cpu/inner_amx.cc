@@ -122,7 +122,7 @@ static void decode_head(const AttentionTask& t, int64_t kv_head) {
     for (int64_t j = 0; j < keys; j += kTile) {
       _mm512_storeu_ps(scores + h * all + j, _mm512_i32gather_ps(index, turned + j * g + h, 4));
     }
-    const float top = softmax_row(probs + h * all, scores + h * all, keys, all, t.scale, &sums[h]);
+    const float top = seen_row(t, probs + h * all, scores + h * all, 0, keys, all, &sums[h]);
     if (t.lse) t.lse[first + h] = top + __builtin_logf(sums[h]);
   }
   pack_columns(v, head_rows(arena.take<uint16_t>(joined_elements(t.pages, keys, d)), t, t.v, t.v, kv_head * d), d, all,

@@ -16,6 +16,7 @@ namespace avx2 {
 #include "kernels/cpu/simd_attention.h"
 #include "kernels/cpu/simd_decode.h"
 #include "kernels/cpu/simd_rows.h"
+#include "kernels/cpu/simd_parts.h"
 // clang-format on
 
 }  // namespace avx2
@@ -40,6 +41,12 @@ extern const Rows kRowsAvx2 = {
     avx2::axpby,
     avx2::convert,
     avx2::round_at_random,
+};
+
+extern const Parts kPartsAvx2 = {
+    avx2::layer_norm, avx2::layer_norm_backward, avx2::add_bias, avx2::add_rows,
+    avx2::head_norm,  avx2::head_norm_backward,  avx2::geglu,    avx2::geglu_backward,
+    avx2::gelu,       avx2::gelu_backward,       avx2::soft_cap, avx2::soft_cap_slope,
 };
 
 }  // namespace loquat::cpu

@@ -19,6 +19,7 @@ namespace avx512 {
 #include "kernels/cpu/simd_attention.h"
 #include "kernels/cpu/simd_decode.h"
 #include "kernels/cpu/simd_rows.h"
+#include "kernels/cpu/simd_parts.h"
 // clang-format on
 
 }  // namespace avx512
@@ -43,6 +44,12 @@ extern const Rows kRowsAvx512 = {
     avx512::axpby,
     avx512::convert,
     avx512::round_at_random,
+};
+
+extern const Parts kPartsAvx512 = {
+    avx512::layer_norm, avx512::layer_norm_backward, avx512::add_bias, avx512::add_rows,
+    avx512::head_norm,  avx512::head_norm_backward,  avx512::geglu,    avx512::geglu_backward,
+    avx512::gelu,       avx512::gelu_backward,       avx512::soft_cap, avx512::soft_cap_slope,
 };
 
 }  // namespace loquat::cpu

@@ -59,6 +59,33 @@ __attribute__((noinline)) static float softmax_row(Element* probs, const float* 
   return most;
 }
 
+// The first key that a query at this position sees.
+static int64_t first_seen(int64_t window, int64_t position) {
+  return window > 0 && position >= window ? position - window + 1 : 0;
+}
+
+static int64_t round_down(int64_t n, int64_t unit) {
+  return n - n % unit;
+}
+
+// In place: cap tanh(scale score / cap), of whole Vecs.
+__attribute__((noinline)) static void cap_scores(float* scores, int64_t begin, int64_t end, float scale, float cap) {
+  const Vec inverse = set1(scale / cap), c = set1(cap);
+  for (int64_t j = begin; j < end; j += kLanes) store(scores + j, c * tanh(load(scores + j) * inverse));
+}
+
+// softmax_row of a query that is the last to see `seen` keys, under the task's window and cap; probs from `begin` on.
+// Sums begin at a whole grain of keys, so that they do not depend on how many grains before it are there.
+static float seen_row(const AttentionTask& t, Element* probs, float* scores, int64_t begin, int64_t seen,
+                      int64_t padded, float* sum) {
+  if (t.window == 0 && t.softcap == 0) return softmax_row(probs, scores, seen, padded, t.scale, sum);
+  const int64_t first = first_seen(t.window, seen - 1), from = round_down(first, kKeyGrain);
+  for (int64_t j = begin; j < from; j += kLanes) store(probs + j, zero());
+  if (t.softcap > 0) cap_scores(scores, from, seen, t.scale, t.softcap);
+  for (int64_t j = from; j < first; ++j) scores[j] = -__builtin_inff();
+  return softmax_row(probs + from, scores + from, seen - from, padded - from, t.softcap > 0 ? 1.0f : t.scale, sum);
+}
+
 static void scale_floats(float* x, int64_t n, float scale) {
   for (int64_t c = 0; c < n; c += kLanes) store(x + c, load(x + c) * set1(scale));
 }
@@ -67,6 +94,25 @@ static void scale_floats(float* x, int64_t n, float scale) {
 LOQUAT_INLINE View rows_at(const AttentionTask& t, const View& x, int64_t row) {
   if (!t.pages) return view_from(x, row, 0);
   return view_from(x, row & ((int64_t{1} << t.page_shift) - 1), t.pages[row >> t.page_shift] * t.page_stride);
+}
+
+// The task without the whole grains (or pages) of keys that no query's window reaches.
+static AttentionTask without_past(AttentionTask t) {
+  const int64_t drop = round_down(first_seen(t.window, t.first), t.pages ? int64_t{1} << t.page_shift : kKeyGrain);
+  t.first -= drop;
+  if (t.pages) {
+    t.pages += drop >> t.page_shift;
+    return t;
+  }
+  const int64_t shared = drop < t.prefix ? drop : t.prefix;
+  if (shared > 0) {
+    t.prefix_k = view_from(t.prefix_k, shared, 0);
+    t.prefix_v = view_from(t.prefix_v, shared, 0);
+    t.prefix -= shared;
+  }
+  t.k = view_from(t.k, drop - shared, 0);
+  t.v = view_from(t.v, drop - shared, 0);
+  return t;
 }
 
 static void decode(const AttentionTask& t);  // one query: simd_decode.h, or the including file's own
@@ -123,33 +169,36 @@ static void attend(const AttentionTask& t, int64_t kv_head) {
     for (int64_t i = 0; i < t.rows; i += most) {
       const int64_t rows = t.rows - i < most ? t.rows - i : most;
       const int64_t seen = round_up(t.first + i + rows, kKeyGrain);
+      const int64_t begin = round_down(first_seen(t.window, t.first + i), kKeyGrain);
       gather_rows(q, q_stride, view_from(t.q, i, head * d), rows, d);
-      block_product(scores, stride, q, q_stride, rows, k, depth, seen, depth);
+      block_product(scores + begin, stride, q, q_stride, rows, k + begin * depth, depth, seen - begin, depth);
       for (int64_t r = 0; r < rows; ++r) {
         float sum;
-        const float top =
-            softmax_row(probs + r * stride, scores + r * stride, t.first + i + r + 1, seen, t.scale, &sum);
+        const float top = seen_row(t, probs + r * stride, scores + r * stride, begin, t.first + i + r + 1, seen, &sum);
         if (t.lse) t.lse[(i + r) * t.lse_stride + head] = top + __builtin_logf(sum);
         inverse[r] = 1.0f / sum;
       }
-      block_product(out, width, probs, stride, rows, v, all, d, seen);
+      block_product(out, width, probs + begin, stride, rows, v + begin * kPanel, all, d, seen - begin);
       for (int64_t r = 0; r < rows; ++r) scale_floats(out + r * width, width, inverse[r]);
       store_block(t.out, i, head * d, out, width, rows, d, false);
     }
   }
 }
 
-static void attention(const AttentionTask& t) {
+static void attention(const AttentionTask& task) {
+  const AttentionTask t = task.window > 0 ? without_past(task) : task;
   if (t.rows == 1 && t.prefix == 0) return decode(t);
   for (int64_t g = 0; g < t.kv_heads; ++g) attend(t, g);
 }
 
 // --- backward ------------------------------------------------------------------------------------
 
-// One query's p = exp(scale s - lse) and ds = p (dp - dout · out), zeros from `seen` to `padded`.
+// One query's p = exp(scale s - lse) and ds = p (dp - dout · out), zeros from `seen` to `padded`. With a cap, s is
+// capped and ds gets the cap's slope.
+template <bool kCapped>
 LOQUAT_INLINE void gradient_row(Element* probs, Element* dscores, const float* scores, const float* dprobs,
                                 const Element* dout, const Element* out, int64_t depth, int64_t seen, int64_t padded,
-                                float scale, float lse) {
+                                float scale, float lse, float cap) {
   Vec dot = zero();
   for (int64_t c = 0; c < depth; c += kLanes) dot = fma(load(dout + c), load(out + c), dot);
   const Vec delta = set1(sum_lanes(dot)), l = set1(lse), s = set1(scale);
@@ -157,12 +206,33 @@ LOQUAT_INLINE void gradient_row(Element* probs, Element* dscores, const float* s
   for (; j < seen; j += kLanes) {
     const Vec p = keep_first(exp(load(scores + j) * s - l), seen - j);
     store(probs + j, p);
-    store(dscores + j, p * (load(dprobs + j) - delta));
+    Vec d = p * (load(dprobs + j) - delta);
+    if constexpr (kCapped) {
+      const Vec part = load(scores + j) * set1(1.0f / cap);
+      d = d * fnma(part, part, set1(1.0f));
+    }
+    store(dscores + j, d);
   }
   for (; j < padded; j += kLanes) {
     store(probs + j, zero());
     store(dscores + j, zero());
   }
+}
+
+// A query's row of the task, of keys `begin` ... `padded`, of which it sees the first `seen` that its window reaches.
+static void seen_gradient_row(const AttentionBackwardTask& t, Element* probs, Element* dscores, float* scores,
+                              const float* dprobs, const Element* dout, const Element* out, int64_t depth,
+                              int64_t begin, int64_t seen, int64_t padded, float lse) {
+  const int64_t first = first_seen(t.window, seen - 1);
+  if (t.softcap > 0) {
+    cap_scores(scores, begin, seen, t.scale, t.softcap);
+    for (int64_t j = begin; j < first; ++j) scores[j] = -1e15f;  // p is zero, and the cap's slope finite
+    return gradient_row<true>(probs + begin, dscores + begin, scores + begin, dprobs + begin, dout, out, depth,
+                              seen - begin, padded - begin, 1, lse, t.softcap);
+  }
+  for (int64_t j = begin; j < first; ++j) scores[j] = -__builtin_inff();
+  gradient_row<false>(probs + begin, dscores + begin, scores + begin, dprobs + begin, dout, out, depth, seen - begin,
+                      padded - begin, t.scale, lse, 0);
 }
 
 // With s = scale q · k, p = exp(s - lse): dv += pᵀ dout; dp = dout vᵀ; ds = p (dp - dout · out); dq = scale ds k;
@@ -202,21 +272,24 @@ static void attention_backward(const AttentionBackwardTask& t) {
   for (int64_t head = 0; head < t.group; ++head) {
     for (int64_t i = 0; i < t.rows; i += most) {
       const int64_t rows = t.rows - i < most ? t.rows - i : most, seen = round_up(t.prefix + i + rows, kKeyGrain);
+      const int64_t begin = round_down(first_seen(t.window, t.prefix + i), kKeyGrain), span = seen - begin;
       gather_rows(q, q_stride, view_from(t.q, i, head * d), rows, d);
       gather_rows(dout, q_stride, view_from(t.dout, i, head * d), rows, d);
       gather_rows(out, q_stride, view_from(t.out, i, head * d), rows, d);
-      block_product(scores, stride, q, q_stride, rows, k_across, depth, seen, depth);
-      block_product(dprobs, stride, dout, q_stride, rows, v_across, depth, seen, depth);
+      block_product(scores + begin, stride, q, q_stride, rows, k_across + begin * depth, depth, span, depth);
+      block_product(dprobs + begin, stride, dout, q_stride, rows, v_across + begin * depth, depth, span, depth);
       for (int64_t r = 0; r < rows; ++r) {
-        gradient_row(probs + r * stride, dscores + r * stride, scores + r * stride, dprobs + r * stride,
-                     dout + r * q_stride, out + r * q_stride, q_stride, t.prefix + i + r + 1, seen, t.scale,
-                     t.lse[(i + r) * t.lse_stride + head]);
+        seen_gradient_row(t, probs + r * stride, dscores + r * stride, scores + r * stride, dprobs + r * stride,
+                          dout + r * q_stride, out + r * q_stride, q_stride, begin, t.prefix + i + r + 1, seen,
+                          t.lse[(i + r) * t.lse_stride + head]);
       }
-      block_product(dq, dq_width, dscores, stride, rows, k_along, all, d, seen);
+      block_product(dq, dq_width, dscores + begin, stride, rows, k_along + begin * kPanel, all, d, span);
       scale_floats(dq, rows * dq_width, t.scale);
       store_block(t.dq, i, head * d, dq, dq_width, rows, d, false);
-      weight_gradient(dv, width, elements(probs, stride), elements(dout, q_stride), rows, seen, d);
-      weight_gradient(dk, width, elements(dscores, stride), elements(q, q_stride), rows, seen, d);
+      weight_gradient(dv + begin * width, width, elements(probs + begin, stride), elements(dout, q_stride), rows, span,
+                      d);
+      weight_gradient(dk + begin * width, width, elements(dscores + begin, stride), elements(q, q_stride), rows, span,
+                      d);
     }
   }
   scale_floats(dk, all * width, t.scale);

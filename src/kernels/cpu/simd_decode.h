@@ -86,7 +86,7 @@ static void decode(const AttentionTask& t) {
   }
   for (int64_t h = 0; h < heads; ++h) {
     float sum;
-    const float top = softmax_row(probs + h * all, scores + h * all, keys, all, t.scale, &sum);
+    const float top = seen_row(t, probs + h * all, scores + h * all, 0, keys, all, &sum);
     if (t.lse) t.lse[h] = top + __builtin_logf(sum);
     inverse[h] = 1.0f / sum;
   }

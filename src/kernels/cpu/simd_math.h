@@ -17,6 +17,20 @@ LOQUAT_INLINE Vec exp(Vec x) {
   return unless_less(x, low, p * exp2_whole(n));
 }
 
+// Below 0.625 by Cephes' polynomial, which keeps small values' relative precision.
+LOQUAT_INLINE Vec tanh(Vec x) {
+  const Vec square = x * x, size = max(x, zero() - x);
+  Vec p = set1(-5.70498872745e-3f);
+  p = fma(p, square, set1(2.06390887954e-2f));
+  p = fma(p, square, set1(-5.37397155531e-2f));
+  p = fma(p, square, set1(1.33314422036e-1f));
+  p = fma(p, square, set1(-3.33332819422e-1f));
+  const Vec small = fma(p * square, x, x);
+  const Vec large = set1(1.0f) - set1(2.0f) / (exp(x + x) + set1(1.0f));
+  constexpr float kLimit = 0.625f, kBelow = 0.62499994f;  // neighbours
+  return unless_less(set1(kBelow), size, small) + unless_less(size, set1(kLimit), large);
+}
+
 LOQUAT_INLINE float exp1(float x) {
   float lanes[kLanes];
   store(lanes, exp(set1(x)));

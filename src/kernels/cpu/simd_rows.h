@@ -81,12 +81,12 @@ static void rms_norm_backward(View dx, float* dweight, View dy, View x, int64_t 
 }
 
 template <typename T>
-static void rope_rows(T* x, int64_t stride, int64_t rows, int64_t cols, int64_t head_dim, const int32_t* positions,
-                      const float* cos_sin, bool inverse) {
-  const int64_t half = head_dim / 2;
+static void rope_rows(T* x, int64_t stride, int64_t rows, int64_t cols, int64_t head_dim, int64_t rotary_dim,
+                      const int32_t* positions, const float* cos_sin, bool inverse) {
+  const int64_t half = rotary_dim / 2;
   const Vec sign = set1(inverse ? -1.0f : 1.0f);
   for (int64_t t = 0; t < rows; ++t) {
-    const float* cosine = cos_sin + positions[t] * head_dim;
+    const float* cosine = cos_sin + positions[t] * rotary_dim;
     const float* sine = cosine + half;
     for (int64_t head = 0; head < cols; head += head_dim) {
       T* low = x + t * stride + head;
@@ -108,9 +108,10 @@ static void rope_rows(T* x, int64_t stride, int64_t rows, int64_t cols, int64_t 
   }
 }
 
-static void rope(View x, int64_t rows, int64_t cols, int64_t head_dim, const int32_t* positions, const float* cos_sin,
-                 bool inverse) {
-  with_type(x, [&](auto* data) { rope_rows(data, x.stride, rows, cols, head_dim, positions, cos_sin, inverse); });
+static void rope(View x, int64_t rows, int64_t cols, int64_t head_dim, int64_t rotary_dim, const int32_t* positions,
+                 const float* cos_sin, bool inverse) {
+  with_type(
+      x, [&](auto* data) { rope_rows(data, x.stride, rows, cols, head_dim, rotary_dim, positions, cos_sin, inverse); });
 }
 
 LOQUAT_INLINE Vec sigmoid(Vec x) {

@@ -82,6 +82,7 @@ inline void check_shape(const AttentionShape& shape, const Mat& q) {
   CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 && q.cols == shape.heads * shape.head_dim &&
             shape.head_dim > 0 && shape.head_dim % 2 == 0 && shape.head_dim <= 256 && shape.scale > 0,
         "attention: {} heads over {} of {} in [{}, {}]", shape.heads, shape.kv_heads, shape.head_dim, q.rows, q.cols);
+  CHECK(shape.window == 0 && shape.softcap == 0, "the cuda kernels have no windows and no soft caps");
 }
 
 template <typename Args>

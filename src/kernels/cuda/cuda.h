@@ -48,7 +48,7 @@ void embedding(Mat x, const float* table, const int32_t* tokens);
 void embedding_backward(float* dtable, int64_t vocab, Mat dx, const int32_t* tokens);
 void rms_norm(Mat y, Mat x, const float* weight, float eps, float* rstd);
 void rms_norm_backward(Mat dx, float* dweight, Mat dy, Mat x, const float* weight, const float* rstd);
-void rope(Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse);
+void rope(Mat x, int64_t head_dim, int64_t rotary_dim, const int32_t* positions, const float* cos_sin, bool inverse);
 void swiglu(Mat y, Mat gate_up);
 void swiglu_backward(Mat dgate_up, Mat dy, Mat gate_up);
 void dropout_add(Mat y, Mat x, float p, uint64_t seed);

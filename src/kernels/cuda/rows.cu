@@ -324,14 +324,14 @@ struct RopeTable {
 // A thread has a group of a head's first half and the same group of its second half.
 template <typename T>
 __global__ void __launch_bounds__(kThreads)
-    rope_kernel(Rows<T> x, RopeTable table, GroupGrid grid, int head_groups, int half, bool vector) {
+    rope_kernel(Rows<T> x, RopeTable table, GroupGrid grid, int head_groups, int head_dim, int half, bool vector) {
   constexpr int kWidth = kGroupOf<T>;
   const GroupPlace place(grid);
   if (!place.exists) return;
   const int head = place.group / head_groups;
   const int i = (place.group - head * head_groups) * kWidth;
   const float* cosine = table.cos_sin + static_cast<int64_t>(table.positions[place.row]) * (2 * half) + i;
-  T* low = x.at(place.row, head * 2 * half + i);
+  T* low = x.at(place.row, head * head_dim + i);
   float a[kWidth], b[kWidth], c[kWidth], s[kWidth];
   load(a, low, half - i, vector);
   load(b, low + half, half - i, vector);
@@ -348,13 +348,13 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename T>
-void launch_rope(const Mat& x, int64_t head_dim, const RopeTable& table) {
+void launch_rope(const Mat& x, int64_t head_dim, int64_t rotary_dim, const RopeTable& table) {
   constexpr int kWidth = kGroupOf<T>;
-  const int64_t half = head_dim / 2, head_groups = ceil_div(half, kWidth);
+  const int64_t half = rotary_dim / 2, head_groups = ceil_div(half, kWidth);
   const GroupGrid grid = group_grid(x.rows, x.cols / head_dim * head_groups);
-  rope_kernel<<<grid.blocks, grid.threads, 0, stream()>>>(rows_of<T>(x), table, grid, static_cast<int>(head_groups),
-                                                          static_cast<int>(half),
-                                                          half % kWidth == 0 && in_vectors(x, kWidth));
+  rope_kernel<<<grid.blocks, grid.threads, 0, stream()>>>(
+      rows_of<T>(x), table, grid, static_cast<int>(head_groups), static_cast<int>(head_dim), static_cast<int>(half),
+      half % kWidth == 0 && head_dim % kWidth == 0 && in_vectors(x, kWidth));
 }
 
 // --- SwiGLU --------------------------------------------------------------------------------------
@@ -519,12 +519,14 @@ void rms_norm_backward(Mat dx, float* dweight, Mat dy, Mat x, const float* weigh
   launched("rms_norm_backward");
 }
 
-void rope(Mat x, int64_t head_dim, const int32_t* positions, const float* cos_sin, bool inverse) {
+void rope(Mat x, int64_t head_dim, int64_t rotary_dim, const int32_t* positions, const float* cos_sin, bool inverse) {
   if (x.rows == 0 || x.cols == 0) return;
-  CHECK(head_dim % 2 == 0 && x.cols % head_dim == 0, "heads of {} in rows of {}", head_dim, x.cols);
+  CHECK(rotary_dim % 2 == 0 && rotary_dim <= head_dim && x.cols % head_dim == 0, "{} of heads of {} in rows of {}",
+        rotary_dim, head_dim, x.cols);
   const RopeTable table = {staged(positions, x.rows), cos_sin, inverse ? -1.0f : 1.0f,
-                           aligned(cos_sin, 16) && head_dim % 8 == 0};
-  x.dtype == DType::kF32 ? launch_rope<float>(x, head_dim, table) : launch_rope<BF16>(x, head_dim, table);
+                           aligned(cos_sin, 16) && rotary_dim % 8 == 0};
+  x.dtype == DType::kF32 ? launch_rope<float>(x, head_dim, rotary_dim, table)
+                         : launch_rope<BF16>(x, head_dim, rotary_dim, table);
   launched("rope");
 }
 

@@ -149,6 +149,7 @@ __global__ void __launch_bounds__(kGradientThreads) head_gradient_kernel(const H
 
 void check_head(Mat x, const PackedWeight& w, const int32_t* targets) {
   CHECK(x.cols == w.k && x.dtype == w.dtype, "the head: x [{}, {}] times W [{}, {}]", x.rows, x.cols, w.n, w.k);
+  CHECK(w.softcap == 0, "the cuda kernels have no soft caps");
   for (int64_t t = 0; t < x.rows; ++t) {
     CHECK(targets[t] >= 0 && targets[t] < w.n, "target {} of a vocabulary of {}", targets[t], w.n);
   }
