@@ -23,6 +23,7 @@ using ExprPtr = std::unique_ptr<const Expr>;
 struct Arguments {
   std::vector<ExprPtr> positional;
   std::vector<std::pair<std::string, ExprPtr>> keywords;
+  ExprPtr more, more_keywords;  // *a and **b; may be null
 };
 
 // A filter or a test, by name.

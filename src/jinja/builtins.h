@@ -59,8 +59,9 @@ Result<Value> call_builtin(Context& context, const Callable& callable, const Arg
 // object.name and object[key], as Jinja looks them up; what is not there is undefined.
 Result<Value> get_attribute(const Value& object, const std::string& name, Budget& budget);
 Result<Value> get_item(const Value& object, const Value& key, Budget& budget);
-// "a.b.0", as map(attribute=...) takes it; an integer too.
-Result<Value> get_path(const Value& object, const Value& path, Budget& budget);
+// "a.b.0", as map(attribute=...) takes it; an integer too. `otherwise`, where it is defined, stands for a part that is
+// not there.
+Result<Value> get_path(const Value& object, const Value& path, Budget& budget, const Value& otherwise = Value());
 
 Result<Value> operate(Op op, Value left, const Value& right, Budget& budget);
 Result<Value> slice(const Value& of, const Value& start, const Value& stop, const Value& step, Budget& budget);

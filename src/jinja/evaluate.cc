@@ -77,6 +77,23 @@ Result<Args> Interpreter::eval_args(const Arguments& args) {
     TRY(Value value, eval(*arg));
     made.keywords.emplace_back(name, std::move(value));
   }
+  if (args.more) {
+    TRY(const Value value, eval(*args.more));
+    TRY(const ListPtr items, located(args.more->at, iterate(value, budget_)));
+    TRY_STATUS(located(args.more->at, budget_.spend_elements(items->items.size())));
+    made.positional.insert(made.positional.end(), items->items.begin(), items->items.end());
+  }
+  if (args.more_keywords) {
+    const Place at = args.more_keywords->at;
+    TRY(const Value value, eval(*args.more_keywords));
+    const Dict* dict = value.dict();
+    if (!dict) return Error{place_text(at) + fmt::format("expected a dict after **, found a {}", type_name(value))};
+    TRY_STATUS(located(at, budget_.spend_elements(2 * dict->items.size())));
+    for (const auto& [key, item] : dict->items) {
+      if (!key.text()) return Error{place_text(at) + "expected names that are strings after **"};
+      made.keywords.emplace_back(key.text()->bytes, item);
+    }
+  }
   return made;
 }
 
@@ -118,6 +135,7 @@ Result<Value> Interpreter::eval(Place at, const Sign& node) {
     if (const auto* u = operand.as<Undefined>()) return located(at, Result<Value>(Err("{}", u->reason())));
     return located(at, Result<Value>(Err("a sign needs a number, found a {}", type_name(operand))));
   }
+  if (const auto* d = operand.as<double>()) return Value(node.negative ? -*d : *d);
   return located(at, operate(node.negative ? Op::kSub : Op::kAdd, Value(int64_t{0}), operand, budget_));
 }
 

@@ -16,15 +16,15 @@ Result<Value> map_attribute(Context& context, const List& items, const Args& arg
   TRY(const auto bound, bind(args, {{"attribute"}, {"default", Value()}}));
   std::vector<Value> made;
   for (const Value& item : items.items) {
-    TRY(Value value, get_path(item, bound[0], context.budget));
-    if (value.is_undefined() && !bound[1].is_undefined()) value = bound[1];
+    TRY(Value value, get_path(item, bound[0], context.budget, bound[1]));
     made.push_back(std::move(value));
   }
-  return make_list(std::move(made), context.budget);
+  return make_generator(std::move(made), context.budget);
 }
 
 Result<Value> map(Context& context, const Value& input, const Args& args) {
-  TRY(const ListPtr items, iterate(input, context.budget));
+  // Jinja goes through nothing that is false, whatever it is.
+  TRY(const ListPtr items, iterate(truthy(input) ? input : Value(), context.budget));
   if (args.positional.empty()) return map_attribute(context, *items, args);
   TRY(const Text* name, want_text(args.positional[0], "map"));
   const FilterFunction filter = find_filter(name->bytes);
@@ -38,7 +38,7 @@ Result<Value> map(Context& context, const Value& input, const Args& args) {
     TRY(Value value, filter(context, item, rest));
     made.push_back(std::move(value));
   }
-  return make_list(std::move(made), context.budget);
+  return make_generator(std::move(made), context.budget);
 }
 
 // select, reject, selectattr and rejectattr.
@@ -54,7 +54,7 @@ Result<Value> select(Context& context, const Value& input, const Args& args) {
     if (!test) return Err("there is no test '{}'", name->bytes);
     rest = without_first(args, kAt + 1);
   }
-  TRY(const ListPtr items, iterate(input, context.budget));
+  TRY(const ListPtr items, iterate(truthy(input) ? input : Value(), context.budget));
   std::vector<Value> kept;
   for (const Value& item : items->items) {
     TRY_STATUS(context.budget.spend(4));
@@ -65,7 +65,7 @@ Result<Value> select(Context& context, const Value& input, const Args& args) {
     TRY(const bool holds, test ? test(context, value, rest) : Result<bool>(truthy(value)));
     if (holds == keep) kept.push_back(item);
   }
-  return make_list(std::move(kept), context.budget);
+  return make_generator(std::move(kept), context.budget);
 }
 
 Result<Value> attr(Context& context, const Value& input, const Args& args) {
@@ -83,7 +83,7 @@ Result<Value> group_by(Context& context, const Value& input, const Args& args) {
   TRY(const Value sorted, find_filter("sort")(context, input, sorting));
   std::vector<std::pair<Value, std::vector<Value>>> groups;
   for (const Value& item : sorted.list()->items) {
-    TRY(Value key, get_path(item, bound[0], context.budget));
+    TRY(Value key, get_path(item, bound[0], context.budget, bound[1]));
     bool same = false;
     if (!groups.empty()) {
       TRY(same, equal(groups.back().first, key, context.budget));

@@ -1,4 +1,4 @@
-// Filters of lists and dicts. Where Jinja gives a generator, these give a list.
+// Filters of lists and dicts. Where Jinja gives a generator, these give a list that is one in name (List::generator).
 #include <algorithm>
 
 #include "jinja/builtins.h"
@@ -88,7 +88,9 @@ Result<Value> unique(Context& context, const Value& input, const Args& args) {
     }
     if (!known) kept.push_back(std::move(one));
   }
-  return items_of(context, std::move(kept));
+  std::vector<Value> made;
+  for (Keyed& one : kept) made.push_back(std::move(one.item));
+  return make_generator(std::move(made), context.budget);
 }
 
 template <bool greatest>
@@ -161,16 +163,17 @@ Result<Value> list(Context& context, const Value& input, const Args& args) {
 
 Result<Value> items(Context& context, const Value& input, const Args& args) {
   TRY(const auto none, bind(args, {}));
-  if (input.is_undefined()) return make_list({}, context.budget);
+  if (input.is_undefined()) return make_generator({}, context.budget);
   if (!input.dict()) return Err("items: expected a dict, found a {}", type_name(input));
-  return call_method(context, input, "items", {});
+  TRY(const Value pairs, call_method(context, input, "items", {}));
+  return make_generator(pairs.list()->items, context.budget);
 }
 
 Result<Value> reverse(Context& context, const Value& input, const Args& args) {
   TRY(const auto none, bind(args, {}));
   if (input.text()) return slice(input, Value(None{}), Value(None{}), Value(int64_t{-1}), context.budget);
   TRY(const ListPtr items, iterate(input, context.budget));
-  return make_list({items->items.rbegin(), items->items.rend()}, context.budget);
+  return make_generator({items->items.rbegin(), items->items.rend()}, context.budget);
 }
 
 Result<Value> batch(Context& context, const Value& input, const Args& args) {
@@ -187,7 +190,7 @@ Result<Value> batch(Context& context, const Value& input, const Args& args) {
     TRY(Value made, make_list(std::move(one), context.budget));
     batches.push_back(std::move(made));
   }
-  return make_list(std::move(batches), context.budget);
+  return make_generator(std::move(batches), context.budget);
 }
 
 }  // namespace

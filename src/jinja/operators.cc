@@ -303,7 +303,7 @@ Result<Value> get_item(const Value& object, const Value& key, Budget& budget) {
   return nothing_there(object, "such item");
 }
 
-Result<Value> get_path(const Value& object, const Value& path, Budget& budget) {
+Result<Value> get_path(const Value& object, const Value& path, Budget& budget, const Value& otherwise) {
   const Text* text = path.text();
   if (!text) return get_item(object, path, budget);
   Value value = object;
@@ -314,6 +314,7 @@ Result<Value> get_path(const Value& object, const Value& path, Budget& budget) {
     TRY_STATUS(budget.spend_bytes(part.size()));
     const bool digits = !part.empty() && part.size() < 18 && part.find_first_not_of("0123456789") == std::string::npos;
     TRY(value, get_item(value, digits ? Value(int64_t{std::stoll(part)}) : Value::own(part), budget));
+    if (value.is_undefined() && !otherwise.is_undefined()) value = otherwise;
     if (dot == std::string_view::npos) return value;
     rest.remove_prefix(dot + 1);
   }

@@ -52,6 +52,8 @@ int highest(std::initializer_list<const ExprPtr*> parts, const Arguments* args =
   if (args) {
     for (const auto& arg : args->positional) see(arg);
     for (const auto& [name, arg] : args->keywords) see(arg);
+    see(args->more);
+    see(args->more_keywords);
   }
   return height;
 }
@@ -316,6 +318,7 @@ Result<ExprPtr> Parser::test(ExprPtr of) {
                      is_op("[") || is_op("{") ||
                      (kind == TokenKind::kName && !is_word("else") && !is_word("or") && !is_word("and") &&
                       !is_word("is") && !is_word("if") && !is_word("in") && !is_word("not"));
+  if (is_word("is")) return fail(now().at, "tests cannot be chained: expected brackets around the first");
   if (is_op("(")) {
     TRY(made.test.args, arguments());
   } else if (value) {
@@ -346,13 +349,17 @@ Result<Arguments> Parser::arguments() {
       if (is_op(")")) break;
     }
     first = false;
-    if (is_op("*") || is_op("**")) return fail(now().at, "unpacked arguments (* and **) are not supported");
-    if (now().kind == TokenKind::kName && next().kind == TokenKind::kOperator && next().text == "=") {
+    if (is_op("*") || is_op("**")) {
+      ExprPtr& more = is_op("*") ? made.more : made.more_keywords;
+      if (more || made.more_keywords) return unexpected("')'");
+      take();
+      TRY(more, expression());
+    } else if (now().kind == TokenKind::kName && next().kind == TokenKind::kOperator && next().text == "=") {
       std::string name = take().text;
       take();
       TRY(ExprPtr value, expression());
       made.keywords.emplace_back(std::move(name), std::move(value));
-    } else if (!made.keywords.empty()) {
+    } else if (!made.keywords.empty() || made.more || made.more_keywords) {
       return unexpected("an argument with a name, as the one before it has");
     } else {
       TRY(ExprPtr value, expression());

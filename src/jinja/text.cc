@@ -131,7 +131,10 @@ bool is_alpha(uint32_t code) {
 
 bool is_printable(uint32_t code) {
   if (code < 0x80) return code >= 0x20 && code != 0x7F;
-  if (code == 0xAD || is_space(code)) return false;
+  // Of the invisible characters the C library calls some printable, Python none.
+  const bool invisible = code == 0xAD || (code >= 0x200B && code <= 0x200F) || (code >= 0x202A && code <= 0x202E) ||
+                         (code >= 0x2060 && code <= 0x206F) || code == 0xFEFF || (code >= 0xE000 && code <= 0xF8FF);
+  if (invisible || is_space(code)) return false;
   return !unicode_locale() || iswprint_l(static_cast<wint_t>(code), unicode_locale()) != 0;
 }
 
@@ -153,12 +156,17 @@ Text change_case(const Text& text, Case to) {
     const uint32_t code = code_point(text.bytes, at);
     const bool upper = to == Case::kUpper || (to != Case::kLower && first);
     const uint32_t changed = upper ? to_upper(code) : to_lower(code);
-    if (changed == code) {
+    const bool sharp_s = upper && code == 0xDF;  // the one common letter whose capital is two
+    if (changed == code && !sharp_s) {
       out.append(text, at, next);
     } else {
       Text piece;
-      append_code_point(changed, piece.bytes);
-      // One character for one: all of the new one is data if any byte of the old one was.
+      if (sharp_s) {
+        piece.bytes = to == Case::kUpper ? "SS" : "Ss";
+      } else {
+        append_code_point(changed, piece.bytes);
+      }
+      // All of the new character is data if any byte of the old one was.
       const Text old = text.slice(at, next);
       if (old.has_data()) piece.mark_data();
       if (!old.generation.empty()) piece.mark_generation(0, piece.bytes.size());

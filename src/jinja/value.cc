@@ -93,6 +93,13 @@ Result<Value> make_list(std::vector<Value> items, Budget& budget, bool tuple) {
   return Value(ListPtr(std::move(list)));
 }
 
+Result<Value> make_generator(std::vector<Value> items, Budget& budget) {
+  TRY(const Value made, make_list(std::move(items), budget));
+  auto list = std::make_shared<List>(*made.list());
+  list->generator = true;
+  return Value(ListPtr(std::move(list)));
+}
+
 Result<Value> make_dict(std::vector<std::pair<Value, Value>> items, Budget& budget) {
   TRY_STATUS(budget.spend_elements(2 * items.size()));
   auto dict = std::make_shared<Dict>();
@@ -161,7 +168,7 @@ bool truthy(const Value& value) {
   if (value.is_undefined() || value.is_none()) return false;
   if (const auto n = value.number()) return *n != 0;
   if (const Text* t = value.text()) return !t->bytes.empty();
-  if (const List* l = value.list()) return !l->items.empty();
+  if (const List* l = value.list()) return !l->items.empty() || l->generator;
   if (const Dict* d = value.dict()) return !d->items.empty();
   return true;
 }

@@ -92,6 +92,7 @@ struct Value {
 struct List {
   std::vector<Value> items;
   bool tuple = false;
+  bool generator = false;  // one in Jinja (of select, map and so on): true even where it is empty
   int depth = 1;
 };
 
@@ -132,6 +133,7 @@ struct Callable {
 // The only makers of lists and dicts: they pay, find the depth and refuse namespaces, which could hold themselves.
 // Of equal keys the last value stays, at the first place.
 Result<Value> make_list(std::vector<Value> items, Budget& budget, bool tuple = false);
+Result<Value> make_generator(std::vector<Value> items, Budget& budget);
 Result<Value> make_dict(std::vector<std::pair<Value, Value>> items, Budget& budget);
 // Whether a namespace may hold it.
 Status check_kept(const Value& value);
