@@ -354,7 +354,7 @@ Result<StageReport> run_reward(const StageContext& context, const RewardOptions&
   TRY_STATUS(hash.add_model(options.base));
   TRY_STATUS(hash.add_files(options.rankings));
   TRY_STATUS(hash.add_files(options.valid_rankings));
-  TRY_STATUS(hash.add_files(options.demonstrations));
+  TRY_STATUS(hash.add_mixture(options.demonstrations));  // each is read once here, whatever its weight in sft
   TRY_STATUS(hash.add_files(options.pretrain_texts));
   const StageIdentity identity{"reward", hash.hex(), context.max_rollbacks};
   return run_stage(context, identity, [&]() -> Result<std::unique_ptr<Stage>> {
