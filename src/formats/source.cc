@@ -8,9 +8,8 @@
 #include <map>
 #include <memory>
 
-#include "model/architectures.h"
 #include "model/folder.h"
-#include "model/model.h"
+#include "model/param_places.h"
 #include "store/files.h"
 #include "store/safetensors.h"
 
@@ -96,78 +95,6 @@ Result<ModelSource> open_source(const std::string& path) {
 
 namespace {
 
-// Where one parameter is in the folder's tensors.
-struct Place {
-  const TensorEntry* tensor = nullptr;
-  int64_t row = 0;  // the first of its rows there (of its columns, where it is transposed)
-  bool transposed = false;
-};
-
-// A folder's names may lack the model's stem ("model.", "transformer.").
-const TensorEntry* find_tensor(const SafetensorsFile& file, const std::string& name, const std::string& stem) {
-  if (const TensorEntry* found = file.find(name)) return found;
-  return name.starts_with(stem) ? file.find(name.substr(stem.size())) : nullptr;
-}
-
-Status check_tensor(const SafetensorsFile& file, const FileTensor& expected, const TensorEntry* tensor) {
-  if (!tensor)
-    return Err("{}: tensor \"{}\" {} is missing (config.json asks for it)", file.path(), expected.name,
-               shape_text(expected.shape));
-  if (tensor->shape != expected.shape)
-    return Err("{}: tensor \"{}\": found shape {}, config.json asks for {}", file.path(), expected.name,
-               shape_text(tensor->shape), shape_text(expected.shape));
-  if (tensor->dtype != "F32" && tensor->dtype != "BF16" && tensor->dtype != "F16")
-    return Err("{}: tensor \"{}\": found dtype {}, expected F32, BF16 or F16", file.path(), expected.name,
-               tensor->dtype);
-  return {};
-}
-
-// Tensors that other programs write and that say nothing new.
-bool is_ignored(const std::string& name, const Architecture& row, const ModelConfig& config) {
-  if (name.ends_with("rotary_emb.inv_freq")) return true;
-  for (const char* ending : row.buffers)
-    if (name.ends_with(ending)) return true;
-  return name == kHeadName && config.tie_embeddings;
-}
-
-Result<std::vector<Place>> find_places(const SafetensorsFile& file, const ModelSource& source) {
-  const Architecture& row = architecture_of(source.config);
-  std::vector<Place> places(source.params.size());
-  std::vector<const TensorEntry*> known;
-  for (const FileTensor& expected : file_tensors(source.config)) {
-    const TensorEntry* tensor = find_tensor(file, expected.name, row.stem);
-    TRY_STATUS(check_tensor(file, expected, tensor));
-    known.push_back(tensor);
-    int64_t at = 0;
-    for (size_t k = expected.first; k < expected.first + expected.count; ++k) {
-      places[k] = {tensor, at, expected.transposed};
-      at += source.params[k].shape[0];
-    }
-  }
-  std::sort(known.begin(), known.end());
-  for (const TensorEntry& tensor : file.tensors())
-    if (!std::binary_search(known.begin(), known.end(), &tensor) && !is_ignored(tensor.name, row, source.config))
-      return Err("{}: tensor \"{}\" {} does not belong to the model that config.json describes", file.path(),
-                 tensor.name, shape_text(tensor.shape));
-  return places;
-}
-
-void read_place(const Place& place, const ParamSpec& spec, std::span<float> out) {
-  const TensorEntry& tensor = *place.tensor;
-  const int64_t width = spec.size() / spec.shape[0];
-  if (!place.transposed) {
-    TensorEntry part = tensor;
-    const size_t item = tensor.dtype == "F32" ? 4 : 2;
-    part.bytes = tensor.bytes.subspan(static_cast<size_t>(place.row * width) * item, out.size() * item);
-    return read_tensor_values(part, out.data(), spec.size());
-  }
-  const int64_t all = tensor.shape[1];  // [in, out of all that share the tensor]
-  std::vector<float> values(static_cast<size_t>(width * all));
-  read_tensor_values(tensor, values.data(), width * all);
-  for (int64_t r = 0; r < spec.shape[0]; ++r)
-    for (int64_t c = 0; c < width; ++c) out[r * width + c] = values[c * all + place.row + r];
-}
-
 // The type that most values have.
 std::string main_dtype(const std::vector<SourceTensor>& tensors) {
   std::map<std::string, double> values;
@@ -198,12 +125,13 @@ Result<ModelSource> open_folder_source(const std::string& folder) {
   if (source.config.num_layers > static_cast<int64_t>(file->tensors().size()))
     return Err("{}: {} tensors, config.json asks for {} layers", file->path(), file->tensors().size(),
                source.config.num_layers);
-  source.params = param_specs(source.config);
-  TRY(const std::vector<Place> places, find_places(*file, source));
+  TRY_STATUS(check_tensors(*file, source.config, source.config, false, std::nullopt));
+  const auto places = std::make_shared<ParamPlaces>(source.config);
+  source.params = places->specs();
   for (const TensorEntry& t : file->tensors()) source.tensors.push_back({t.name, t.dtype, t.shape});
   source.dtype = main_dtype(source.tensors);
-  source.read = [file, places, params = source.params](size_t i, std::span<float> out) {
-    read_place(places[i], params[i], out);
+  source.read = [file, places](size_t i, std::span<float> out) {
+    places->read_values(*file, places->specs()[i].name, out.data());
   };
   return source;
 }

@@ -9,6 +9,7 @@
 #include "formats/gguf_config.h"
 #include "formats/gguf_names.h"
 #include "model/architectures.h"
+#include "model/param_places.h"
 
 namespace loquat {
 namespace {
@@ -54,13 +55,6 @@ std::vector<float> joined(const ModelSource& source, size_t first, size_t count)
   return values;
 }
 
-std::vector<float> transposed(const std::vector<float>& values, int64_t rows, int64_t columns) {
-  std::vector<float> out(values.size());
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = 0; c < columns; ++c) out[c * rows + r] = values[r * columns + c];
-  return out;
-}
-
 }  // namespace
 
 Result<GgufType> parse_dtype(const std::string& name) {
@@ -86,7 +80,10 @@ Status write_folder_weights(const ModelSource& source, const std::string& folder
   const auto make = [&](size_t i) -> Result<std::span<const uint8_t>> {
     const FileTensor& t = tensors[i];
     std::vector<float> values = joined(source, t.first, t.count);
-    if (t.transposed) values = transposed(values, t.shape[1], t.shape[0]);
+    if (t.transposed) {
+      const std::vector<float> rows = values;
+      transpose_values(rows.data(), t.shape[1], t.shape[0], values.data());
+    }
     TRY_STATUS(encode(type, t.name, values, bytes));
     return std::span<const uint8_t>(bytes);
   };

@@ -2,12 +2,12 @@
 #include "model/folder.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <unordered_set>
 
+#include "base/half.h"
 #include "base/threads.h"
 #include "kernels/quantize.h"
 #include "model/adapter_folder.h"
@@ -41,14 +41,6 @@ std::string generation_config(const ModelConfig& config) {
   return j.dump(2) + "\n";
 }
 
-float from_f16(uint16_t bits) {
-  const int exponent = (bits >> 10) & 31, mantissa = bits & 1023;
-  const float sign = (bits & 0x8000) != 0 ? -1.0f : 1.0f;
-  if (exponent == 31) return mantissa == 0 ? sign * INFINITY : NAN;
-  if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), -24);
-  return sign * std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25);
-}
-
 }  // namespace
 
 void read_tensor_values(const TensorEntry& tensor, float* out, int64_t n) {
@@ -61,7 +53,7 @@ void read_tensor_values(const TensorEntry& tensor, float* out, int64_t n) {
     for (int64_t i = begin; i < end; ++i) {
       uint16_t half;
       std::memcpy(&half, bytes + i * 2, 2);
-      out[i] = tensor.dtype == "BF16" ? to_float(BF16{half}) : from_f16(half);
+      out[i] = tensor.dtype == "BF16" ? to_float(BF16{half}) : f16_to_float(half);
     }
   });
 }
