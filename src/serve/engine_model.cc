@@ -7,7 +7,6 @@
 #include <array>
 #include <atomic>
 #include <cmath>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -164,7 +163,12 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
     Utf8Stream utf8;
     ThoughtFilter thoughts;
     StopFilter filter;
-    std::vector<TokenLogprob> undecided;  // of text that may become thoughts
+    struct Held {
+      TokenLogprob logprob;
+      size_t begin;  // of its text in the reply
+    };
+    std::vector<Held> held;         // whose text may become thoughts or be a stop sequence's
+    size_t written = 0, shown = 0;  // bytes of the reply that the model has written, that have passed the filter
     int64_t tokens = 0, reasoning_tokens = 0;
     bool done = false;
   };
@@ -181,19 +185,16 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
       add_text(choice, choice.thoughts.push(choice.utf8.finish()), out);
       add_text(choice, choice.thoughts.finish(), out);
       out.text += choice.filter.finish();
-      std::move(choice.undecided.begin(), choice.undecided.end(), std::back_inserter(out.tokens));
+      choice.shown = std::string::npos;
     }
-    if (choice.filter.stopped()) {
-      out.finish = Finish::kStop;
-      if (!event.end) stop_engine(choice);
-    } else if (event.end) {
-      out.finish = event.end->ended ? Finish::kStop
-                   : event.late     ? Finish::kDeadline
-                   : cancelled_     ? Finish::kCancelled
-                                    : Finish::kLength;
-    }
-    if (event.end && choice.index == 0) cached_tokens_ = event.end->cached_tokens;
-    if (out.finish) {
+    if (choice.thoughts.state() == ThoughtFilter::State::kText || event.end) show_logprobs(choice, out);
+    if (choice.filter.stopped() && !event.end) stop_engine(choice);  // its end comes, with the count of cached tokens
+    if (event.end) {
+      out.finish = choice.filter.stopped() || event.end->ended ? Finish::kStop
+                   : event.late                                ? Finish::kDeadline
+                   : cancelled_                                ? Finish::kCancelled
+                                                               : Finish::kLength;
+      if (choice.index == 0) cached_tokens_ = event.end->cached_tokens;
       choice.done = true;
       out.usage = {prompt_tokens_, cached_tokens_, choice.tokens, choice.reasoning_tokens};
     }
@@ -206,24 +207,32 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
     const bool hidden =
         model_->tokenizer_.is_special(token) && std::find(shown_.begin(), shown_.end(), token) == shown_.end();
     const State before = choice.thoughts.state();
+    const size_t begin = choice.written;
     ++choice.tokens;
     if (!hidden) {
       add_text(choice, choice.thoughts.push(choice.utf8.push(model_->tokenizer_.token_bytes(token))), out);
     }
-    const State after = choice.thoughts.state();
-    if (logprob && !hidden && !is_stop(token)) choice.undecided.push_back(std::move(*logprob));
-    if (before == State::kThoughts || after == State::kThoughts) {
+    if (logprob && !hidden && !is_stop(token)) choice.held.push_back({std::move(*logprob), begin});
+    if (before == State::kThoughts || choice.thoughts.state() == State::kThoughts) {
       choice.reasoning_tokens = choice.tokens;
-      choice.undecided.clear();
-    } else if (after == State::kText) {
-      std::move(choice.undecided.begin(), choice.undecided.end(), std::back_inserter(out.tokens));
-      choice.undecided.clear();
+      choice.held.clear();
     }
   }
 
   static void add_text(Choice& choice, const ThoughtFilter::Piece& piece, GenerateEvent& out) {
+    const std::string text = choice.filter.push(piece.text);
+    choice.written += piece.text.size();
+    choice.shown += text.size();
     out.reasoning += piece.thoughts;
-    out.text += choice.filter.push(piece.text);
+    out.text += text;
+  }
+
+  // Of the tokens whose text is shown, or has begun to be.
+  static void show_logprobs(Choice& choice, GenerateEvent& out) {
+    size_t count = 0;
+    for (; count < choice.held.size() && choice.held[count].begin < choice.shown; ++count)
+      out.tokens.push_back(std::move(choice.held[count].logprob));
+    choice.held.erase(choice.held.begin(), choice.held.begin() + static_cast<std::ptrdiff_t>(count));
   }
 
   bool is_stop(int32_t token) const {

@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <nlohmann/json.hpp>
 
 #include "base/check.h"
 #include "serve/api/api.h"
