@@ -134,7 +134,7 @@ Status Interpreter::assign(const Target& target, Value value) {
   TRY(const Value object, eval(target.at, Name{target.name}));
   const auto* space = object.as<std::shared_ptr<Namespace>>();
   if (!space) {
-    return located(target.at, Status(Err("'{}' is a {}: expected a namespace to assign an attribute of",
+    return located(target.at, Status(Err("'{}': expected a namespace to assign an attribute of, found a {}",
                                          program_.names[static_cast<size_t>(target.name)], type_name(object))));
   }
   TRY_STATUS(located(target.at, check_kept(value)));
