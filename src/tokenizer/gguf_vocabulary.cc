@@ -175,7 +175,7 @@ Result<std::shared_ptr<Tokenizer::Impl>> read_byte_level(const GgufVocabulary& v
   return impl;
 }
 
-Result<SentencePieceModel> sentencepiece_of(const GgufVocabulary& v) {
+Result<std::shared_ptr<Tokenizer::Impl>> read_pieces(const GgufVocabulary& v, const std::string& path) {
   if (v.scores.size() != v.tokens.size()) {
     return Err("tokenizer.ggml.scores: found {}, expected {}, one for each token", v.scores.size(), v.tokens.size());
   }
@@ -193,7 +193,7 @@ Result<SentencePieceModel> sentencepiece_of(const GgufVocabulary& v) {
   model.characters_map = unigram ? v.characters_map : "";
   if (v.add_bos.value_or(!unigram)) model.bos = v.bos;
   if (v.add_eos.value_or(unigram)) model.eos = v.eos;
-  return model;
+  return read_sentencepiece(model, path);
 }
 
 // The config's other half: the names of the special tokens, for programs that read tokenizer_config.json.
@@ -333,18 +333,13 @@ Result<std::vector<std::string>> gguf_patterns(const std::string& pre) {
 Result<Tokenizer> tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::string& path) {
   const Status checked = check(vocabulary);
   if (!checked.ok()) return Err("{}: {}", path, checked.error());
-  if (vocabulary.model == "gpt2") {
-    auto impl = read_byte_level(vocabulary, path);
-    if (!impl.ok()) return Err("{}{}", impl.error().starts_with(path) ? "" : path + ": ", impl.error());
-    (*impl)->config_json = config_of(vocabulary);
-    return Tokenizer::Impl::wrap(*impl);
+  if (vocabulary.model != "gpt2" && vocabulary.model != "llama" && vocabulary.model != "t5") {
+    return Err("{}: tokenizer.ggml.model: found '{}', expected gpt2, llama or t5", path, vocabulary.model);
   }
-  if (vocabulary.model == "llama" || vocabulary.model == "t5") {
-    const auto model = sentencepiece_of(vocabulary);
-    if (!model.ok()) return Err("{}: {}", path, model.error());
-    return model->tokenizer(path, config_of(vocabulary));
-  }
-  return Err("{}: tokenizer.ggml.model: found '{}', expected gpt2, llama or t5", path, vocabulary.model);
+  auto impl = vocabulary.model == "gpt2" ? read_byte_level(vocabulary, path) : read_pieces(vocabulary, path);
+  if (!impl.ok()) return Err("{}{}", impl.error().starts_with(path) ? "" : path + ": ", impl.error());
+  (*impl)->config_json = config_of(vocabulary);
+  return Tokenizer::Impl::wrap(*impl);
 }
 
 Result<GgufVocabulary> gguf_from_tokenizer(const Tokenizer& tokenizer) {

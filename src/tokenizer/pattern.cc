@@ -80,7 +80,7 @@ std::string property_name(std::string_view name) {
   return negated + std::string(name);
 }
 
-constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{N}\p{Pc})";
 
 class Translator {
  public:

@@ -85,7 +85,11 @@ Status PreTokenizer::add(const json& value, const std::string& field) {
     const json& behavior = member(value, "behavior");
     return add_split(R"([\p{P}$+<=>^`|~])", behavior.is_null() ? json("Isolated") : behavior, false, field);
   }
-  if (type == "Whitespace") return add_split(R"(\w+|[^\w\s]+)", "Removed", true, field);
+  if (type == "Whitespace") {  // \w+|[^\w\s]+, but as Rust has \w
+    return add_split(R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|)"
+                     R"([^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\s]+)",
+                     "Removed", true, field);
+  }
   if (type == "WhitespaceSplit") return add_split(R"(\s)", "Removed", false, field);
   if (type == "BertPreTokenizer") {
     TRY_STATUS(add_split(R"(\s)", "Removed", false, field));

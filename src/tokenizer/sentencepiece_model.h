@@ -40,10 +40,7 @@ struct SentencePieceModel {
   // What tokenizer.json cannot say, and a tokenizer made by tokenizer() does: of merges with equal scores the left one
   // is first; before a text that begins with one of the user's symbols stands a "▁" too, and none behind such a symbol.
   std::string tokenizer_json() const;
-  // path: for messages. config_json, chat_template: the tokenizer_config.json and chat_template.jinja that save() is to
-  // write again, if there are some.
-  Result<Tokenizer> tokenizer(const std::string& path, std::string config_json = {},
-                              std::string chat_template = {}) const;
+  Result<Tokenizer> tokenizer(const std::string& path) const;  // path: for messages
 };
 
 }  // namespace loquat

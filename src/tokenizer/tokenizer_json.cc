@@ -168,11 +168,10 @@ Result<std::shared_ptr<Tokenizer::Impl>> load_json(const std::string& path, cons
   return impl;
 }
 
-Result<Tokenizer> load_model(const std::string& path, const std::string& bytes, bool llama2c, std::string config_json,
-                             std::string chat_template) {
+Result<std::shared_ptr<Tokenizer::Impl>> load_model(const std::string& path, const std::string& bytes, bool llama2c) {
   const auto model = llama2c ? SentencePieceModel::parse_llama2c(bytes) : SentencePieceModel::parse(bytes);
   if (!model.ok()) return Err("{}: {}", path, model.error());
-  return model->tokenizer(path, std::move(config_json), std::move(chat_template));
+  return read_sentencepiece(*model, path);
 }
 
 }  // namespace
@@ -186,25 +185,18 @@ Result<Tokenizer> Tokenizer::load(const std::string& folder_or_file) {
     file /= model_alone ? kModelName : kFileName;
   }
   TRY(const std::string bytes, read_whole(file));
-  std::string config_json;
+  const bool llama2c = file.extension() == ".bin", model = llama2c || file.extension() == ".model";
+  TRY(std::shared_ptr<Impl> impl, model ? load_model(file, bytes, llama2c) : load_json(file, bytes));
   const fs::path config = file.parent_path() / kConfigName;
   if (fs::exists(config, ignored)) {
-    TRY(config_json, read_whole(config));
-    if (json_nests_deeper(config_json) || !json::accept(config_json)) {
+    TRY(impl->config_json, read_whole(config));
+    if (json_nests_deeper(impl->config_json) || !json::accept(impl->config_json)) {
       return Err("{}: not JSON, expected an object", config.string());
     }
   }
-  std::string chat_template;
   if (const fs::path chat = file.parent_path() / kTemplateName; fs::exists(chat, ignored)) {
-    TRY(chat_template, read_whole(chat));
+    TRY(impl->chat_template, read_whole(chat));
   }
-  const bool llama2c = file.extension() == ".bin";
-  if (llama2c || file.extension() == ".model") {
-    return load_model(file, bytes, llama2c, std::move(config_json), std::move(chat_template));
-  }
-  TRY(std::shared_ptr<Impl> impl, load_json(file, bytes));
-  impl->config_json = std::move(config_json);
-  impl->chat_template = std::move(chat_template);
   return Impl::wrap(std::move(impl));
 }
 
