@@ -84,28 +84,28 @@ RejectionOptions toy_rejection(World& world) {
   RejectionOptions o;
   o.policy = world.sft();
   o.reward = world.reward();
-  o.prompts = {world.prompts()};
+  o.prompts = std::vector<std::string>(8, world.prompts());  // each question eight times
   o.rounds = 2;
-  o.n = 8;
+  o.n = 4;
   o.max_reply_tokens = 12;
   o.unended_score = -10;
-  o.sample_prompts = 2;
-  o.epochs = 4;
-  o.batch = 2;
-  o.training.lr = 2e-3;
+  o.sample_prompts = 16;
+  o.epochs = 6;
+  o.batch = 8;
+  o.training.lr = 1e-3;
   return o;
 }
 
 TEST(Rejection, RaisesAToyRewardAndResumes) {
   World& world = World::get();
   const RejectionOptions options = toy_rejection(world);
-  const StageReport report =
-      toy::expect_exact_resume("rejection", [&](const StageContext& c) { return run_rejection(c, options); });
-  EXPECT_EQ(report.steps, 2 * (2 + 8));
+  const StageReport report = toy::expect_exact_resume(
+      "rejection", [&](const StageContext& c) { return run_rejection(c, options); }, 7);
+  EXPECT_EQ(report.steps, 2 * (2 + 24));
   EXPECT_GT(report.figures.at("reward"), report.figures.at("first_reward"));
   EXPECT_GE(report.figures.at("best_reward"), report.figures.at("reward"));
   EXPECT_GT(world.praised(world.path("rejection-whole/model")), world.praised(world.sft()) + 20);
-  EXPECT_EQ(must(read_demonstrations(world.path("rejection-whole/work/chosen-02.jsonl"))).size(), 4u);
+  EXPECT_EQ(must(read_demonstrations(world.path("rejection-whole/work/chosen-02.jsonl"))).size(), 32u);
 }
 
 TEST(Rejection, KeepsTheBestAndSaysWhenNothingEnds) {
@@ -114,8 +114,9 @@ TEST(Rejection, KeepsTheBestAndSaysWhenNothingEnds) {
   options.rounds = 1;
   options.keep_fraction = 0.5;
   options.epochs = 1;
-  EXPECT_EQ(must(run_rejection(world.context("rejection-kept"), options)).figures.at("chosen"), 2);
+  EXPECT_EQ(must(run_rejection(world.context("rejection-kept"), options)).figures.at("chosen"), 16);
   options.max_reply_tokens = 1;
+  options.temperature = 0.01;  // hot, a reply may be its end alone
   const auto cut = run_rejection(world.context("rejection-cut"), options);
   ASSERT_FALSE(cut.ok());
   EXPECT_NE(cut.error().find("max_reply_tokens"), std::string::npos) << cut.error();

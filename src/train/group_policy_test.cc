@@ -150,13 +150,13 @@ GroupOptions toy_group(World& world) {
   o.policy = world.sft();
   o.reward = world.reward();
   o.prompts = {world.prompts()};
-  o.episodes = 32 * 14;
-  o.replies = 8;
+  o.episodes = 64 * 24;
+  o.replies = 16;
   o.batch = 4;
   o.minibatch = 2;
   o.max_reply_tokens = 12;
   o.unended_score = -10;  // the toy's scores are near -5 to 5
-  o.training.lr = 1e-3;
+  o.training.lr = 7e-4;
   o.training.warmup_steps = 2;
   return o;
 }
@@ -185,6 +185,7 @@ TEST(Grpo, RaisesAToyReward) {
   GrpoOptions options;
   options.group = toy_group(world);
   options.group.held_out_reward = world.reward();
+  options.beta = 0.2;
   const StageContext c = world.context("grpo");
   must(run_grpo(c, options));
   expect_gain(metrics_of(c));
@@ -197,6 +198,7 @@ TEST(Rloo, RaisesAToyReward) {
   RlooOptions options;
   options.group = toy_group(world);
   options.group.held_out_reward = world.reward();
+  options.kl_coefficient = 0.3;  // the toy's scores are large
   options.whiten_advantages = true;
   const StageContext c = world.context("rloo");
   must(run_rloo(c, options));
@@ -217,7 +219,7 @@ TEST(Grpo, ARuleIsLearnedWithoutARewardModel) {
   options.group.prompts = {path};
   options.group.rules = {"exact", "0.2 * length: 1 12"};
   options.group.episodes = 64 * 20;
-  options.group.batch = 8;
+  options.group.training.lr = 1e-3;
   options.group.unended_score = 0;
   options.aggregation = "token";
   const StageContext c = world.context("grpo-rule");
@@ -244,6 +246,7 @@ TEST(Grpo, ResumesInTheSameBytes) {
   World& world = World::get();
   GrpoOptions options;
   options.group = toy_group(world);
+  options.group.replies = 8;
   options.group.episodes = 32 * 7;
   options.group.inner_epochs = 2;
   options.group.held_out_reward = world.reward();
@@ -258,6 +261,7 @@ TEST(Rloo, ResumesInBFloat16WithRatioOne) {
   World& world = World::get();
   RlooOptions options;
   options.group = toy_group(world);
+  options.group.replies = 8;
   options.group.episodes = 32 * 5;
   options.group.temperature = 0.7;
   toy::expect_exact_resume(

@@ -144,7 +144,7 @@ class World {
     return once("reward", [&](StageContext c) { return run_reward(c, reward_options()); });
   }
 
-  // How many of 120 replies of a model to the toy's questions are praise.
+  // How many of 120 replies of a model to the toy's questions praise and do not scold, in whatever words.
   int praised(const std::string& model_folder) {
     const Kernels& kernels = *must(best_kernels());
     LoadOptions load;
@@ -158,7 +158,8 @@ class World {
     const Tokenizer tokens = must(Tokenizer::load(model_folder));
     for (const auto& replies : must(sample_and_score(*policy, judge, tokens, must(read_prompts(prompts())), best))) {
       for (const ScoredReply& r : replies) {
-        for (const std::string& good : praise()) count += r.text == good ? 1 : 0;
+        const auto says = [&](const char* word) { return r.text.find(word) != std::string::npos; };
+        count += (says("good") || says("fine")) && !says("bad") && !says("poor") ? 1 : 0;
       }
     }
     return count;
