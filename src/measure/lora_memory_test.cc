@@ -43,7 +43,8 @@ TEST(LoraMemory, TheBaseOfFourModelsIsHeldOnce) {
   }
   const auto parameters = static_cast<double>(config.param_count());
   EXPECT_GT(static_cast<double>(held[0]), 4 * parameters);  // both orientations in bfloat16, and the embedding
-  EXPECT_LT(static_cast<double>(held[3]), 1.3 * static_cast<double>(held[0]));
+  EXPECT_LT(static_cast<double>(held[3]),
+            1.5 * static_cast<double>(held[0]));  // adapters weigh much in so small a model
   for (const auto& model : models) EXPECT_EQ(model->base(), models[0]->base());
   models.clear();
   EXPECT_EQ(counted.held(), 0) << "the pool keeps what nobody uses";

@@ -120,7 +120,7 @@ TEST(LoraStages, DpoLearnsAndResumes) {
   options.epochs = 1;
   options.training.lr = 0;
   const StageReport from_adapter = must(run_dpo(world.context("lora-dpo-on"), options));
-  EXPECT_EQ(from_adapter.figures.at("margin"), 0);
+  EXPECT_EQ(from_adapter.figures.at("rewards/margins"), 0);
 }
 
 TEST(LoraStages, RewardLearnsAndResumes) {
