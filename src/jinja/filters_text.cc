@@ -160,6 +160,10 @@ Result<Value> tojson(Context& context, const Value& input, const Args& args) {
     style.colon = colon->bytes;
   }
   TRY(Text text, to_json(input, style, context.budget));
+  for (const Value* given : {&bound[1], &bound[2]}) {
+    TRY(const Text printed, to_text(*given, context.budget));
+    if (printed.has_data()) text.mark_data();
+  }
   return Value(std::move(text));
 }
 

@@ -47,7 +47,8 @@ Result<Value> make_dict_of(Context& context, const Args& args) {
       }
     }
   }
-  for (const auto& [name, value] : args.keywords) items.emplace_back(Value::own(name), value);
+  // A name may be from ** of data.
+  for (const auto& [name, value] : args.keywords) items.emplace_back(Text::from_data(name), value);
   return make_dict(std::move(items), context.budget);
 }
 

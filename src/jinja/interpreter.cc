@@ -300,7 +300,7 @@ Status Interpreter::bind_macro(Place at, const Macro& macro, Args args) {
     if (name == "caller" && macro.takes_caller) {
       scope_->set(kCallerName, std::move(value));
     } else if (macro.takes_kwargs) {
-      more.emplace_back(Value::own(name), std::move(value));
+      more.emplace_back(Text::from_data(name), std::move(value));  // it may be from **
     } else {
       return refuse(fmt::format("it has no parameter '{}'", name));
     }

@@ -121,6 +121,7 @@ Status write_repr(const Value& value, Writer& to) {
     return write_repr_items(dict->items, to);
   } else if (const Namespace* space = value.space()) {
     to.out += "<Namespace {";
+    to.data = to.data || !space->items.empty();  // the names may be from a dict of data
     for (size_t i = 0; i < space->items.size(); ++i) {
       if (i > 0) to.out += ", ";
       quote(space->items[i].first, to.out);

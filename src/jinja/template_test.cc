@@ -244,6 +244,9 @@ TEST(Jinja, DataKeepsItsMarkThroughEverything) {
        "[p], [q] [PQ] [q] [['p', 'q']]"},
       {"{{ '<a>'|e ~ x|e }} {{ x.partition(' ')[2] }} {{ x|default('z') }} {{ no|default('z') }}",
        "&lt;a&gt;[ab cd] [cd] [ab cd] z"},
+      {"{{ namespace(d) }} {{ dict(**d) }} {{ [1]|tojson(indent=x) }}",
+       "[<Namespace {'k': 'v'}>] [{'k': 'v'}] [[\nab cd1\n]]"},
+      {"{% macro m() %}{{ kwargs.keys()|first }}{% endmacro %}{{ m(**d) }}", "[k]"},
       {"{% set ns = namespace(t='') %}{% for i in l %}{% set ns.t = ns.t ~ i ~ ';' %}{% endfor %}{{ ns.t }}",
        "[p];[q];"},
   };
