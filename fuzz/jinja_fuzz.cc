@@ -1,5 +1,6 @@
 // Any bytes as a template, a line with only "---", and JSON variables: refused with a message, or rendered within small
-// limits; ranges are as promised, a second rendering gives the same, and what the template had no variables for is its own.
+// limits; ranges are as promised, a second rendering gives the same, and what the template had no variables for is its
+// own.
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
