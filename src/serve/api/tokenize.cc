@@ -34,7 +34,7 @@ void tokenize(std::shared_ptr<Exchange> exchange) {
   const auto prompt = body.text("prompt");
   const bool with_texts = body.flag("return_token_strs", false);
   body.flag("add_generation_prompt", true);
-  body.flag("add_special_tokens", true);  // no model here puts a token before a text
+  const bool with_special = body.flag("add_special_tokens", true);
   if (prompt && body.given("messages")) {
     wrong("prompt", "Give 'prompt' or 'messages', not both.", "invalid_value");
   }
@@ -43,14 +43,17 @@ void tokenize(std::shared_ptr<Exchange> exchange) {
   }
   const auto model = find_model(*exchange, id);
   exchange->set_model(model->id());
-  const std::vector<int32_t> tokens = prompt ? model->tokenizer().encode(*prompt) : message_tokens(body, *model);
+  const Tokenizer& tokenizer = model->tokenizer();
+  const std::vector<int32_t> tokens = !prompt        ? message_tokens(body, *model)
+                                      : with_special ? tokenizer.encode_with_special(*prompt)
+                                                     : tokenizer.encode(*prompt);
   Json answer = {{"count", tokens.size()}, {"max_model_len", model->context()}};
   answer["tokens"] = tokens;
   answer["token_strs"] = nullptr;
   if (with_texts) {
     answer["token_strs"] = Json::array();
     for (const int32_t token : tokens) {
-      answer["token_strs"].push_back(std::string(model->tokenizer().token_bytes(token)));
+      answer["token_strs"].push_back(std::string(tokenizer.token_bytes(token)));
     }
   }
   exchange->send(200, dump(answer));
