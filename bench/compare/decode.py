@@ -3,15 +3,17 @@
 
     apt install python3-numpy
     bench/compare/decode.py --llama llama.cpp/build/bin/llama-batched-bench [--params 26m 134m] [--types q8_0 bf16]
-                            [--sequences 1 32 256] [--rounds 5]
+                            [--weights bf16 int8] [--sequences 1 32 256] [--rounds 5]
+    bench/compare/decode.py --peer PEER ...     a folder with npm's node-llama-cpp instead (prefill.py)
 
 Writes models of Llama's architecture with random weights as GGUF files of the sizes that `loquat bench decode --params
-NAME` has. Both generate 64 tokens after a prompt of 128 that all sequences share. Loquat works in bfloat16 and samples its
+NAME` has. Both generate 64 tokens after a prompt of 128 that all sequences share. Loquat and node-llama-cpp sample their
 tokens; llama-batched-bench takes the tokens as given.
 """
 import argparse
 import json
 import os
+import shutil
 import statistics
 import struct
 import subprocess
@@ -120,19 +122,31 @@ def llama_tokens_per_second(arguments, model, sequences):
     raise SystemExit(f"{arguments.llama} printed no figure:\n{out.stdout}{out.stderr}")
 
 
-def loquat_tokens_per_second(arguments, params, sequences):
+def node_tokens_per_second(arguments, model, sequences, vocabulary):
+    script = os.path.join(arguments.peer, "loquat-decode.mjs")
+    shutil.copy(os.path.join(os.path.dirname(os.path.abspath(__file__)), "decode.mjs"), script)
+    numbers = [sequences, PROMPT, REPLY, arguments.threads, vocabulary]
+    out = subprocess.run(["node", os.path.basename(script), model, *map(str, numbers)], cwd=arguments.peer, check=True,
+                         capture_output=True, text=True)
+    return json.loads(out.stdout.splitlines()[-1])["tokens_per_second"]
+
+
+def loquat_tokens_per_second(arguments, params, sequences, weights):
     out = subprocess.run(
-        [arguments.loquat, "bench", "decode", "--params", params, "--batch", str(sequences), "--threads",
-         str(arguments.threads), "--seconds", "1", "--json"], check=True, capture_output=True, text=True)
+        [arguments.loquat, "bench", "decode", "--params", params, "--batch", str(sequences), "--weights", weights,
+         "--threads", str(arguments.threads), "--seconds", "1", "--json"], check=True, capture_output=True, text=True)
     return json.loads(out.stdout)["tokens_per_second"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--llama", required=True, help="llama-batched-bench")
+    peer = parser.add_mutually_exclusive_group(required=True)
+    peer.add_argument("--llama", help="llama-batched-bench")
+    peer.add_argument("--peer", help="a folder in which node-llama-cpp is installed")
     parser.add_argument("--loquat", default="build/release/loquat")
     parser.add_argument("--params", nargs="+", choices=SHAPES, default=["26m", "134m"])
     parser.add_argument("--types", nargs="+", choices=TYPES, default=["q8_0"])
+    parser.add_argument("--weights", nargs="+", choices=["bf16", "int8", "int4"], default=["bf16"])
     parser.add_argument("--sequences", nargs="+", type=int, default=[32])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -143,19 +157,23 @@ def main():
             models = {}
             for kind in arguments.types:
                 models[kind] = os.path.join(folder, f"{params}-{kind}.gguf")
-                write_model(models[kind], SHAPES[params], TYPES[kind])
+                write_model(models[kind], SHAPES[params], TYPES[kind], with_tokens=arguments.peer is not None)
             for sequences in arguments.sequences:
-                seen = {name: [] for name in ("Loquat", *arguments.types)}
+                seen = {}
                 for _ in range(arguments.rounds):
-                    seen["Loquat"].append(loquat_tokens_per_second(arguments, params, sequences))
+                    for weights in arguments.weights:
+                        seen.setdefault(("Loquat", weights), []).append(
+                            loquat_tokens_per_second(arguments, params, sequences, weights))
                     for kind, model in models.items():
-                        seen[kind].append(llama_tokens_per_second(arguments, model, sequences))
+                        rate = (node_tokens_per_second(arguments, model, sequences, SHAPES[params][6]) if arguments.peer
+                                else llama_tokens_per_second(arguments, model, sequences))
+                        seen.setdefault(("llama.cpp", kind), []).append(rate)
                 medians = {name: statistics.median(values) for name, values in seen.items()}
-                for name, values in seen.items():
-                    label = "Loquat bf16" if name == "Loquat" else f"llama.cpp {name}"
-                    ratio = "" if name == "Loquat" else f"   Loquat / llama.cpp: {medians['Loquat'] / medians[name]:.2f}"
-                    print(f"{params:5} {sequences:4} sequences  {label:15} {medians[name]:8.0f}   "
-                          f"({min(values):.0f} to {max(values):.0f}){ratio}")
+                for (program, kind), values in seen.items():
+                    ratios = "" if program == "Loquat" else "   Loquat / llama.cpp: " + ", ".join(
+                        f"{w} {medians['Loquat', w] / medians[program, kind]:.2f}" for w in arguments.weights)
+                    print(f"{params:5} {sequences:4} sequences  {program:10} {kind:5} {medians[program, kind]:8.0f}   "
+                          f"({min(values):.0f} to {max(values):.0f}){ratios}")
 
 
 if __name__ == "__main__":

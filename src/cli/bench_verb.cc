@@ -22,6 +22,7 @@ struct BenchArguments {
   uint64_t seed = 1;
   std::string moments = "f32";
   bool recompute = false;
+  int64_t lora = 0;
   bool json = false;
 };
 
@@ -38,6 +39,7 @@ Status run_benchmarks(const BenchArguments& arguments, measure::Measurements& ru
     options.seed = arguments.seed;
     options.moments = arguments.moments;
     options.recompute = arguments.recompute;
+    options.lora = arguments.lora;
     const size_t first = run.lines.size();
     TRY_STATUS(measure::run_benchmark(name, options, run));
     if (arguments.json) continue;
@@ -57,8 +59,11 @@ int run(const BenchArguments& arguments) {
     if (!config.ok()) return bad_input(config.error());
   }
   const WeightType weights = weight_type(arguments.weights);
-  if (weights != WeightType::kCompute && arguments.benchmark != "decode" && arguments.benchmark != "prefill")
-    return bad_input("--weights is for the benchmarks decode and prefill");
+  const bool trains = arguments.benchmark == "train" || arguments.benchmark == "ppo";
+  if (arguments.lora > 0 && !trains) return bad_input("--lora is for the benchmarks train and ppo");
+  if (weights != WeightType::kCompute && arguments.benchmark != "decode" && arguments.benchmark != "prefill" &&
+      !(trains && arguments.lora > 0))
+    return bad_input("--weights is for the benchmarks decode and prefill, and with --lora for train and ppo");
   const auto kernels = best_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
   if (weights != WeightType::kCompute && !(*kernels)->quantized_weights)
@@ -83,7 +88,10 @@ void add_bench_verb(CLI::App& app, int& exit_code) {
   verb->add_option("--precision", arguments->precision, "of products and activations: f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();
-  add_weights_option(*verb, arguments->weights)->description("decode and prefill: bf16, int8 or int4");
+  add_weights_option(*verb, arguments->weights)
+      ->description("decode, prefill, and the base under --lora: bf16, int8 or int4");
+  verb->add_option("--lora", arguments->lora, "train and ppo: adapters of this rank over one frozen base")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 16));
   verb->add_option("--moments", arguments->moments, "train: the optimizer's moments, f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();

@@ -169,7 +169,11 @@ class Conversation {
     const size_t keep = std::min<size_t>(model_->config().max_positions / 4, 64);  // for the reply
     const size_t first = system_.empty() ? 0 : 1;
     size_t dropped = 0;
-    while (messages_.size() > first + 1 && model_->chat_template().prompt(messages_).size() + keep > room) {
+    const auto too_long = [&] {
+      const auto prompt = model_->chat_template().prompt(messages_);
+      return prompt.ok() && prompt->size() + keep > room;  // what the template refuses, the reply tells
+    };
+    while (messages_.size() > first + 1 && too_long()) {
       const size_t pair = std::min<size_t>(2, messages_.size() - first - 1);
       messages_.erase(messages_.begin() + first, messages_.begin() + first + pair);
       dropped += pair;

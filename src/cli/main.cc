@@ -19,9 +19,11 @@ int main(int argc, char** argv) {
   loquat::add_keys_verb(app, exit_code);
   loquat::add_eval_verb(app, exit_code);
   loquat::add_stage_verbs(app, exit_code);
+  loquat::add_data_verb(app, exit_code);
   loquat::add_town_verb(app, exit_code);
   loquat::add_tokenizer_verb(app, exit_code);
   loquat::add_quantize_verb(app, exit_code);
+  loquat::add_merge_verb(app, exit_code);
   loquat::add_models_verb(app, exit_code);
   loquat::add_bench_verb(app, exit_code);
   try {

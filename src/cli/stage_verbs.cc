@@ -1,4 +1,5 @@
-// loquat pretrain | sft | reward | ppo | dpo: one stage on its own, from a TOML section and --set.
+// loquat pretrain | sft | reward | ppo | dpo | kto | orpo | grpo | rloo | rejection: one stage on its own, from a TOML
+// section and --set. loquat best-of-n: replies chosen by a reward model, as a file.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
@@ -7,10 +8,16 @@
 #include "base/progress.h"
 #include "cli/verbs.h"
 #include "store/toml.h"
+#include "train/best_of.h"
 #include "train/dpo.h"
+#include "train/grpo.h"
+#include "train/kto.h"
+#include "train/orpo.h"
 #include "train/ppo.h"
 #include "train/pretrain.h"
+#include "train/rejection.h"
 #include "train/reward.h"
+#include "train/rloo.h"
 #include "train/sft.h"
 
 namespace loquat {
@@ -86,19 +93,52 @@ int run_verb(const StageArguments& arguments, Runner<Options> run) {
   return 0;
 }
 
+// The options that a stage and best-of-n share.
+CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& section, const std::string& help,
+                   const std::string& out, StageArguments& arguments) {
+  CLI::App* verb = app.add_subcommand(name, help);
+  arguments.section = section;
+  verb->add_option("config", arguments.config, "TOML file; its section [" + section + "], or the whole file");
+  verb->add_option("--section", arguments.section, "another section of the file")->capture_default_str();
+  verb->add_option("--set", arguments.sets, "key=value, laid over the file (may be given many times)")
+      ->allow_extra_args(false);
+  verb->add_option("--out", arguments.out, out)->required();
+  verb->add_option("--seed", arguments.seed, "of everything random")->capture_default_str();
+  verb->add_flag("--fp32", arguments.fp32, "compute in float32 everywhere");
+  return verb;
+}
+
+int run_best_of_n_verb(const StageArguments& arguments) {
+  auto settings = stage_settings(arguments);
+  if (!settings.ok()) return bad_input(settings.error());
+  const auto options = BestOfNOptions::read(*settings);
+  if (!options.ok()) return bad_input(options.error());
+  const Status status = settings->finish();
+  if (!status.ok()) return bad_input(status.error());
+  const auto kernels = best_kernels();
+  if (!kernels.ok()) return bad_input(kernels.error());
+  install_signal_handlers();
+  std::atomic<bool> stop = false;
+  std::unique_ptr<Progress> progress;
+  BestOfRun run{*kernels, arguments.fp32 ? DType::kF32 : DType::kBF16, arguments.seed, &stop, {}};
+  run.progress = [&](int64_t done, int64_t all) {
+    if (!progress) progress = std::make_unique<Progress>("best of n", static_cast<double>(all), "prompts");
+    progress->update(static_cast<double>(done));
+    if (interrupted()) stop = true;
+  };
+  const auto report = run_best_of_n(run, *options, arguments.out);
+  progress.reset();
+  if (stop && !report.ok()) return 130;
+  if (!report.ok()) return bad_input(report.error());
+  std::printf("%s\n", to_json(*report).c_str());
+  return 0;
+}
+
 template <typename Options>
 void add_stage(CLI::App& app, int& exit_code, const std::string& name, const std::string& help, Runner<Options> run) {
-  CLI::App* verb = app.add_subcommand(name, help);
   auto arguments = std::make_shared<StageArguments>();
-  arguments->section = name;
-  verb->add_option("config", arguments->config, "TOML file; its section [" + name + "], or the whole file");
-  verb->add_option("--section", arguments->section, "another section of the file")->capture_default_str();
-  verb->add_option("--set", arguments->sets, "key=value, laid over the file (may be given many times)")
-      ->allow_extra_args(false);
-  verb->add_option("--out", arguments->out, "the model folder to write")->required();
+  CLI::App* verb = add_verb(app, name, name, help, "the model folder to write", *arguments);
   verb->add_option("--work", arguments->work, "checkpoints and metrics (default: OUT.work)");
-  verb->add_option("--seed", arguments->seed, "of everything random")->capture_default_str();
-  verb->add_flag("--fp32", arguments->fp32, "compute in float32 everywhere");
   verb->add_option("--checkpoint-every", arguments->checkpoint_every, "steps between checkpoints")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str();
@@ -112,7 +152,18 @@ void add_stage_verbs(CLI::App& app, int& exit_code) {
   add_stage<SftOptions>(app, exit_code, "sft", "fine-tune a model on demonstrations", run_sft);
   add_stage<RewardOptions>(app, exit_code, "reward", "train a reward model on rankings", run_reward);
   add_stage<PpoOptions>(app, exit_code, "ppo", "align a model with a reward model by PPO", run_ppo);
-  add_stage<DpoOptions>(app, exit_code, "dpo", "align a model with comparisons by DPO", run_dpo);
+  add_stage<DpoOptions>(app, exit_code, "dpo", "align a model with comparisons by DPO (or IPO, SimPO, RPO)", run_dpo);
+  add_stage<KtoOptions>(app, exit_code, "kto", "align a model with replies judged one at a time by KTO", run_kto);
+  add_stage<OrpoOptions>(app, exit_code, "orpo", "fine-tune and align with comparisons at once by ORPO", run_orpo);
+  add_stage<GrpoOptions>(app, exit_code, "grpo", "align a model with a reward model or rules by GRPO", run_grpo);
+  add_stage<RlooOptions>(app, exit_code, "rloo", "align a model with a reward model or rules by RLOO", run_rloo);
+  add_stage<RejectionOptions>(app, exit_code, "rejection",
+                              "fine-tune a model on the best of its own replies by a reward model", run_rejection);
+  auto arguments = std::make_shared<StageArguments>();
+  CLI::App* best = add_verb(app, "best-of-n", "best_of_n",
+                            "sample n replies to each prompt and write the one that a reward model likes best",
+                            "the JSONL file of demonstrations to write", *arguments);
+  best->callback([arguments, &exit_code] { exit_code = run_best_of_n_verb(*arguments); });
 }
 
 }  // namespace loquat

@@ -15,8 +15,9 @@ class Option;
 namespace loquat {
 
 void add_recipe_verb(CLI::App& app, int& exit_code);
-void add_stage_verbs(CLI::App& app, int& exit_code);  // pretrain, sft, reward, ppo, dpo
+void add_stage_verbs(CLI::App& app, int& exit_code);  // pretrain, sft, reward, ppo, dpo, kto, orpo, grpo, ...
 void add_eval_verb(CLI::App& app, int& exit_code);
+void add_data_verb(CLI::App& app, int& exit_code);  // inspect, convert, split
 void add_town_verb(CLI::App& app, int& exit_code);
 void add_tokenizer_verb(CLI::App& app, int& exit_code);
 void add_chat_verb(CLI::App& app, int& exit_code);
@@ -24,6 +25,7 @@ void add_serve_verb(CLI::App& app, int& exit_code);
 void add_keys_verb(CLI::App& app, int& exit_code);
 void add_bench_verb(CLI::App& app, int& exit_code);
 void add_quantize_verb(CLI::App& app, int& exit_code);
+void add_merge_verb(CLI::App& app, int& exit_code);
 void add_models_verb(CLI::App& app, int& exit_code);
 
 // --weights: bf16 (as the folder has them, or those of --precision), int8 or int4.

@@ -1,68 +1,37 @@
 // The dataset files of dataset.h: reading them whole, writing them whole or not at all.
 #include "data/dataset.h"
 
-#include <algorithm>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "data/jsonl.h"
+#include "data/shapes.h"
+#include "data/source.h"
 #include "store/files.h"
 
 namespace loquat {
 namespace {
 
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r\n") == line.npos;
-}
-
-std::string file_name(const std::string& path) {
-  return std::filesystem::path(path).filename();
-}
-
-std::string name_at(const std::string& path, int64_t line) {
-  return fmt::format("{}:{}", file_name(path), line);
-}
-
-// f(line number, line) for every line that is not blank; its errors get the file and the line.
-template <typename F>
-Status read_items(const std::string& path, F f) {
-  return for_each_line(path, [&](int64_t number, std::string_view line) -> Status {
-    if (is_blank(line)) return {};
-    const Status status = f(number, line);
-    if (!status.ok()) return Err("{}: line {}: {}", path, number, status.error());
-    return {};
-  });
-}
+using nlohmann::json;
 
 Error nothing_in(const std::string& path, std::string_view expected) {
-  return Err("{}: found no usable example, expected at least one {}", path, expected);
+  std::error_code error;
+  const bool empty = std::filesystem::is_regular_file(path, error) && std::filesystem::file_size(path, error) == 0;
+  return Err("{}: found no usable example{}, expected at least one {}", path, empty ? ": the file is empty" : "",
+             expected);
 }
 
-bool is_text_file(const std::string& path) {
-  std::string_view name = path;
-  for (const std::string_view packed : {".gz", ".zst"}) {
-    if (name.ends_with(packed)) name.remove_suffix(packed.size());
-  }
-  return name.ends_with(".txt");
-}
-
-Result<std::string> read_text_file(const std::string& path) {
-  std::string text;
-  if (path.ends_with(".txt")) {
-    TRY(text, read_file(path));
-    if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);  // a byte order mark
-  } else {
-    TRY_STATUS(for_each_line(path, [&](int64_t, std::string_view line) -> Status {
-      text.append(line).push_back('\n');
-      return {};
+// f(row, shape, id of a row without one) for all rows of a data path.
+template <typename F>
+Status read_items(const std::string& path, F f) {
+  TRY(const std::vector<DataSource> sources, data_sources(path));
+  for (const DataSource& source : sources) {
+    TRY_STATUS(for_each_row(source, [&](const std::string& file, const RowPlace& place, json& row) {
+      return f(row, source.shape, place.id(file));
     }));
   }
-  size_t bad = 0;
-  if (is_utf8(text, &bad)) return text;
-  const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(bad), '\n');
-  const size_t start = bad == 0 ? std::string::npos : text.rfind('\n', bad - 1);
-  return Err("{}: line {}: not UTF-8: found byte 0x{:02X} at column {}, expected UTF-8 text", path, line,
-             static_cast<unsigned char>(text[bad]), start == std::string::npos ? bad + 1 : bad - start);
+  return {};
 }
 
 template <typename T, typename F>
@@ -79,28 +48,29 @@ Status write_items(const std::string& path, const std::vector<T>& items, F to_li
 
 Result<std::vector<std::string>> read_texts(const std::string& path) {
   std::vector<std::string> out;
-  if (is_text_file(path)) {
-    TRY(std::string text, read_text_file(path));
-    if (!is_blank(text)) out.push_back(std::move(text));
-  } else {
-    TRY_STATUS(read_items(path, [&](int64_t, std::string_view line) -> Status {
-      TRY(std::string text, text_from_json(line));
-      if (!text.empty()) out.push_back(std::move(text));
-      return {};
-    }));
-  }
+  TRY_STATUS(read_items(path, [&](const json& row, const std::string& shape, const std::string&) -> Status {
+    TRY(std::string text, text_of_row(row, shape));
+    if (!text.empty()) out.push_back(std::move(text));
+    return {};
+  }));
   if (out.empty()) return nothing_in(path, "{\"text\": \"...\"} that is not empty");
   return out;
 }
 
-Result<std::vector<Demonstration>> read_demonstrations(const std::string& path) {
+Result<std::vector<Demonstration>> read_demonstrations(const std::string& path, int64_t* passed_over) {
   std::vector<Demonstration> out;
-  TRY_STATUS(read_items(path, [&](int64_t number, std::string_view line) -> Status {
-    TRY(Demonstration item, demonstration_from_json(line));
-    if (item.id.empty()) item.id = name_at(path, number);
+  int64_t unwanted = 0;
+  TRY_STATUS(read_items(path, [&](const json& row, const std::string& shape, const std::string& id) -> Status {
+    if (is_rejected_reply(row)) {
+      ++unwanted;
+      return {};
+    }
+    TRY(Demonstration item, demonstration_of_row(row, shape));
+    if (item.id.empty()) item.id = id;
     out.push_back(std::move(item));
     return {};
   }));
+  if (passed_over != nullptr) *passed_over = unwanted;
   if (out.empty()) return nothing_in(path, "{\"messages\": [...]} with a reply");
   return out;
 }
@@ -108,13 +78,13 @@ Result<std::vector<Demonstration>> read_demonstrations(const std::string& path) 
 Result<std::vector<Ranking>> read_rankings(const std::string& path, int64_t* passed_over) {
   std::vector<Ranking> out;
   int64_t unused = 0;
-  TRY_STATUS(read_items(path, [&](int64_t number, std::string_view line) -> Status {
-    TRY(std::optional<Ranking> item, ranking_from_json(line));
+  TRY_STATUS(read_items(path, [&](const json& row, const std::string& shape, const std::string& id) -> Status {
+    TRY(std::optional<Ranking> item, ranking_of_row(row, shape));
     if (!item) {
       ++unused;
       return {};
     }
-    if (item->id.empty()) item->id = name_at(path, number);
+    if (item->id.empty()) item->id = id;
     out.push_back(*std::move(item));
     return {};
   }));
@@ -131,8 +101,8 @@ Result<std::vector<Ranking>> read_rankings(const std::string& path, int64_t* pas
 
 Result<std::vector<Messages>> read_prompts(const std::string& path) {
   std::vector<Messages> out;
-  TRY_STATUS(read_items(path, [&](int64_t, std::string_view line) -> Status {
-    TRY(Messages prompt, prompt_from_json(line));
+  TRY_STATUS(read_items(path, [&](const json& row, const std::string& shape, const std::string&) -> Status {
+    TRY(Messages prompt, prompt_of_row(row, shape));
     out.push_back(std::move(prompt));
     return {};
   }));

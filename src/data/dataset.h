@@ -1,10 +1,6 @@
-// Data as training takes it: token streams to pretrain on, rendered conversations with target masks, comparisons; and
-// their JSONL files (docs/formats.md):
-//   text         {"text": "..."}                      (or a .txt file: one document; or a conversation, as a text)
-//   demonstration {"messages": [{"role", "content"}...]}                     ({"prompt","completion"} and Alpaca's
-//   shape too) comparison   {"prompt": ... , "chosen": ..., "rejected": ...}            (TRL; HH-RLHF's
-//   {"chosen","rejected"} transcripts) ranking      {"messages": [...], "responses":
-//   [{"text","rank","likert","flags"}...]}   (K-wise: equal ranks are ties)
+// Data as training takes it: texts, rendered conversations with target masks, comparisons; and the files that hold
+// them. Containers and shapes are those of docs/formats.md: data/rows.h reads the ones, the table in data/shapes.h
+// knows the others. Where a path is taken, a folder, a glob, PATH@WEIGHT or a mixture may stand (data/source.h).
 #pragma once
 
 #include <cstdint>
@@ -20,7 +16,8 @@ namespace loquat {
 
 struct Demonstration {
   std::string id;
-  Messages messages;  // ends with an assistant's turn
+  Messages messages;                    // ends with an assistant's turn
+  std::vector<int64_t> untrained = {};  // the assistant's messages that are no targets, by their places
 };
 
 struct RankedResponse {
@@ -36,16 +33,17 @@ struct Ranking {
   std::vector<RankedResponse> responses;  // at least two
 };
 
-// Files may be packed (.gz, .zst). Blank lines are passed over. A line that is malformed or not UTF-8 is an error with
-// the file, the line, what was found and what is expected; so is a file with nothing to use. An item without an id gets
-// "file name:line".
+// Blank lines are passed over. A row that is malformed or not UTF-8 is an error with the file, the line (or the place
+// in a list), what was found and what is expected; so is a file with nothing to use. An item without an id gets "file
+// name:line". Weights are not looked at here: each file of a mixture is read once, in its order.
 Result<std::vector<std::string>> read_texts(const std::string& path);
-Result<std::vector<Demonstration>> read_demonstrations(const std::string& path);
-// Rankings and pairwise comparisons alike. Sound lines that compare nothing are passed over and counted: a reward
+// Replies that are labelled as unwanted (KTO) are passed over and counted.
+Result<std::vector<Demonstration>> read_demonstrations(const std::string& path, int64_t* passed_over = nullptr);
+// Rankings and pairwise comparisons alike. Sound rows that compare nothing are passed over and counted: a reward
 // without a second reply, two equal replies, transcripts that part before the last reply.
 Result<std::vector<Ranking>> read_rankings(const std::string& path, int64_t* passed_over = nullptr);
-Result<std::vector<Messages>> read_prompts(
-    const std::string& path);  // {"messages"} ending with a user's turn, or {"prompt"}
+// Conversations without their last reply, and "prompt".
+Result<std::vector<Messages>> read_prompts(const std::string& path);
 Status write_texts(const std::string& path, const std::vector<std::string>& texts);
 Status write_demonstrations(const std::string& path, const std::vector<Demonstration>& items);
 Status write_rankings(const std::string& path, const std::vector<Ranking>& items);

@@ -178,7 +178,7 @@ TEST_F(DatasetTest, NamesTheFileTheLineAndWhatIsWrong) {
   EXPECT_THAT(error("[1]"), says("the line: found [1], expected a JSON object"));
   EXPECT_THAT(error("{\"prompt\": \"caf\xE9\"}"), says("not UTF-8: found byte 0xE9 at column 16"));
   EXPECT_THAT(error(R"({"prompt": "\ud800", "completion": ""})"), says("not JSON"));
-  EXPECT_THAT(error(R"({"question": 1, "answer": 2})"), says("found answer, question, expected \"messages\""));
+  EXPECT_THAT(error(R"({"topic": 1, "summary": 2})"), says("found summary, topic, expected \"messages\""));
   EXPECT_THAT(error("{}"), says("found no key"));
   EXPECT_THAT(error(R"({"prompt": 3, "completion": "c"})"), says("prompt: found 3, expected text, or a list"));
   EXPECT_THAT(error(R"({"prompt": "p", "completion": null})"), says("completion: found null"));

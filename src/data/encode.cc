@@ -1,21 +1,15 @@
 #include "data/encode.h"
 
 #include <algorithm>
+#include <atomic>
 #include <optional>
 
-#include "base/check.h"
+#include "base/log.h"
 #include "base/threads.h"
+#include "data/untrained.h"
 
 namespace loquat {
 namespace {
-
-using Turns = std::vector<RenderedChat>;  // one message each
-
-Turns render_turns(const ChatTemplate& chat, const Messages& messages) {
-  Turns turns;
-  for (const Message& m : messages) turns.push_back(chat.render({m}));
-  return turns;
-}
 
 // What stays of a conversation: its system turn (or not) and the turns from `begin` on.
 struct Cut {
@@ -23,39 +17,90 @@ struct Cut {
   size_t begin = 0;
 };
 
-// The longest tail of whole turns, with the system's, that takes at most `limit` tokens; nullopt where even the least
-// one (the last user's turn and what follows it) takes more.
-std::optional<Cut> cut_turns(const Messages& messages, const Turns& turns, int64_t limit, Cut* least) {
+// Tails of whole turns, the system's with them as long as it can, the longest first. The last one is the least that a
+// sequence may be: the last user's turn and what follows it.
+std::vector<Cut> cuts_of(const Messages& messages) {
   const bool system = !messages.empty() && messages[0].role == "system";
   const size_t first = system ? 1 : 0;
   size_t last = messages.size();  // of the tails that begin with a user's turn, where the shortest begins
   for (size_t i = first; i < messages.size(); ++i) {
     if (messages[i].role == "user") last = i;
   }
-  if (last == messages.size()) last = std::max(first, messages.size() - 1);
-  int64_t total = 0;
-  for (const RenderedChat& turn : turns) total += static_cast<int64_t>(turn.tokens.size());
-  const int64_t system_size = system ? static_cast<int64_t>(turns[0].tokens.size()) : 0;
-  *least = {false, last};
+  if (last == messages.size()) last = std::max(first, messages.size() - std::min<size_t>(messages.size(), 1));
+  std::vector<Cut> cuts;
   for (size_t begin = first; begin <= last && begin < messages.size(); ++begin) {
-    const bool may_begin = begin == first || begin == last || messages[begin].role == "user";
-    if (may_begin && total <= limit) return Cut{system, begin};
-    if (begin == last && total - system_size <= limit) return Cut{false, begin};
-    total -= static_cast<int64_t>(turns[begin].tokens.size());
+    if (begin == first || begin == last || messages[begin].role == "user") cuts.push_back({system, begin});
   }
-  return std::nullopt;
+  if (system || cuts.empty()) cuts.push_back({false, last});
+  return cuts;
 }
 
-TokenSequence join(const Turns& turns, const Cut& cut) {
-  TokenSequence out;
-  const auto add = [&](const RenderedChat& turn) {
-    out.tokens.insert(out.tokens.end(), turn.tokens.begin(), turn.tokens.end());
-    out.is_target.insert(out.is_target.end(), turn.is_target.begin(), turn.is_target.end());
-  };
-  if (cut.system) add(turns[0]);
-  for (size_t i = cut.begin; i < turns.size(); ++i) add(turns[i]);
-  return out;
-}
+// A conversation that is cut and rendered. With a template of turns each turn is rendered once; a model's own template
+// tells only of whole conversations.
+class Rendering {
+ public:
+  static Result<Rendering> of(const ChatTemplate& chat, const Messages& messages) {
+    Rendering out(chat);
+    TRY(out.messages_, chat.plain_turns(messages));
+    if (!chat.by_turns()) return out;
+    for (const Message& m : out.messages_) {
+      TRY(RenderedChat turn, chat.render({m}));
+      out.turns_.push_back(std::move(turn));
+    }
+    return out;
+  }
+
+  // The longest cut of at most `limit` tokens; the least where there is none.
+  Result<Cut> cut(int64_t limit, bool opened) const {
+    const std::vector<Cut> cuts = cuts_of(messages_);
+    for (const Cut& cut : cuts) {
+      TRY(const int64_t size, size_of(cut, opened));
+      if (size <= limit) return cut;
+    }
+    return cuts.back();
+  }
+
+  // `opened`: with what opens a reply, and no targets.
+  Result<RenderedChat> render(const Cut& cut, bool opened) const {
+    if (!chat_->by_turns()) return opened ? chat_->open_reply(kept(cut)) : chat_->render(kept(cut));
+    RenderedChat out;
+    const auto add = [&](const RenderedChat& turn) {
+      out.tokens.insert(out.tokens.end(), turn.tokens.begin(), turn.tokens.end());
+      out.is_target.insert(out.is_target.end(), turn.is_target.begin(), turn.is_target.end());
+    };
+    if (cut.system) add(turns_[0]);
+    for (size_t i = cut.begin; i < turns_.size(); ++i) add(turns_[i]);
+    if (opened) {
+      TRY(const RenderedChat opening, chat_->open_reply({}));
+      add(opening);
+      std::fill(out.is_target.begin(), out.is_target.end(), 0);
+    }
+    return out;
+  }
+
+ private:
+  explicit Rendering(const ChatTemplate& chat) : chat_(&chat) {}
+
+  Messages kept(const Cut& cut) const {
+    Messages out(messages_.begin() + static_cast<int64_t>(cut.begin), messages_.end());
+    if (cut.system) out.insert(out.begin(), messages_[0]);
+    return out;
+  }
+
+  Result<int64_t> size_of(const Cut& cut, bool opened) const {
+    if (!chat_->by_turns()) {  // with what opens a reply in any case: to render without is more work
+      TRY(const std::vector<int32_t> tokens, chat_->prompt(kept(cut)));
+      return static_cast<int64_t>(tokens.size());
+    }
+    int64_t size = cut.system ? static_cast<int64_t>(turns_[0].tokens.size()) : 0;
+    for (size_t i = cut.begin; i < turns_.size(); ++i) size += static_cast<int64_t>(turns_[i].tokens.size());
+    return size + opened;
+  }
+
+  const ChatTemplate* chat_;
+  Messages messages_;
+  std::vector<RenderedChat> turns_;  // by_turns(): one message each
+};
 
 bool has_target(const TokenSequence& sequence) {
   return std::find(sequence.is_target.begin(), sequence.is_target.end(), 1) != sequence.is_target.end();
@@ -82,46 +127,74 @@ Result<std::vector<T>> map_all(int64_t n, F f) {
   return out;
 }
 
-}  // namespace
-
-Result<TokenSequence> encode_demonstration(const ChatTemplate& chat, const Demonstration& item, int64_t context) {
-  const Turns turns = render_turns(chat, item.messages);
-  Cut cut;
-  if (const auto fits = cut_turns(item.messages, turns, context, &cut)) cut = *fits;
-  TokenSequence out = join(turns, cut);
+// `untrained`: how many replies are no targets (RenderedChat).
+Result<TokenSequence> encode_one(const ChatTemplate& chat, const Demonstration& item, int64_t context,
+                                 int64_t* untrained) {
+  const auto render = [&]() -> Result<RenderedChat> {
+    TRY(const Rendering rendering, Rendering::of(chat, item.messages));
+    TRY(const Cut cut, rendering.cut(context, false));
+    return rendering.render(cut, false);
+  };
+  auto rendered = render();
+  if (!rendered.ok()) return Err("example {}: {}", item.id, rendered.error());
+  TokenSequence out{std::move(rendered->tokens), std::move(rendered->is_target)};
   const size_t whole = out.tokens.size();
   if (static_cast<int64_t>(whole) > context) {
     out.tokens.resize(std::max<int64_t>(context, 0));
     out.is_target.resize(out.tokens.size());
   }
+  mask_untrained(item, out);
   if (!has_target(out)) {
     return Err("example {}: the loss mask is empty: {}; expected a reply that begins within the context of {} tokens",
                item.id,
                whole > out.tokens.size() ? fmt::format("its last exchange takes {} tokens", whole)
-                                         : "it has no assistant's turn",
+               : rendered->untrained > 0 ? std::string("the chat template writes no reply as it asks for one")
+                                         : std::string("it has no assistant's turn"),
                context);
   }
+  *untrained = rendered->untrained;
   return out;
+}
+
+}  // namespace
+
+Result<TokenSequence> encode_demonstration(const ChatTemplate& chat, const Demonstration& item, int64_t context) {
+  int64_t untrained = 0;
+  return encode_one(chat, item, context, &untrained);
 }
 
 Result<std::vector<TokenSequence>> encode_demonstrations(const ChatTemplate& chat, std::span<const Demonstration> items,
                                                          int64_t context) {
-  return map_all<TokenSequence>(static_cast<int64_t>(items.size()),
-                                [&](int64_t i) { return encode_demonstration(chat, items[i], context); });
+  std::atomic<int64_t> untrained{0}, conversations{0};
+  auto encoded = map_all<TokenSequence>(static_cast<int64_t>(items.size()), [&](int64_t i) {
+    int64_t here = 0;
+    auto one = encode_one(chat, items[i], context, &here);
+    untrained += here;
+    conversations += here > 0;
+    return one;
+  });
+  if (encoded.ok() && untrained > 0) {
+    log_warning(
+        "{} replies of {} conversations are not trained on: the chat template writes earlier turns otherwise "
+        "once a conversation has gone on; the last reply of each is trained on",
+        untrained.load(), conversations.load());
+  }
+  return encoded;
 }
 
 Result<std::vector<int32_t>> encode_prompt(const ChatTemplate& chat, const Messages& prompt, int64_t limit,
                                            const std::string& id) {
-  const Turns turns = render_turns(chat, prompt);
-  Cut least;
-  const auto cut = cut_turns(prompt, turns, limit - 1, &least);  // one token for <|assistant|>
-  if (!cut) {
-    return Err("prompt {}: its last turn takes {} tokens, expected at most {}", id,
-               join(turns, least).tokens.size() + 1, limit);
+  const auto render = [&]() -> Result<RenderedChat> {
+    TRY(const Rendering rendering, Rendering::of(chat, prompt));
+    TRY(const Cut cut, rendering.cut(limit, true));
+    return rendering.render(cut, true);
+  };
+  auto rendered = render();
+  if (!rendered.ok()) return Err("prompt {}: {}", id, rendered.error());
+  if (static_cast<int64_t>(rendered->tokens.size()) > limit) {
+    return Err("prompt {}: its last turn takes {} tokens, expected at most {}", id, rendered->tokens.size(), limit);
   }
-  std::vector<int32_t> tokens = join(turns, *cut).tokens;
-  tokens.push_back(chat.prompt({}).back());
-  return tokens;
+  return std::move(rendered->tokens);
 }
 
 Result<EncodedRanking> encode_ranking(const ChatTemplate& chat, const Ranking& item, int64_t context) {
@@ -133,11 +206,14 @@ Result<EncodedRanking> encode_ranking(const ChatTemplate& chat, const Ranking& i
     longest = std::max(longest, replies.back().size());
     out.rank.push_back(response.rank);
   }
-  const Turns turns = render_turns(chat, item.prompt);
-  Cut cut;
-  if (const auto fits = cut_turns(item.prompt, turns, context - 1 - static_cast<int64_t>(longest), &cut)) cut = *fits;
-  std::vector<int32_t> prompt = join(turns, cut).tokens;
-  prompt.push_back(chat.prompt({}).back());
+  const auto render = [&]() -> Result<RenderedChat> {
+    TRY(const Rendering rendering, Rendering::of(chat, item.prompt));
+    TRY(const Cut cut, rendering.cut(context - static_cast<int64_t>(longest), true));
+    return rendering.render(cut, true);
+  };
+  auto rendered = render();
+  if (!rendered.ok()) return Err("example {}: {}", item.id, rendered.error());
+  const std::vector<int32_t>& prompt = rendered->tokens;
   const int64_t room = context - static_cast<int64_t>(prompt.size());
   if (room < 1) {
     return Err("example {}: its last turn takes {} tokens, expected room for a reply in the context of {} tokens",

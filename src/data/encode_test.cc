@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/threads.h"
+#include "store/test_folder.h"
 
 namespace loquat {
 namespace {
@@ -43,6 +44,16 @@ TEST_F(EncodeTest, TheMaskIsTheRepliesAndTheirEnds) {
   EXPECT_EQ(targets(*got), "aa1<|end|>aa2<|end|>");
   EXPECT_EQ(got->is_target[0], 0);
   EXPECT_EQ(got->tokens.size(), got->is_target.size());
+}
+
+TEST_F(EncodeTest, RepliesOfWeightZeroAreNoTargets) {
+  Demonstration item = item_;
+  item.untrained = {2};
+  EXPECT_EQ(targets(*encode_demonstration(chat_, item, 24)), "aa2<|end|>");
+  EXPECT_EQ(targets(*encode_demonstration(chat_, item, 14)), "aa2<|end|>");  // cut: the masked one is gone
+  item.untrained = {4};
+  EXPECT_EQ(targets(*encode_demonstration(chat_, item, 24)), "aa1<|end|>");
+  EXPECT_FALSE(encode_demonstration(chat_, item, 14).ok());  // nothing is left to learn
 }
 
 TEST_F(EncodeTest, CutsWholeTurnsFromTheLeft) {
@@ -91,7 +102,7 @@ TEST_F(EncodeTest, APromptKeepsItsLastTurn) {
   const Messages prompt{{"system", "S"}, {"user", "u1"}, {"assistant", "a1"}, {"user", "u2"}};
   const auto at = [&](int64_t limit) { return text(*encode_prompt(chat_, prompt, limit, "p")); };
   EXPECT_EQ(at(100), "<|system|>S<|end|><|user|>u1<|end|><|assistant|>a1<|end|><|user|>u2<|end|><|assistant|>");
-  EXPECT_EQ(*encode_prompt(chat_, prompt, 100, "p"), chat_.prompt(prompt));
+  EXPECT_EQ(*encode_prompt(chat_, prompt, 100, "p"), *chat_.prompt(prompt));
   EXPECT_EQ(at(15), "<|system|>S<|end|><|user|>u2<|end|><|assistant|>");
   EXPECT_EQ(at(7), "<|user|>u2<|end|><|assistant|>");
   EXPECT_EQ(at(5), "<|user|>u2<|end|><|assistant|>");
@@ -119,6 +130,39 @@ TEST_F(EncodeTest, ResponsesShareTheirPrompt) {
   const auto bad = encode_ranking(chat_, item, 5);
   ASSERT_FALSE(bad.ok());
   EXPECT_THAT(bad.error(), HasSubstr("example r"));
+}
+
+TEST(EncodeForeign, AModelsOwnTemplateIsCutAsAWhole) {
+  const TestFolder folder;
+  ASSERT_TRUE(
+      Tokenizer::train(std::vector<std::string>{"x"}, {.vocab_size = 259, .special_tokens = {"<e>", "<u>", "<a>"}})
+          ->save(folder.path())
+          .ok());
+  put_bytes(folder / "tokenizer_config.json", R"({"eos_token": "<e>"})");
+  put_bytes(folder / "chat_template.jinja",
+            "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+            "{{ '<u>' if m.role == 'user' else '<a>' }}{{ m.content | trim }}"
+            "<e>{% endfor %}"
+            "{% if add_generation_prompt %}<a>{% endif %}");
+  const Tokenizer tokenizer = *Tokenizer::load(folder.path());
+  const ChatTemplate chat = *ChatTemplate::make(tokenizer);
+  const auto text = [&](const std::vector<int32_t>& tokens) { return tokenizer.decode(tokens); };
+  const Demonstration talk{"ex", {{"user", "u1"}, {"assistant", " a1"}, {"user", "u2"}, {"assistant", "a2 "}}};
+  EXPECT_THAT(encode_demonstration(chat, {"ex-9", {{"system", "x"}, {"assistant", "y"}}}, 100).error(),
+              AllOf(HasSubstr("ex-9"), HasSubstr("no system")));
+  // 4 tokens a turn, and one that opens a reply while one counts.
+  EXPECT_EQ(text(encode_demonstration(chat, talk, 17)->tokens), "<u>u1<e><a>a1<e><u>u2<e><a>a2<e>");
+  EXPECT_EQ(text(encode_demonstration(chat, talk, 15)->tokens), "<u>u2<e><a>a2<e>");
+  EXPECT_EQ(text(encode_demonstration(chat, talk, 7)->tokens), "<u>u2<e><a>a2");
+  EXPECT_EQ(text(*encode_prompt(chat, {{"user", "u1"}, {"assistant", "a1"}, {"user", "u2"}}, 9, "p")), "<u>u2<e><a>");
+  EXPECT_THAT(encode_prompt(chat, {{"user", "u2"}}, 4, "p").error(), HasSubstr("takes 5 tokens"));
+  const auto ranking = encode_ranking(chat, {"r", {{"user", "u1"}}, {{"x", 0, 0, {}}, {"yy", 1, 0, {}}}}, 20);
+  ASSERT_TRUE(ranking.ok()) << ranking.error();
+  EXPECT_EQ(text(ranking->responses[1].tokens), "<u>u1<e><a>yy<e>");
+  const auto result = encode_demonstration(chat, {"ex-9", {{"tool", "x"}, {"assistant", "y"}}}, 100);
+  // Without tools in its template a result is a turn of the user's.
+  ASSERT_TRUE(result.ok()) << result.error();
+  EXPECT_THAT(text(result->tokens), HasSubstr("<u><tool_response>\nx"));
 }
 
 }  // namespace

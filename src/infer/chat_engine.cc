@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/log.h"
+#include "infer/stop_tokens.h"
 #include "infer/utf8_stream.h"
 
 namespace loquat {
@@ -36,35 +38,46 @@ std::vector<Window> windows_of(size_t text, const std::vector<int32_t>& tokens, 
 
 }  // namespace
 
-ChatModel::ChatModel(std::unique_ptr<Model> owned, Model* model, Tokenizer tokenizer, ChatTemplate chat_template)
+ChatModel::ChatModel(std::unique_ptr<Model> owned, Model* model, Tokenizer tokenizer, ChatTemplate chat_template,
+                     std::vector<int32_t> stop_tokens, int32_t end_of_text)
     : owned_(std::move(owned)),
       model_(model),
       tokenizer_(std::move(tokenizer)),
       template_(std::move(chat_template)),
-      end_of_text_(tokenizer_.special(kEndOfText)) {}
+      stop_tokens_(std::move(stop_tokens)),
+      end_of_text_(end_of_text) {}
 
 Result<std::unique_ptr<ChatModel>> ChatModel::make(std::unique_ptr<Model> owned, Model* model,
-                                                   const Tokenizer& tokenizer, const std::string& name) {
+                                                   const Tokenizer& tokenizer, const std::string& name,
+                                                   const std::vector<int32_t>& more_stops) {
   if (tokenizer.vocab_size() > model->config().vocab_size) {
     return Err("{}: the tokenizer has {} tokens, the model's vocab_size is {}", name, tokenizer.vocab_size(),
                model->config().vocab_size);
   }
   auto chat_template = ChatTemplate::make(tokenizer);
   if (!chat_template.ok()) return Err("{}: {}", name, chat_template.error());
-  if (tokenizer.special(kEndOfText) < 0) return Err("{}: the tokenizer has no {} token", name, kEndOfText);
-  return std::unique_ptr<ChatModel>(new ChatModel(std::move(owned), model, tokenizer, *std::move(chat_template)));
+  std::vector<int32_t> stops = chat_template->stop_tokens();
+  add_stop_tokens(stops, more_stops);
+  // What a text that is scored begins after: other models have a token of their own for it.
+  int32_t end_of_text = tokenizer.special(kEndOfText);
+  for (const int32_t other : {model->config().bos_token, model->config().eos_token, chat_template->end_of_turn()}) {
+    if (end_of_text < 0) end_of_text = other;
+  }
+  return std::unique_ptr<ChatModel>(
+      new ChatModel(std::move(owned), model, tokenizer, *std::move(chat_template), std::move(stops), end_of_text));
 }
 
 Result<std::unique_ptr<ChatModel>> ChatModel::load(const std::string& folder, const Kernels& kernels, DType compute,
                                                    WeightType weights) {
   TRY(Tokenizer tokenizer, Tokenizer::load(folder));
+  TRY(const std::vector<int32_t> stops, folder_stop_tokens(folder));
   TRY(auto model, load_model(folder, kernels, {.compute = compute, .serving_only = true, .weights = weights}));
   Model* plain = model.get();
-  return make(std::move(model), plain, tokenizer, folder);
+  return make(std::move(model), plain, tokenizer, folder, stops);
 }
 
 Result<std::unique_ptr<ChatModel>> ChatModel::wrap(Model& model, const Tokenizer& tokenizer) {
-  return make(nullptr, &model, tokenizer, "model");
+  return make(nullptr, &model, tokenizer, "model", {});
 }
 
 GenerationRequest ChatModel::request(std::vector<int32_t> prompt, const ReplyParams& params,
@@ -97,8 +110,8 @@ ReplyText ChatModel::as_text(const GenerationRequest& request, const Generation&
 
 Result<ReplyText> ChatModel::reply(const Messages& messages, const ReplyParams& params,
                                    const std::function<bool(std::string_view)>& on_text) {
-  const int32_t end = template_.end_of_turn();
-  const GenerationRequest one = request(template_.prompt(messages), params, {&end, 1}, 0);
+  TRY(std::vector<int32_t> prompt, template_.prompt(messages));
+  const GenerationRequest one = request(std::move(prompt), params, stop_tokens_, 0);
   if (static_cast<int64_t>(one.prompt.size()) >= config().max_positions) {
     return Err("the conversation has {} tokens, the model's context {}: shorten it or begin a new one",
                one.prompt.size(), config().max_positions);
@@ -129,10 +142,27 @@ SharedEngine& ChatModel::engine() {
 }
 
 std::vector<ReplyText> ChatModel::replies(std::span<const Messages> conversations, const ReplyParams& params) {
-  std::vector<std::vector<int32_t>> prompts;
-  for (const auto& messages : conversations) prompts.push_back(template_.prompt(messages));
-  const int32_t end = template_.end_of_turn();
-  return complete(prompts, params, {&end, 1});
+  // A conversation that the template refuses has no reply; the others keep their places.
+  std::vector<ReplyText> out(conversations.size());
+  std::vector<GenerationRequest> requests;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < conversations.size(); ++i) {
+    auto prompt = template_.prompt(conversations[i]);
+    if (!prompt.ok()) {
+      out[i].error = prompt.error();
+      continue;
+    }
+    requests.push_back(request(*std::move(prompt), params, stop_tokens_, i));
+    places.push_back(i);
+  }
+  if (requests.size() < out.size()) {
+    const auto refused = std::find_if(out.begin(), out.end(), [](const ReplyText& r) { return !r.error.empty(); });
+    log_warning("{} of {} conversations get no reply: {}", out.size() - requests.size(), out.size(), refused->error);
+  }
+  std::lock_guard lock(mutex_);
+  const auto generations = generate(*model_, requests);
+  for (size_t i = 0; i < requests.size(); ++i) out[places[i]] = as_text(requests[i], generations[i]);
+  return out;
 }
 
 std::vector<ReplyText> ChatModel::complete(std::span<const std::vector<int32_t>> prompts, const ReplyParams& params,

@@ -33,6 +33,7 @@ struct ReplyText {
   int64_t tokens = 0;       // generated, with the end of turn
   bool ended = false;       // the model ended its turn; else max_tokens or the context stopped it
   bool prompt_fits = true;  // false: the prompt leaves no room in the context, nothing was generated
+  std::string error = {};   // of replies(): the chat template refused the conversation, nothing was generated
 };
 
 struct TextLogProb {
@@ -52,7 +53,7 @@ class ChatModel {
 
   // on_text gets pieces of valid UTF-8 as they come, which joined are the reply's text, and now and then an empty one
   // while there is nothing; returns false to stop. An error says that the prompt does not fit the context, with both
-  // lengths.
+  // lengths, or what the chat template does not like.
   Result<ReplyText> reply(const Messages& messages, const ReplyParams& params,
                           const std::function<bool(std::string_view)>& on_text = {});
   // Reply i depends on conversation i, the parameters and i alone.
@@ -69,9 +70,10 @@ class ChatModel {
   Model& model() { return *model_; }  // not while another thread calls
 
  private:
-  ChatModel(std::unique_ptr<Model> owned, Model* model, Tokenizer tokenizer, ChatTemplate chat_template);
+  ChatModel(std::unique_ptr<Model> owned, Model* model, Tokenizer tokenizer, ChatTemplate chat_template,
+            std::vector<int32_t> stop_tokens, int32_t end_of_text);
   static Result<std::unique_ptr<ChatModel>> make(std::unique_ptr<Model> owned, Model* model, const Tokenizer& tokenizer,
-                                                 const std::string& name);
+                                                 const std::string& name, const std::vector<int32_t>& more_stops);
   GenerationRequest request(std::vector<int32_t> prompt, const ReplyParams& params,
                             std::span<const int32_t> stop_tokens, uint64_t index) const;
   ReplyText as_text(const GenerationRequest& request, const Generation& generation) const;
@@ -82,6 +84,7 @@ class ChatModel {
   Model* model_;
   Tokenizer tokenizer_;
   ChatTemplate template_;
+  std::vector<int32_t> stop_tokens_;
   int32_t end_of_text_;
   FairMutex mutex_;  // of the model
   std::once_flag engine_made_;

@@ -1,6 +1,7 @@
 // Talking to a model folder: templates, streams, limits, text scores.
 #include "infer/chat_engine.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -120,6 +121,32 @@ TEST_F(ChatEngine, RepliesAtTheSameTimeSayWhatEachSaysAlone) {
   for (int i = 0; i < 5; ++i) EXPECT_EQ(chat_->score(texts)[0].logprob, logprob);
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(together, alone);
+}
+
+TEST_F(ChatEngine, StopsAtTheTokensThatItsFolderNames) {
+  std::vector<int32_t> all(static_cast<size_t>(tokenizer_->vocab_size()));
+  for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int32_t>(i);
+  ASSERT_TRUE(
+      write_file(folder_ / "generation_config.json", fmt::format("{{\"eos_token_id\": [{}]}}", fmt::join(all, ", ")))
+          .ok());
+  const auto loaded = ChatModel::load(folder_.path(), kernels());
+  ASSERT_TRUE(loaded.ok()) << loaded.error();
+  const auto reply = (*loaded)->reply(question_, {.max_tokens = 40});
+  ASSERT_TRUE(reply.ok());
+  EXPECT_TRUE(reply->ended);
+  EXPECT_EQ(reply->tokens, 1);
+  EXPECT_EQ((*loaded)->replies(std::vector<Messages>{question_}, {.max_tokens = 40})[0].tokens, 1);
+  put_bytes(folder_ / "generation_config.json", "{\"eos_token_id\": \"x\"}");
+  EXPECT_FALSE(ChatModel::load(folder_.path(), kernels()).ok());
+}
+
+TEST_F(ChatEngine, AConversationThatTheTemplateRefusesHasNoReply) {
+  const Messages strange = {{"narrator", "Once"}};
+  EXPECT_FALSE(chat_->reply(strange, {}).ok());
+  const auto replies = chat_->replies(std::vector{strange, question_}, {.max_tokens = 5});
+  EXPECT_NE(replies[0].error.find("narrator"), std::string::npos);
+  EXPECT_EQ(replies[1].error, "");
+  EXPECT_EQ(replies[1].text, chat_->replies(std::vector{question_, question_}, {.max_tokens = 5})[1].text);
 }
 
 TEST_F(ChatEngine, SaysWhenThePromptDoesNotFit) {

@@ -5,6 +5,13 @@
 
 namespace loquat {
 
+size_t begun(std::string_view text, std::string_view mark) {
+  for (size_t n = std::min(mark.size() - 1, text.size()); n > 0; --n) {
+    if (text.ends_with(mark.substr(0, n))) return n;
+  }
+  return 0;
+}
+
 std::string StopFilter::push(std::string_view text) {
   if (stopped_) return "";
   if (stops_.empty()) return std::string(text);
@@ -16,11 +23,7 @@ std::string StopFilter::push(std::string_view text) {
     return std::exchange(held_, "").substr(0, first);
   }
   size_t keep = 0;  // the longest end of held_ that begins a stop sequence
-  for (const std::string& stop : stops_) {
-    for (size_t n = std::min(stop.size() - 1, held_.size()); n > keep; --n) {
-      if (held_.ends_with(std::string_view(stop).substr(0, n))) keep = n;
-    }
-  }
+  for (const std::string& stop : stops_) keep = std::max(keep, begun(held_, stop));
   std::string out = held_.substr(0, held_.size() - keep);
   held_.erase(0, out.size());
   return out;

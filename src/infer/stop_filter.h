@@ -7,6 +7,9 @@
 
 namespace loquat {
 
+// How much of the end of `text` could be the beginning of `mark`.
+size_t begun(std::string_view text, std::string_view mark);
+
 class StopFilter {
  public:
   explicit StopFilter(std::vector<std::string> stops) : stops_(std::move(stops)) {}

@@ -32,7 +32,7 @@ enum class WeightType : uint8_t { kCompute, kInt8, kInt4 };
 
 // W [N, K] (y = x Wᵀ, as nn.Linear stores it) in the layout that this table multiplies from. `forward` serves linear
 // and lm_head, `backward` serves linear_backward_input; both were filled by `pack` from the same float32 master.
-// A quantised weight has a `forward` alone, filled by `pack_quantized`.
+// A quantised weight has a `forward` alone, filled by `pack_quantized`, which linear_backward_input reads too.
 struct PackedWeight {
   int64_t n = 0;
   int64_t k = 0;
@@ -97,7 +97,7 @@ struct Kernels {
   bool host_memory;        // the table's memory is ordinary memory
   bool shared_prefixes;    // attention takes segments with a prefix
   bool paged_attention;    // attention takes segments with pages
-  bool quantized_weights;  // linear and lm_head take weights of kInt8 and kInt4
+  bool quantized_weights;  // linear, its backward and lm_head take weights of kInt8 and kInt4
   bool windows_and_caps;   // attention has windows and soft caps, the head soft caps
   bool host_reads;  // the host may read and write the table's memory, and nothing is under way once a call has returned
   // Aligned to 64 bytes at least, not cleared; null where there is not so much left. `bytes` > 0.
@@ -120,10 +120,10 @@ struct Kernels {
   int64_t (*quantized_bytes)(int64_t n, int64_t k, WeightType type);
   void (*pack_quantized)(const uint8_t* codes, const BF16* scales, int64_t n, int64_t k, WeightType type,
                          void* forward);
-  // y [T, N] = x [T, K] Wᵀ; with `add`, y += (then y is float32 whatever the compute type: the residual stream). y may
-  // be float32 or the compute type.
+  // y [T, N] = x [T, K] Wᵀ; with `add`, y +=. y may be float32 (the residual stream) or the compute type.
   void (*linear)(Mat y, Mat x, const PackedWeight& w, bool add);
-  // dx [T, K] = dy [T, N] W; with `add`, dx +=.
+  // dx [T, K] = dy [T, N] W; with `add`, dx +=. A quantised W counts by the values that its codes and scales stand for,
+  // in the compute type; dy is not quantised.
   void (*linear_backward_input)(Mat dx, Mat dy, const PackedWeight& w, bool add);
   // dw [N, K] += dyᵀ x.
   void (*linear_backward_weight)(float* dw, Mat dy, Mat x);
@@ -140,7 +140,7 @@ struct Kernels {
   void (*embedding_backward)(float* dtable, int64_t vocab, Mat dx, const int32_t* tokens);
   // y [T, C] = x * rstd * weight with rstd = 1 / sqrt(mean(x²) + eps); x float32 (the residual stream), rstd [T] saved.
   void (*rms_norm)(Mat y, Mat x, const float* weight, float eps, float* rstd);
-  // dx [T, C] float32 += ; dweight [C] +=.
+  // dx [T, C] float32 += ; dweight [C] += (null: frozen).
   void (*rms_norm_backward)(Mat dx, float* dweight, Mat dy, Mat x, const float* weight, const float* rstd);
   // In place: the first R = rotary_dim elements of each head of D in the rows of x [T, heads * D] are rotated by
   // positions[t] (HOST; the halves convention of Hugging Face's Llama: element i pairs with i + R/2). cos_sin:

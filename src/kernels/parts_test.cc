@@ -210,7 +210,8 @@ void expect_gradient(const Tensor& x, const Tensor& dy, const std::function<void
 TEST(PartsReference, Gradients) {
   Rng rng(8, "gradients");
   const Tensor x = Tensor::random(rng, 3, 8, DType::kF32), dy = Tensor::random(rng, 3, 8, DType::kF32);
-  const Tensor half = Tensor::random(rng, 3, 4, DType::kF32), d(3, 8, DType::kF32);
+  const Tensor half = Tensor::random(rng, 3, 4, DType::kF32);
+  Tensor d(3, 8, DType::kF32);
   const Floats weight = random_floats(rng, 8), bias = random_floats(rng, 8);
   Floats rstd(6), dw(8), db(8);
   const auto norm = [&](Mat y, Mat in) {

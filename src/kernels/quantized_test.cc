@@ -83,6 +83,31 @@ TEST_P(QuantizedTest, MatchesReferenceOnRandomShapes) {
   }
 }
 
+// By the values that codes and scales stand for; a row gets the same bits alone.
+TEST_P(QuantizedTest, BackwardMatchesReference) {
+  Rng rng(2, "quantized backward");
+  for (const WeightType type : kTypes) {
+    for (const Shape& s : {Shape{0, 5, 7}, Shape{1, 48, 64}, Shape{5, 70, 200}, Shape{17, 100, 45}, Shape{33, 300, 530},
+                           Shape{141, 40, 97}}) {
+      SCOPED_TRACE(fmt::format("rows {} n {} k {} bits {}", s.rows, s.n, s.k, bits_of(type)));
+      Rng again = rng;
+      const Quantized w(k(), rng, s.n, s.k, dtype(), type), w_ref(reference::kTable, again, s.n, s.k, dtype(), type);
+      const Tensor dy = Tensor::random(rng, s.rows, s.n, dtype(), 1, 3);
+      for (const bool add : {false, true}) {
+        const Tensor dx0 = Tensor::random(rng, s.rows, s.k, dtype(), 1, 2), dx(dx0), dx_ref(dx0);
+        k().linear_backward_input(dx, dy, w, add);
+        reference::linear_backward_input(dx_ref, dy, w_ref, add);
+        expect_close(dx, dx_ref, tolerance(), "dx");
+        if (s.rows == 0) continue;
+        const Tensor alone(dx0);
+        k().linear_backward_input(alone.mat().row_range(s.rows - 1, s.rows), dy.mat().row_range(s.rows - 1, s.rows), w,
+                                  add);
+        for (int64_t c = 0; c < s.k; ++c) ASSERT_EQ(alone.at(s.rows - 1, c), dx.at(s.rows - 1, c)) << c;
+      }
+    }
+  }
+}
+
 // The largest products that there are must not run over.
 TEST_P(QuantizedTest, ExtremeCodesAndValues) {
   for (const WeightType type : kTypes) {

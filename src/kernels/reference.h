@@ -32,6 +32,7 @@ void pack(const float* w, int64_t n, int64_t k, DType dtype, void* forward, void
 int64_t quantized_bytes(int64_t n, int64_t k, WeightType type);
 void pack_quantized(const uint8_t* codes, const BF16* scales, int64_t n, int64_t k, WeightType type, void* forward);
 void linear(Mat y, Mat x, const PackedWeight& w, bool add);
+void quantized_backward_input(Mat dx, Mat dy, const PackedWeight& w, bool add);
 void quantized_linear(Mat y, Mat x, const PackedWeight& w, bool add);
 void linear_backward_input(Mat dx, Mat dy, const PackedWeight& w, bool add);
 void linear_backward_weight(float* dw, Mat dy, Mat x);

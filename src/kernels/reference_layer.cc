@@ -49,7 +49,7 @@ void rms_norm_backward(Mat dx, float* dweight, Mat dy, Mat x, const float* weigh
       put(dx, t, c, get(dx, t, c) + r * (static_cast<double>(weight[c]) * get(dy, t, c) - xhat * mean));
     }
   }
-  for (int64_t c = 0; c < x.cols; ++c) {
+  for (int64_t c = 0; c < x.cols && dweight != nullptr; ++c) {
     double sum = 0;
     for (int64_t t = 0; t < x.rows; ++t) sum += static_cast<double>(get(dy, t, c)) * get(x, t, c) * rstd[t];
     dweight[c] += static_cast<float>(sum);

@@ -49,6 +49,7 @@ void linear(Mat y, Mat x, const PackedWeight& w, bool add) {
 }
 
 void linear_backward_input(Mat dx, Mat dy, const PackedWeight& w, bool add) {
+  if (w.type != WeightType::kCompute) return quantized_backward_input(dx, dy, w, add);
   CHECK(w.backward != nullptr, "W [{}, {}] is not packed for a backward", w.n, w.k);
   product(dx, dy, w.backward, w.k, w.n, w.dtype, add);
 }

@@ -62,4 +62,21 @@ void quantized_linear(Mat y, Mat x, const PackedWeight& w, bool add) {
   });
 }
 
+void quantized_backward_input(Mat dx, Mat dy, const PackedWeight& w, bool add) {
+  std::vector<float> values(static_cast<size_t>(w.n * w.k));
+  const auto* codes = static_cast<const uint8_t*>(w.forward);
+  const auto* scales = reinterpret_cast<const BF16*>(codes + code_bytes(w.n, w.k));
+  dequantize_weight(codes, scales, w.n, w.k, w.type, values.data());
+  parallel_for(dy.rows, [&](int64_t t) {
+    for (int64_t j = 0; j < w.k; ++j) {
+      double sum = 0;
+      for (int64_t i = 0; i < w.n; ++i) {
+        const float value = values[i * w.k + j];
+        sum += get(dy, t, i) * (dy.dtype == DType::kBF16 ? to_float(to_bf16(value)) : value);
+      }
+      put(dx, t, j, add ? get(dx, t, j) + static_cast<float>(sum) : sum);
+    }
+  });
+}
+
 }  // namespace loquat::reference

@@ -38,7 +38,8 @@ Recorder::Recorder(std::string benchmark, const BenchOptions& options, const Ker
 void Recorder::count_model(const Model& model, int64_t held_before, int64_t moments) {
   const int64_t master = model.master_bytes();
   const auto gradients = static_cast<int64_t>(model.grads().size_bytes());
-  const int64_t positions = model.config().max_positions * model.config().head_dim * 4;  // the rotations' table
+  // The rotations' table.
+  const int64_t positions = model.base() != nullptr ? 0 : model.config().max_positions * model.config().head_dim * 4;
   memory_.master += master;
   memory_.gradients += gradients;
   memory_.moments += moments;
@@ -112,6 +113,13 @@ double serving_bytes(const BenchOptions& options) {
   return 4 * head_parameters(c) + weight_bytes(c, options.compute, true, options.weights);
 }
 
+double base_bytes(const BenchOptions& options) {
+  const ModelConfig& c = options.config;
+  const double head = 4 * head_parameters(c) + 2 * head_parameters(c) * static_cast<double>(bytes_of(options.compute));
+  const double copies = options.weights == WeightType::kCompute ? 2 : 1;
+  return head + copies * weight_bytes(c, options.compute, false, options.weights);
+}
+
 double training_bytes(const BenchOptions& options, int64_t tokens) {
   const ModelConfig& c = options.config;
   const double kept = kept_bytes(c, options.compute, static_cast<double>(tokens));
@@ -120,6 +128,7 @@ double training_bytes(const BenchOptions& options, int64_t tokens) {
   const double narrow = options.moments == "bf16" ? 4 * static_cast<double>(c.param_count()) : 0;
   // The backward's own memory is a quarter of what is kept; under recompute, two layers' instead of all.
   const double activations = options.recompute ? inputs + 2 * kept / layers : 1.25 * kept;
+  if (options.lora > 0) return base_bytes(options) + 20 * adapter_parameters(c, options.lora) + activations;
   return model_bytes(c, options.compute, true) - narrow + activations;
 }
 

@@ -21,13 +21,14 @@ struct BenchOptions {
   std::string params;  // the name of the model's size
   ModelConfig config;
   DType compute = DType::kBF16;
-  WeightType weights = WeightType::kCompute;  // of prefill and decode
+  WeightType weights = WeightType::kCompute;  // of prefill and decode, and of the base under `lora`
   // Sequences at once (train, prefill, decode, attention), rows (gemm), episodes (ppo); 0: the benchmark's own.
   int64_t batch = 0;
   double seconds = 2;  // of each line
   uint64_t seed = 1;
   std::string moments = "f32";  // of train's optimizer
   bool recompute = false;       // train keeps each layer's input alone
+  int64_t lora = 0;             // train and ppo: the rank of adapters over one frozen base; 0: all weights are trained
 };
 
 struct Line {
@@ -128,5 +129,6 @@ Status check_memory(const Kernels& kernels, double bytes, const std::string& wha
 double model_bytes(const ModelConfig& config, DType compute, bool trained);
 double serving_bytes(const BenchOptions& options);  // of one that only serves
 double training_bytes(const BenchOptions& options, int64_t tokens);
+double base_bytes(const BenchOptions& options);  // of a frozen base whose adapters are trained
 
 }  // namespace loquat::measure

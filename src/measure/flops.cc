@@ -11,6 +11,7 @@ Work& Work::operator+=(const Work& other) {
   operations += other.operations;
   bytes += other.bytes;
   working_set = std::max(working_set, other.working_set);
+  reads_only = reads_only && other.reads_only;
   return *this;
 }
 
@@ -21,6 +22,14 @@ double projection_parameters(const ModelConfig& c) {
 
 double head_parameters(const ModelConfig& c) {
   return static_cast<double>(c.vocab_size * c.hidden_size);
+}
+
+// A [rank, inputs] and B [outputs, rank] of q, k, v, o, gate, up and down.
+double adapter_parameters(const ModelConfig& c, int64_t rank) {
+  const int64_t q = c.num_heads * c.head_dim;
+  const int64_t inputs = 5 * c.hidden_size + q + c.intermediate_size;
+  const int64_t outputs = c.qkv_dim() + c.hidden_size + 2 * c.intermediate_size + c.hidden_size;
+  return static_cast<double>(c.num_layers * rank * (inputs + outputs));
 }
 
 namespace {
@@ -73,6 +82,7 @@ Work forward_work(const ModelConfig& c, DType compute, std::span<const Pass> pas
   }
   work.bytes += weight_bytes(c, compute, head, weights);
   work.working_set = work.bytes;
+  work.reads_only = cached;
   return work;
 }
 
@@ -92,12 +102,44 @@ Work train_work(const ModelConfig& c, DType compute, std::span<const Pass> passe
   return work;
 }
 
-Work optimizer_work(const ModelConfig& c, DType compute) {
-  const auto parameters = static_cast<double>(c.param_count());
-  const double packed = 2 * weight_bytes(c, compute, true);
+Work lora_train_work(const ModelConfig& c, DType compute, WeightType weights, int64_t rank,
+                     std::span<const Pass> passes, int64_t micro_batches) {
+  Work work;
+  double tokens = 0;
+  bool head = false;
+  for (const Pass& p : passes) {
+    const auto n = static_cast<double>(p.tokens);
+    const double frozen = 2 * projection_parameters(c) * n + 2 * head_parameters(c) * static_cast<double>(p.head_rows);
+    work.operations += 3 * (forward_operations(c, p) + 2 * adapter_parameters(c, rank) * n) - frozen;
+    tokens += n;
+    head = head || p.head_rows > 0;
+  }
+  const double in_head = head ? head_parameters(c) * static_cast<double>(bytes_of(compute)) : 0;
+  const double held = weight_bytes(c, compute, false, weights) + in_head, kept = kept_bytes(c, compute, tokens);
+  const auto gradients = 4 * adapter_parameters(c, rank), micro = static_cast<double>(micro_batches);
+  work.bytes = 2 * micro * held + 2 * kept + (2 * micro - 1) * gradients;
+  work.working_set = 2 * held + gradients + kept / std::max(1.0, micro);
+  return work;
+}
+
+namespace {
+
+// packed: bytes of the copies that are written anew.
+Work update_work(double parameters, double packed) {
   constexpr double kOperations = 17;  // two for the norm, fifteen for AdamW
   // Gradients: read for the norm, read, cleared; weights, both moments: read, written; weights read to be packed.
   return {kOperations * parameters, (3 + 6 + 1) * 4 * parameters + packed, 4 * 4 * parameters + packed};
+}
+
+}  // namespace
+
+Work optimizer_work(const ModelConfig& c, DType compute) {
+  return update_work(static_cast<double>(c.param_count()), 2 * weight_bytes(c, compute, true));
+}
+
+Work lora_optimizer_work(const ModelConfig& c, DType compute, int64_t rank) {
+  const double parameters = adapter_parameters(c, rank);
+  return update_work(parameters, 2 * parameters * static_cast<double>(bytes_of(compute)));
 }
 
 }  // namespace loquat::measure

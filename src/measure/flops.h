@@ -15,6 +15,7 @@ struct Work {
   double operations = 0;
   double bytes = 0;
   double working_set = 0;  // bytes that are touched over and over: they say which memory it is that limits
+  bool reads_only = false;  // hardly anything of it is written: memory that takes writes beside reads gives it no more
 
   Work& operator+=(const Work& other);  // one after the other
 };
@@ -26,8 +27,9 @@ struct Pass {
   int64_t head_rows = 0;  // rows whose logits or log-probabilities are wanted
 };
 
-double projection_parameters(const ModelConfig& config);  // of all layers
-double head_parameters(const ModelConfig& config);        // the vocabulary's matrix
+double projection_parameters(const ModelConfig& config);             // of all layers
+double head_parameters(const ModelConfig& config);                   // the vocabulary's matrix
+double adapter_parameters(const ModelConfig& config, int64_t rank);  // of every projection in the layers
 // As a forward reads them, once. Where the weights are quantised the head has 8 bits.
 double weight_bytes(const ModelConfig& config, DType compute, bool head, WeightType weights = WeightType::kCompute);
 double cache_bytes(const ModelConfig& config, DType compute, double tokens);  // their keys and values, all layers
@@ -43,8 +45,13 @@ Work forward_work(const ModelConfig& config, DType compute, std::span<const Pass
 // Forward and backward: twice the forward's operations more. Weights are read in both; what is kept is written and
 // read; gradients are written, and by each further micro-batch read and written.
 Work train_work(const ModelConfig& config, DType compute, std::span<const Pass> passes, int64_t micro_batches);
+// The same of adapters of this rank on every projection, over a frozen base: no product for the base's gradients, and
+// the weights as they are held.
+Work lora_train_work(const ModelConfig& config, DType compute, WeightType weights, int64_t rank,
+                     std::span<const Pass> passes, int64_t micro_batches);
 // AdamW with clipping: gradients read twice and cleared, weights and moments read and written, both packed copies
 // written. Its few operations a parameter do not run on the multiply units; they are counted all the same.
 Work optimizer_work(const ModelConfig& config, DType compute);
+Work lora_optimizer_work(const ModelConfig& config, DType compute, int64_t rank);
 
 }  // namespace loquat::measure

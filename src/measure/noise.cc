@@ -88,15 +88,19 @@ std::unique_ptr<Model> random_model(const ModelConfig& config, const Kernels& ke
   return model;
 }
 
-std::unique_ptr<Model> random_serving_model(const ModelConfig& config, const Kernels& kernels, DType compute,
-                                            WeightType weights, uint64_t seed) {
+namespace {
+
+// `base`: its adapters are trained, and its head is not quantised.
+std::unique_ptr<Model> random_frozen_model(const ModelConfig& config, const Kernels& kernels, DType compute,
+                                           WeightType weights, bool base, uint64_t seed) {
   const auto specs = param_specs(config);
   const auto spec_of = [&](const std::string& name) {
     return *std::find_if(specs.begin(), specs.end(), [&](const ParamSpec& spec) { return spec.name == name; });
   };
   const std::vector<float> tile = noise(seed, 0.02);
   ServingTensors tensors;
-  tensors.head = weights == WeightType::kCompute ? weights : WeightType::kInt8;
+  tensors.head = weights == WeightType::kCompute || base ? WeightType::kCompute : WeightType::kInt8;
+  tensors.under_adapters = tensors.adapters_trained = base;
   tensors.type = [&](const std::string& name) { return spec_of(name).is_matrix ? weights : WeightType::kCompute; };
   tensors.values = [&](const std::string& name, float* out) {
     const ParamSpec spec = spec_of(name);
@@ -109,6 +113,28 @@ std::unique_ptr<Model> random_serving_model(const ModelConfig& config, const Ker
     random_codes(codes, spec.size(), scales, spec.shape[0] * group_count(spec.shape[1], weights), weights, seed);
   };
   return std::make_unique<Model>(config, kernels, compute, tensors);
+}
+
+}  // namespace
+
+std::unique_ptr<Model> random_serving_model(const ModelConfig& config, const Kernels& kernels, DType compute,
+                                            WeightType weights, uint64_t seed) {
+  return random_frozen_model(config, kernels, compute, weights, false, seed);
+}
+
+std::shared_ptr<const Model> random_base(const ModelConfig& config, const Kernels& kernels, DType compute,
+                                         WeightType weights, uint64_t seed) {
+  return random_frozen_model(config, kernels, compute, weights, true, seed);
+}
+
+std::unique_ptr<Model> random_adapter(const std::shared_ptr<const Model>& base, int64_t rank, HeadKind head,
+                                      bool gradients, uint64_t seed) {
+  LoraConfig lora;
+  lora.rank = rank;
+  lora.targets = lora_modules();
+  auto model = std::make_unique<Model>(base, lora, head, gradients);
+  model->init(Rng(seed, "measure.lora"));
+  return model;
 }
 
 std::vector<int32_t> random_tokens(Rng& rng, int64_t count, int64_t vocab) {

@@ -37,6 +37,12 @@ std::unique_ptr<Model> random_model(const ModelConfig& config, const Kernels& ke
 std::unique_ptr<Model> random_serving_model(const ModelConfig& config, const Kernels& kernels, DType compute,
                                             WeightType weights, uint64_t seed);
 
+// A frozen base, and a model over it with an adapter of this rank on every projection (0: none).
+std::shared_ptr<const Model> random_base(const ModelConfig& config, const Kernels& kernels, DType compute,
+                                         WeightType weights, uint64_t seed);
+std::unique_ptr<Model> random_adapter(const std::shared_ptr<const Model>& base, int64_t rank, HeadKind head,
+                                      bool gradients, uint64_t seed);
+
 std::vector<int32_t> random_tokens(Rng& rng, int64_t count, int64_t vocab);
 
 }  // namespace loquat::measure

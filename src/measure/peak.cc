@@ -62,6 +62,29 @@ constexpr int kChainsAvx2 = 12;
   for (int i = 0; i < kChains; ++i) asm volatile("" ::"v"(sums[i]));
 }
 
+[[gnu::target("avx2")]] void read_256(const void* memory, int64_t bytes) {
+  const char* p = static_cast<const char*>(memory);
+  __m256i sums[8] = {};
+  for (int64_t at = 0; at < bytes; at += 256) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i)
+      sums[i] = _mm256_add_epi32(sums[i], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + at + 32 * i)));
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) asm volatile("" ::"x"(sums[i]));
+}
+
+[[gnu::target("avx512f")]] void read_512(const void* memory, int64_t bytes) {
+  const char* p = static_cast<const char*>(memory);
+  __m512i sums[8] = {};
+  for (int64_t at = 0; at < bytes; at += 512) {
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) sums[i] = _mm512_add_epi32(sums[i], _mm512_loadu_si512(p + at + 64 * i));
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; ++i) asm volatile("" ::"v"(sums[i]));
+}
+
 struct TileConfig {
   uint8_t palette = 1;
   uint8_t start_row = 0;
@@ -130,10 +153,19 @@ PeakLoop peak_loop(const std::string& table, DType compute, WeightType weights) 
   return {};
 }
 
+ReadLoop read_loop(const std::string& table) {
+  if (table == "avx2") return read_256;
+  return table == "amx" || table.starts_with("avx512") ? read_512 : nullptr;
+}
+
 #else
 
 PeakLoop peak_loop(const std::string&, DType, WeightType) {
   return {};
+}
+
+ReadLoop read_loop(const std::string&) {
+  return nullptr;
 }
 
 #endif

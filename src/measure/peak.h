@@ -1,4 +1,5 @@
-// Loops that do nothing but multiply, from registers: what the multiply units reach when no byte is moved.
+// Loops that do nothing but multiply, from registers (what the multiply units reach when no byte is moved), or nothing
+// but read.
 #pragma once
 
 #include <cstdint>
@@ -16,5 +17,9 @@ struct PeakLoop {
 
 // The loop of the unit that a table's products run on. The table must be one that this machine runs.
 PeakLoop peak_loop(const std::string& table, DType compute, WeightType weights);
+
+// Reads `bytes` (a multiple of 512) in one line by the widest loads that the table has; null: there is none for it.
+using ReadLoop = void (*)(const void* memory, int64_t bytes);
+ReadLoop read_loop(const std::string& table);
 
 }  // namespace loquat::measure

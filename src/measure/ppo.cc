@@ -63,6 +63,9 @@ class Iteration {
   PpoOptions options_;
   std::vector<std::vector<int32_t>> prompts_;
   std::vector<int32_t> stream_;
+  int64_t lora_;                       // rank; 0: four whole models
+  WeightType weights_;                 // of the base
+  std::shared_ptr<const Model> base_;  // of all four, under lora_
   std::unique_ptr<Model> policy_, reference_;
   RewardModel reward_, critic_;
   std::unique_ptr<Optimizer> policy_optimizer_, critic_optimizer_;
@@ -82,6 +85,8 @@ Iteration::Iteration(Recorder& recorder)
       reply_(std::min(kReply, config_.max_positions - prompt_high_)),
       options_(town_options(recorder.options().batch > 0 ? recorder.options().batch : kEpisodes, reply_,
                             config_.max_positions)),
+      lora_(recorder.options().lora),
+      weights_(recorder.options().weights),
       seed_(recorder.options().seed) {
   const auto assistant = static_cast<int32_t>(config_.vocab_size - 1);
   Rng rng(seed_, "measure.ppo");
@@ -90,6 +95,10 @@ Iteration::Iteration(Recorder& recorder)
     prompts_.back().back() = assistant;
   }
   stream_ = random_tokens(rng, kStreamWindows * options_.ptx_length, config_.vocab_size);
+  if (lora_ > 0) {
+    base_ = random_base(config_, recorder.kernels(), compute_, weights_, seed_);
+    recorder.count_model(*base_, 0, 0);
+  }
   policy_ = make(recorder, HeadKind::kLanguage, true, seed_);
   policy_optimizer_ = std::make_unique<Optimizer>(*policy_, options_.training.optimizer_options());
   reference_ = make(recorder, HeadKind::kLanguage, false, seed_ + 1);
@@ -108,7 +117,9 @@ std::unique_ptr<Model> Iteration::make(Recorder& recorder, HeadKind head, bool g
   ModelConfig config = config_;
   config.head = head;
   const int64_t before = recorder.held();
-  auto model = random_model(config, recorder.kernels(), compute_, gradients, seed);
+  const bool reference = head == HeadKind::kLanguage && !gradients;  // the base itself
+  auto model = lora_ > 0 ? random_adapter(base_, reference ? 0 : lora_, head, gradients, seed)
+                         : random_model(config, recorder.kernels(), compute_, gradients, seed);
   recorder.count_model(*model, before, 0);
   return model;
 }
@@ -203,13 +214,17 @@ Work Iteration::update_work() const {
   double tokens = 0;
   for (const Episode& e : episodes_) tokens += static_cast<double>(e.tokens.size());
   const auto micro = static_cast<int64_t>(minibatches * std::ceil(micro_batches(tokens / minibatches)));
-  Work work = train_work(config_, compute_, passes(true), micro);
-  work += train_work(config_, compute_, passes(false), micro);
+  const auto training = [&](const std::vector<Pass>& passes, int64_t count) {
+    return lora_ > 0 ? lora_train_work(config_, compute_, weights_, lora_, passes, count)
+                     : train_work(config_, compute_, passes, count);
+  };
+  Work work = training(passes(true), micro);
+  work += training(passes(false), micro);
   const auto windows = static_cast<size_t>(
       std::max(1.0, std::round(options_.ptx_per_episode * static_cast<double>(options_.minibatch))) * minibatches);
   const std::vector<Pass> text(windows, Pass{0, options_.ptx_length - 1, options_.ptx_length - 1});
-  work += train_work(config_, compute_, text, static_cast<int64_t>(minibatches));
-  Work steps = optimizer_work(config_, compute_);
+  work += training(text, static_cast<int64_t>(minibatches));
+  Work steps = lora_ > 0 ? lora_optimizer_work(config_, compute_, lora_) : optimizer_work(config_, compute_);
   steps.operations *= 2 * minibatches;
   steps.bytes *= 2 * minibatches;
   work += steps;
@@ -247,8 +262,9 @@ Status bench_ppo(Recorder& recorder) {
   if (options.config.max_positions < 16 || options.config.vocab_size < 8)
     return Err("ppo: a context of {} tokens and {} words are too few", options.config.max_positions,
                options.config.vocab_size);
-  const double models =
-      2 * model_bytes(options.config, options.compute, true) + 2 * model_bytes(options.config, options.compute, false);
+  const double models = options.lora > 0 ? base_bytes(options)
+                                         : 2 * model_bytes(options.config, options.compute, true) +
+                                               2 * model_bytes(options.config, options.compute, false);
   TRY_STATUS(check_memory(recorder.kernels(), models, fmt::format("PPO with four models of {}", options.params)));
   Iteration iteration(recorder);
   const auto timings = recorder.watch().repeat_parts(

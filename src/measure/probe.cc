@@ -15,6 +15,7 @@ constexpr int64_t kMemoryClass = 256 * kMiB;       // larger than a processor's 
 constexpr int64_t kCardMemoryClass = 1024 * kMiB;  // and a card's, which is slow to start on little
 constexpr double kLoopSeconds = 2e-4;              // of one part
 constexpr int64_t kRowFloats = 1024;
+constexpr std::string_view kRead = "read";
 
 }  // namespace
 
@@ -89,14 +90,19 @@ void Probe::sample_bandwidth(double working_set) {
   float* y = x + half;
   Bandwidth& entry = bandwidths_[bytes];
   entry.working_set = bytes;
-  const auto sample = [&](const char* what, double moved, const std::function<void()>& call) {
+  const auto sample = [&](std::string_view what, double moved, const std::function<void()>& call) {
     const double rate = moved / watch_.repeat(call).shortest;
+    if (what == kRead) entry.read_per_second = std::max(entry.read_per_second, rate);
     if (rate <= entry.bytes_per_second) return;
     entry.bytes_per_second = rate;
     entry.what = what;
   };
   const auto all = static_cast<double>(bytes);
-  sample("read", all, [&] { kernels_.sum_of_squares(x, floats); });
+  sample(kRead, all, [&] { kernels_.sum_of_squares(x, floats); });
+  if (const ReadLoop read = read_loop(kernels_.name)) {  // every thread a stretch of its own, as weights are read
+    const int64_t parts = thread_count(), each = floats / parts / 128 * 128;
+    sample(kRead, all, [&] { parallel_for(parts, [&](int64_t part) { read(x + part * each, 4 * each); }); });
+  }
   sample("copy", all,
          [&] { kernels_.convert(mat(y, half / kRowFloats, kRowFloats), mat(x, half / kRowFloats, kRowFloats)); });
   sample("add", 1.5 * all, [&] { kernels_.axpby(y, x, half, 1, 0.5f); });
@@ -126,15 +132,15 @@ std::vector<Bandwidth> Probe::bandwidths() const {
 }
 
 // What is smaller is at least as fast as what is larger.
-double Probe::bandwidth(double working_set) const {
+double Probe::bandwidth(double working_set, bool reads_only) const {
   double best = 0;
   for (auto at = bandwidths_.lower_bound(class_of(working_set)); at != bandwidths_.end(); ++at)
-    best = std::max(best, at->second.bytes_per_second);
+    best = std::max(best, reads_only ? at->second.read_per_second : at->second.bytes_per_second);
   return best;
 }
 
 Floors Probe::floors(const Work& work) const {
-  return {work.operations / peak().best, work.bytes / bandwidth(work.working_set)};
+  return {work.operations / peak().best, work.bytes / bandwidth(work.working_set, work.reads_only)};
 }
 
 }  // namespace loquat::measure

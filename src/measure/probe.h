@@ -25,6 +25,7 @@ struct Bandwidth {
   int64_t working_set = 0;  // bytes of the buffers
   double bytes_per_second = 0;
   std::string what;
+  double read_per_second = 0;  // by reading alone
 };
 
 struct Floors {
@@ -46,7 +47,7 @@ class Probe {
   Rate peak() const;
   Rate best_product() const;                   // of `linear`, at shapes that stay in the caches
   std::vector<Bandwidth> bandwidths() const;   // the last is that of memory
-  double bandwidth(double working_set) const;  // bytes a second
+  double bandwidth(double working_set, bool reads_only = false) const;  // bytes a second
   Floors floors(const Work& work) const;
 
  private:

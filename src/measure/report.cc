@@ -77,7 +77,10 @@ nlohmann::json to_json(const Rate& rate) {
 nlohmann::json to_json(const Probe& probe) {
   nlohmann::json bandwidths = nlohmann::json::array();
   for (const Bandwidth& b : probe.bandwidths())
-    bandwidths.push_back({{"working_set", b.working_set}, {"bytes_per_second", b.bytes_per_second}, {"what", b.what}});
+    bandwidths.push_back({{"working_set", b.working_set},
+                          {"bytes_per_second", b.bytes_per_second},
+                          {"what", b.what},
+                          {"read_per_second", b.read_per_second}});
   return {{"peak", to_json(probe.peak())}, {"best_product", to_json(probe.best_product())}, {"bandwidth", bandwidths}};
 }
 
@@ -118,8 +121,9 @@ std::string probe_text(const Measurements& run) {
   text += "bandwidth: ";
   const auto all = run.probe.bandwidths();
   for (size_t i = all.size(); i-- > 0;) {
-    text += fmt::format("{} ({}{}){}", rate_text(all[i].bytes_per_second, "B/s"), all[i].what,
-                        i + 1 == all.size() ? ", memory" : ", " + bytes_text(static_cast<double>(all[i].working_set)),
+    text += fmt::format("{} ({}), read {} ({}){}", rate_text(all[i].bytes_per_second, "B/s"), all[i].what,
+                        rate_text(all[i].read_per_second, "B/s"),
+                        i + 1 == all.size() ? "memory" : bytes_text(static_cast<double>(all[i].working_set)),
                         i > 0 ? "; " : "\n");
   }
   return text + fmt::format("machine: {}; {} thread{}, kernels {}, {}\n", machine_text(this_machine()), thread_count(),

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kBatchTokens = 8192;
 constexpr int64_t kMicroTokens = 8192;
+constexpr int64_t kLoraTokens = 2048;  // a step's and a micro-batch's, so that activations do not outweigh the base
 constexpr int64_t kLongest = 1024;
 constexpr double kLearningRate = 1e-5;
 
@@ -33,14 +34,22 @@ std::vector<TokenSequence> random_windows(int64_t count, int64_t length, int64_t
 Status bench_train(Recorder& recorder) {
   const BenchOptions& options = recorder.options();
   const ModelConfig& config = options.config;
+  const bool lora = options.lora > 0;
   const int64_t length = std::min(config.max_positions, kLongest);
-  const int64_t sequences = options.batch > 0 ? options.batch : std::max<int64_t>(1, kBatchTokens / length);
-  const int64_t at_once = std::min(sequences, std::max<int64_t>(1, kMicroTokens / length));
+  const int64_t sequences =
+      options.batch > 0 ? options.batch : std::max<int64_t>(1, (lora ? kLoraTokens : kBatchTokens) / length);
+  const int64_t at_once = std::min(sequences, std::max<int64_t>(1, (lora ? kLoraTokens : kMicroTokens) / length));
   TRY_STATUS(check_memory(recorder.kernels(), training_bytes(options, at_once * length),
                           fmt::format("training {}", options.params)));
 
+  std::shared_ptr<const Model> base;
+  if (lora) {
+    base = random_base(config, recorder.kernels(), options.compute, options.weights, options.seed);
+    recorder.count_model(*base, 0, 0);
+  }
   const int64_t before = recorder.held();
-  const auto model = random_model(config, recorder.kernels(), options.compute, true, options.seed);
+  const auto model = lora ? random_adapter(base, options.lora, HeadKind::kLanguage, true, options.seed)
+                          : random_model(config, recorder.kernels(), options.compute, true, options.seed);
   const int64_t with_model = recorder.held();
   OptimizerOptions optimizer_options;
   optimizer_options.moments = options.moments;
@@ -55,8 +64,11 @@ Status bench_train(Recorder& recorder) {
       {[&] { pass.train(batch, 1.0 / static_cast<double>(tokens)); }, [&] { optimizer.step(kLearningRate); }});
 
   const std::vector<Pass> passes(static_cast<size_t>(sequences), Pass{0, length, length});
-  const Work training = train_work(config, options.compute, passes, (sequences + at_once - 1) / at_once);
-  const Work update = optimizer_work(config, options.compute);
+  const int64_t micro = (sequences + at_once - 1) / at_once;
+  const Work training = lora ? lora_train_work(config, options.compute, options.weights, options.lora, passes, micro)
+                             : train_work(config, options.compute, passes, micro);
+  const Work update =
+      lora ? lora_optimizer_work(config, options.compute, options.lora) : optimizer_work(config, options.compute);
   Work step = training;
   step += update;
   const std::string shape = fmt::format("{} x {} tokens", sequences, length);

@@ -355,7 +355,7 @@ TEST(PublishedConfigs, Qwen25) {
   EXPECT_FALSE(c.features.output_bias);
   EXPECT_TRUE(c.per_layer.empty());
   EXPECT_EQ(c.param_count(), 494032768);
-  text.replace(text.find("\"use_sliding_window\": false"), 27, "\"use_sliding_window\": true, ");
+  text.replace(text.find("\"use_sliding_window\": false"), 27, "\"use_sliding_window\": true");
   c = read_config(text);
   EXPECT_EQ(c.layer(20).window, 0);
   EXPECT_EQ(c.layer(21).window, 4000);

@@ -10,6 +10,7 @@
 #include "base/half.h"
 #include "base/threads.h"
 #include "kernels/quantize.h"
+#include "model/adapter_folder.h"
 #include "model/model.h"
 #include "model/param_places.h"
 #include "store/files.h"
@@ -140,12 +141,19 @@ Result<SafetensorsFile> open_weights(const std::string& folder) {
 }
 
 Result<ModelConfig> read_model_config(const std::string& folder) {
+  if (is_adapter_folder(folder)) {
+    TRY(const AdapterFolder adapter, read_adapter_folder(folder));
+    TRY(ModelConfig config, read_model_config(adapter.base));
+    config.head = adapter.head;
+    return config;
+  }
   const std::string path = folder + "/config.json";
   TRY(const std::string text, read_file(path));
   return ModelConfig::from_json(text, path);
 }
 
 Status save_model(const Model& model, const std::string& folder, DType dtype) {
+  if (model.base() != nullptr) return save_adapter(model, folder, dtype);
   TRY_STATUS(make_folders(folder));
   const bool f32 = dtype == DType::kF32;
   std::vector<TensorEntry> tensors;
@@ -215,7 +223,10 @@ std::unique_ptr<Model> load_serving(const SafetensorsFile& file, const ModelConf
   const bool quantized = quantization || options.weights != WeightType::kCompute;
   ServingTensors tensors;
   tensors.projections = options.weights;
-  tensors.head = quantized ? WeightType::kInt8 : WeightType::kCompute;
+  tensors.head = quantized && !options.adapters_trained ? WeightType::kInt8 : WeightType::kCompute;
+  tensors.under_adapters = options.under_adapters;
+  tensors.adapters_trained = options.adapters_trained;
+  tensors.folder = file.path().substr(0, file.path().rfind('/'));
   if (quantization) tensors.projections = WeightType::kCompute;  // those that the folder leaves as they are
   tensors.type = [&](const std::string& name) {
     return quantization && is_quantized(file, places.tensor_of(name).name) ? quantization->type : WeightType::kCompute;
@@ -234,6 +245,7 @@ std::unique_ptr<Model> load_serving(const SafetensorsFile& file, const ModelConf
 
 Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels,
                                           const LoadOptions& options) {
+  if (options.bases != nullptr || is_adapter_folder(folder)) return load_over_base(folder, kernels, options);
   const std::string config_path = folder + "/config.json";
   TRY(const std::string config_text, read_file(config_path));
   TRY(const ModelConfig in_file, ModelConfig::from_json(config_text, config_path));
@@ -249,6 +261,10 @@ Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kerne
   }
   TRY(const SafetensorsFile file, open_weights(folder));
   TRY_STATUS(check_tensors(file, in_file, wanted, new_head, quantization));
+  if (options.adapters_trained && is_quantized(file, kHeadName)) {
+    return Err("{}: tensor \"{}\" is quantised: adapters can be served over it, not trained; expected F32, BF16 or F16",
+               file.path(), kHeadName);
+  }
   if (options.serving_only) {
     CHECK(!new_head, "a model that only serves has no new head");
     return load_serving(file, wanted, kernels, options, quantization);

@@ -10,6 +10,7 @@
 #include "kernels/kernels.h"
 #include "model/config.h"
 #include "model/kv_cache.h"
+#include "model/lora.h"
 #include "model/memory.h"
 
 namespace loquat {
@@ -33,17 +34,22 @@ struct Sequences {
   int64_t rows() const { return static_cast<int64_t>(positions.size()); }
 };
 
-// y = x Wᵀ + bias. W lies in the flat master buffer; its packed copies follow it at refresh().
+// y = x Wᵀ + bias. W lies in the flat master buffer; its packed copies follow it at refresh(). In a model over a base W
+// and bias are the base's, frozen, and there may be an adapter.
 struct Linear {
-  const float* weight = nullptr;  // null in a model that only serves
-  float* gradient = nullptr;      // null: no gradients in this model
+  const float* weight = nullptr;  // null in a model that only serves, and in one over a base
+  float* gradient = nullptr;      // null: no gradient of W in this model
   PackedWeight packed;
   const float* bias = nullptr;  // [N]; null: none
   float* bias_gradient = nullptr;
+  bool frozen_backward = false;    // of a base: packed for the backward too
+  const float* squares = nullptr;  // of a base: the sums of W's rows' squares [N]
+  const Lora* lora = nullptr;
 
   void forward(const Kernels& kernels, Mat y, Mat x, bool add) const;
-  // dx (may have null data: not wanted) and the gradients of weight and bias.
+  // dx (may have null data: not wanted) and the gradients of weight and bias, or of the adapter.
   void backward(const Kernels& kernels, Mat dx, Mat dy, Mat x) const;
+  bool has_backward() const { return gradient != nullptr || frozen_backward; }
   int64_t packed_bytes(const Kernels& kernels) const;  // of all orientations
   void place(const Kernels& kernels, char* memory);
   void pack(const Kernels& kernels) const;

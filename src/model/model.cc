@@ -31,6 +31,10 @@ struct Model::Impl : ModelParts {
   std::vector<Param> params;
   bool serves_only = false;
   float embedding_scale = 1;
+  std::shared_ptr<const Model> base;  // its weights are this one's; null: none
+  std::unique_ptr<Adapters> adapters;
+  Buffer squares;  // of a base
+  std::string folder;
 
   // What a forward with keep_for_backward has left for the backward. A forward that keeps nothing works in `scratch`
   // and does not touch it.
@@ -74,8 +78,14 @@ struct Model::Impl : ModelParts {
       if (compute == DType::kBF16) embedding_scale = to_float(to_bf16(embedding_scale));
     }
   }
+  std::vector<ParamSpec> specs() const;
+  void make_params(bool with_gradients);
   void lay_out(bool with_gradients);
+  void lay_over(const LoraConfig& lora, bool with_gradients);
+  void make_squares();
+  void set_pass(float lora_dropout, uint64_t seed);
   void lay_out_serving(const ServingTensors& tensors);
+  void upload_squares(const Linear& linear, const std::vector<float>& weight) const;
   void pack_serving(const Linear& linear, const Parts& parts, const ServingTensors& tensors) const;
   void place_linears();
   void attach_layers() {
@@ -98,9 +108,19 @@ struct Model::Impl : ModelParts {
   Dropout dropout(const ForwardOptions& options) const { return {options.dropout, options.dropout_seed}; }
 };
 
-void Model::Impl::lay_out(bool with_gradients) {
-  const auto specs = param_specs(config);
-  const int64_t count = config.param_count();
+// Of the parameters that the model itself has.
+std::vector<ParamSpec> Model::Impl::specs() const {
+  if (base == nullptr) return param_specs(config);
+  std::vector<ParamSpec> specs = adapters != nullptr ? adapters->specs() : std::vector<ParamSpec>();
+  if (config.head == HeadKind::kScore)
+    specs.push_back({std::string(kPeftPrefix) + "score.weight", {1, config.hidden_size}, false, ParamInit::kScore});
+  return specs;
+}
+
+void Model::Impl::make_params(bool with_gradients) {
+  const auto specs = this->specs();
+  int64_t count = 0;
+  for (const ParamSpec& spec : specs) count += spec.size();
   values = Buffer(kernels, count * 4);
   if (with_gradients) {
     gradients = zeros(kernels, count);
@@ -111,9 +131,61 @@ void Model::Impl::lay_out(bool with_gradients) {
                       with_gradients ? gradients.floats() + offset : nullptr, spec.size(), spec.is_matrix});
     offset += spec.size();
   }
-  CHECK(offset == count, "the parameters have {} values, the config says {}", offset, count);
+}
+
+void Model::Impl::lay_out(bool with_gradients) {
+  make_params(with_gradients);
+  CHECK(values.bytes() == config.param_count() * 4, "the parameters have {} bytes, the config says {} values",
+        values.bytes(), config.param_count());
   attach_layers();
   place_linears();
+}
+
+// The layers are copies of the base's, which are views; the adapters are hung into them.
+void Model::Impl::lay_over(const LoraConfig& lora, bool with_gradients) {
+  const Impl& from = *base->impl_;
+  context = {&kernels, &config, compute, from.cos_sin.floats(), from.local_cos_sin.floats()};
+  embedding_scale = from.embedding_scale;
+  static_cast<ModelParts&>(*this) = from;
+  effective_norms.clear();  // the base's to make
+  score = {};
+  if (lora.rank > 0) {
+    adapters = std::make_unique<Adapters>(kernels, lora, compute, with_gradients);
+    size_t next = 0;
+    for (auto& layer : layers) {
+      layer.for_each_linear([&](Linear& linear) {
+        CHECK(!with_gradients || linear.frozen_backward, "the base was not made for adapters that are trained");
+        const Parts& parts = from.linear_parts[next++];
+        adapters->add(linear, std::span(from.params).subspan(parts.first, parts.count));
+      });
+    }
+  }
+  make_params(with_gradients);
+  if (adapters != nullptr) adapters->attach(params);
+  if (config.head != HeadKind::kScore) return;
+  score = {params.back().value, params.back().grad};
+  if (from.config.head == HeadKind::kScore)
+    kernels.axpby(params.back().value, from.score.weight, config.hidden_size, 1, 0);
+}
+
+// Room for the squares of the rows of every projection in the layers, which magnitudes need.
+void Model::Impl::make_squares() {
+  int64_t count = 0;
+  for (auto& layer : layers) layer.for_each_linear([&](Linear& linear) { count += linear.packed.n; });
+  squares = zeros(kernels, count);
+  const float* next = squares.floats();
+  for (auto& layer : layers) {
+    layer.for_each_linear([&](Linear& linear) {
+      linear.squares = next;
+      next += linear.packed.n;
+    });
+  }
+}
+
+void Model::Impl::set_pass(float lora_dropout, uint64_t seed) {
+  if (adapters == nullptr) return;
+  adapters->pass().dropout = lora_dropout;
+  adapters->pass().seed = mix64(seed);
 }
 
 void Model::Impl::place_linears() {
@@ -154,15 +226,31 @@ void Model::Impl::lay_out_serving(const ServingTensors& tensors) {
     linear.packed.type = in_file == WeightType::kCompute ? type_for_rows(linear.packed.k, wanted) : in_file;
     CHECK(linear.packed.type == WeightType::kCompute || kernels.quantized_weights,
           "the {} kernels have no quantised weights", kernels.name);
+    linear.frozen_backward = tensors.adapters_trained;
   });
+  folder = tensors.folder;
+  if (tensors.under_adapters) make_squares();
   place_linears();
   next = 0;
   for_each_linear([&](Linear& linear) { pack_serving(linear, linear_parts[next++], tensors); });
 }
 
+void Model::Impl::upload_squares(const Linear& linear, const std::vector<float>& weight) const {
+  const int64_t n = linear.packed.n, k = linear.packed.k;
+  std::vector<float> sums(static_cast<size_t>(n));
+  parallel_blocks(n, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      double sum = 0;
+      for (int64_t j = 0; j < k; ++j) sum += static_cast<double>(weight[i * k + j]) * weight[i * k + j];
+      sums[i] = static_cast<float>(sum);
+    }
+  });
+  kernels.upload(const_cast<float*>(linear.squares), sums.data(), n * 4);
+}
+
 void Model::Impl::pack_serving(const Linear& linear, const Parts& parts, const ServingTensors& tensors) const {
   const PackedWeight& w = linear.packed;
-  void* forward = const_cast<void*>(w.forward);
+  void *forward = const_cast<void*>(w.forward), *backward = const_cast<void*>(w.backward);
   const size_t size = static_cast<size_t>(w.n * w.k);
   const bool quantized = w.type != WeightType::kCompute;
   std::vector<uint8_t> codes(quantized ? size : 0);
@@ -174,6 +262,11 @@ void Model::Impl::pack_serving(const Linear& linear, const Parts& parts, const S
       tensors.codes(p.name, codes.data() + row * w.k, scales.data() + row * group_count(w.k, w.type));
       row += p.shape[0];
     }
+    if (linear.squares != nullptr) {
+      std::vector<float> host(size);
+      dequantize_weight(codes.data(), scales.data(), w.n, w.k, w.type, host.data());
+      upload_squares(linear, host);
+    }
     return kernels.pack_quantized(codes.data(), scales.data(), w.n, w.k, w.type, forward);
   }
   std::vector<float> host(size);
@@ -182,12 +275,16 @@ void Model::Impl::pack_serving(const Linear& linear, const Parts& parts, const S
     tensors.values(p.name, to);
     to += p.size;
   }
+  if (quantized) quantize_weight(host.data(), w.n, w.k, w.type, codes.data(), scales.data());
+  if (linear.squares != nullptr) {
+    if (quantized) dequantize_weight(codes.data(), scales.data(), w.n, w.k, w.type, host.data());
+    upload_squares(linear, host);
+  }
   if (quantized) {
-    quantize_weight(host.data(), w.n, w.k, w.type, codes.data(), scales.data());
     return kernels.pack_quantized(codes.data(), scales.data(), w.n, w.k, w.type, forward);
   }
   const Buffer master = floats_of(kernels, host);
-  kernels.pack(master.floats(), w.n, w.k, w.dtype, forward, nullptr);
+  kernels.pack(master.floats(), w.n, w.k, w.dtype, forward, backward);
 }
 
 void Model::Impl::refresh_norms() const {
@@ -240,6 +337,7 @@ Mat Model::Impl::embed(std::span<const int32_t> tokens, std::span<const int32_t>
 // Nothing is kept: one layer's memory serves all of them, the residual stream is changed in place, and the sequences go
 // through the layers in groups that stay in the caches.
 Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
+  set_pass(0, 0);
   scratch.reset();
   const Mat hidden = scratch.take(batch.rows(), config.hidden_size, compute);
   const int64_t most = kernels.host_memory ? kGroupRows : kCardGroupRows;
@@ -268,6 +366,7 @@ Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
 Mat Model::Impl::run_layers_keeping(const Batch& batch, const Sequences& sequences, const ForwardOptions& options) {
   const int64_t rows = batch.rows(), C = config.hidden_size;
   const bool with_dropout = options.dropout > 0;
+  set_pass(options.lora_dropout, options.dropout_seed);
   kept_memory.reset();
   kept.rows = rows;
   kept.options = options;
@@ -305,6 +404,14 @@ Model::Model(const ModelConfig& config, const Kernels& kernels, DType compute, c
   impl_->lay_out_serving(tensors);
 }
 
+Model::Model(std::shared_ptr<const Model> base, const LoraConfig& lora, HeadKind head, bool with_gradients)
+    : impl_(std::make_unique<Impl>(base->config(), base->kernels(), base->compute())) {
+  CHECK(base->serves_only(), "a base must have no parameters of its own");
+  impl_->config.head = head;
+  impl_->base = std::move(base);
+  impl_->lay_over(lora, with_gradients);
+}
+
 Model::~Model() = default;
 
 const ModelConfig& Model::config() const {
@@ -319,6 +426,16 @@ DType Model::compute() const {
 bool Model::serves_only() const {
   return impl_->serves_only;
 }
+const Model* Model::base() const {
+  return impl_->base.get();
+}
+const std::string& Model::folder() const {
+  return impl_->folder;
+}
+const LoraConfig& Model::lora() const {
+  static const LoraConfig none;
+  return impl_->adapters != nullptr ? impl_->adapters->config() : none;
+}
 int64_t Model::master_bytes() const {
   return impl_->values.bytes();
 }
@@ -327,12 +444,17 @@ namespace {
 
 std::vector<float> initial_values(const ModelConfig& config, const ParamSpec& spec, Rng rng) {
   std::vector<float> values(static_cast<size_t>(spec.size()), 1.0f);
-  if (spec.init == ParamInit::kOnes) return values;
+  if (spec.init == ParamInit::kOnes || spec.init == ParamInit::kMagnitude) return values;
   if (spec.init == ParamInit::kZeros) return std::vector<float>(values.size(), 0.0f);
   double deviation = kInitDeviation;
   if (spec.init == ParamInit::kResidual) deviation /= std::sqrt(2.0 * static_cast<double>(config.num_layers));
   if (spec.init == ParamInit::kScore) deviation = 1.0 / std::sqrt(static_cast<double>(config.hidden_size) + 1.0);
   Rng stream = rng.fork(spec.name);
+  if (spec.init == ParamInit::kLoraA) {
+    const double bound = 1 / std::sqrt(static_cast<double>(spec.shape[1]));
+    for (float& value : values) value = static_cast<float>(bound * (2 * stream.uniform() - 1));
+    return values;
+  }
   for (float& value : values) value = static_cast<float>(deviation * stream.normal());
   return values;
 }
@@ -346,15 +468,19 @@ void Model::Impl::init_param(const ParamSpec& spec, const Param& param, Rng rng)
 
 void Model::init(Rng rng) {
   impl_->check_trainable();
-  const auto specs = param_specs(impl_->config);
-  parallel_for(static_cast<int64_t>(specs.size()),
-               [&](int64_t i) { impl_->init_param(specs[i], impl_->params[i], rng); });
+  const auto specs = impl_->specs();
+  const bool has_score = impl_->base != nullptr && impl_->base->config().head == HeadKind::kScore;
+  parallel_for(static_cast<int64_t>(specs.size()), [&](int64_t i) {
+    if (has_score && specs[i].init == ParamInit::kScore) return;  // the base's goes on
+    impl_->init_param(specs[i], impl_->params[i], rng);
+  });
+  if (impl_->adapters != nullptr) impl_->adapters->init_magnitudes();
   refresh();
 }
 
 void Model::init_head(Rng rng) {
   impl_->check_trainable();
-  const auto specs = param_specs(impl_->config);
+  const auto specs = impl_->specs();
   for (size_t i = 0; i < specs.size(); ++i) {
     if (specs[i].init == ParamInit::kScore) impl_->init_param(specs[i], impl_->params[i], rng);
   }
@@ -383,12 +509,14 @@ void Model::set_values(std::span<const float> values) {
   impl_->check_trainable();
   CHECK(static_cast<int64_t>(values.size_bytes()) == impl_->values.bytes(), "{} values for {} parameters",
         values.size(), impl_->values.bytes() / 4);
-  impl_->kernels.upload(impl_->values.data(), values.data(), impl_->values.bytes());
+  if (!values.empty()) impl_->kernels.upload(impl_->values.data(), values.data(), impl_->values.bytes());
   refresh();
 }
 
 void Model::refresh() {
   impl_->check_trainable();
+  if (impl_->adapters != nullptr) impl_->adapters->pack();
+  if (impl_->base != nullptr) return;
   impl_->for_each_linear([&](Linear& linear) { linear.pack(impl_->kernels); });
   impl_->refresh_norms();
 }
@@ -401,7 +529,7 @@ Mat Model::forward(const Batch& batch, const ForwardOptions& options) {
   impl_->check_batch(batch, batch.positions);
   const Sequences sequences{batch.positions, batch.starts, batch.prefix, nullptr, {}};
   if (options.keep_for_backward) return impl_->run_layers_keeping(batch, sequences, options);
-  CHECK(options.dropout == 0, "dropout {} in a forward that is not kept for a backward", options.dropout);
+  CHECK(options.dropout == 0 && options.lora_dropout == 0, "dropout in a forward that is not kept for a backward");
   return impl_->run_layers(batch, sequences);
 }
 
@@ -432,6 +560,7 @@ void Model::backward(const Batch& batch, Mat dhidden) {
         "the kept forward has {} rows, the batch {}, dhidden {}", kept.rows, batch.rows(), dhidden.rows);
   const Sequences sequences{batch.positions, batch.starts, batch.prefix, nullptr, {}};
   const Dropout dropout = m.dropout(kept.options);
+  m.set_pass(kept.options.lora_dropout, kept.options.dropout_seed);
   m.backward_memory.reset();
   TransformerLayer::BackwardScratch work;
   work.take(m.context, kept.rows, m.backward_memory);
@@ -450,6 +579,7 @@ void Model::backward(const Batch& batch, Mat dhidden) {
     }
     m.layers[i].backward(m.context, dx, sequences, dropout, *saved, work);
   }
+  if (m.dtable == nullptr) return;  // frozen
   if (m.dposition_table != nullptr)
     m.kernels.embedding_backward(m.dposition_table, m.config.max_positions, dx, batch.positions.data());
   if (m.embedding_scale != 1) m.kernels.axpby(dx.f32(), dx.f32(), dx.rows * dx.cols, m.embedding_scale, 0);

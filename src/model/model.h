@@ -20,6 +20,7 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 #include "model/config.h"
+#include "model/lora.h"
 
 namespace loquat {
 
@@ -57,6 +58,7 @@ struct ForwardOptions {
   bool keep_for_backward = false;
   bool recompute = false;     // keep only each layer's input; the backward runs the layer's forward again
   float dropout = 0;          // on each residual branch; training only
+  float lora_dropout = 0;     // on the adapters' inputs; training only
   uint64_t dropout_seed = 0;  // another for every step
 };
 
@@ -70,6 +72,9 @@ struct ServingTensors {
   std::function<WeightType(const std::string& name)> type;
   std::function<void(const std::string& name, float* out)> values;
   std::function<void(const std::string& name, uint8_t* codes, BF16* scales)> codes;  // kernels/quantize.h
+  bool under_adapters = false;    // a base: also the norms of its rows
+  bool adapters_trained = false;  // and what the backward through the frozen weights needs
+  std::string folder;             // of a base, where an adapter's folder will say that it lies
 };
 
 class Model {
@@ -81,6 +86,11 @@ class Model {
   // products read is packed, or quantised, tensor by tensor. It has no values(), for_each_param, init, set_values,
   // refresh or backward.
   Model(const ModelConfig& config, const Kernels& kernels, DType compute, const ServingTensors& tensors);
+  // A model over a frozen base (one that only serves), which it shares with others: its parameters are the adapters'
+  // and, with a score head, the head's, and these alone are in values(), grads(), for_each_param (under PEFT's names),
+  // checkpoints and optimizers. lora.rank = 0: no adapter. with_gradients wants a base made with adapters_trained.
+  // After init() the adapters change nothing yet.
+  Model(std::shared_ptr<const Model> base, const LoraConfig& lora, HeadKind head, bool with_gradients);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
@@ -89,7 +99,10 @@ class Model {
   const Kernels& kernels() const;
   DType compute() const;
   bool serves_only() const;
-  int64_t master_bytes() const;  // of the float32 weights that it holds
+  const Model* base() const;          // null: none
+  const std::string& folder() const;  // of a base
+  const LoraConfig& lora() const;     // rank 0: no adapter
+  int64_t master_bytes() const;       // of the float32 weights that it holds
 
   // N(0, 0.02), residual projections scaled by 1/sqrt(2 layers); score head N(0, 1/sqrt(C+1)). Each parameter has a
   // stream of its own by its name. Refreshes.
@@ -153,9 +166,12 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
+class BasePool;
+
 // The model's folder: config.json and model.safetensors (float32 or bfloat16 by `dtype`), written to temporary names,
 // synced, renamed. Loading checks every tensor's name, shape and dtype against the config; a language model's backbone
-// may be loaded into a score model (the head is then initialised) with `allow_new_head`.
+// may be loaded into a score model (the head is then initialised) with `allow_new_head`. An adapter's folder is taken
+// too (adapter_folder.h), and a model with an adapter is written as one.
 Status save_model(const Model& model, const std::string& folder, DType dtype = DType::kF32);
 struct LoadOptions {
   DType compute = DType::kBF16;
@@ -168,6 +184,13 @@ struct LoadOptions {
   HeadKind head = HeadKind::kLanguage;
   bool allow_new_head = false;
   uint64_t head_seed = 0;  // of a new head
+  // Not null: the model stands on a frozen base out of this pool (base_pool.h), of the pool's weights and compute type;
+  // with gradients they are of an adapter: the folder's, or a new one as `lora` says.
+  BasePool* bases = nullptr;
+  LoraConfig lora = {};
+  uint64_t lora_seed = 0;  // of a new adapter
+  // serving_only: a base, and one whose adapters are trained (see ServingTensors).
+  bool under_adapters = false, adapters_trained = false;
 };
 // An error names what the config needs and the table does not have.
 Status check_kernels(const ModelConfig& config, const Kernels& kernels);

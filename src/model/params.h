@@ -13,7 +13,15 @@ namespace loquat {
 
 constexpr const char* kHeadName = "lm_head.weight";  // where it is not the embedding
 
-enum class ParamInit { kNormal, kResidual, kOnes, kZeros, kScore };
+enum class ParamInit {
+  kNormal,
+  kResidual,
+  kOnes,
+  kScore,
+  kLoraA,      // uniform within 1 / sqrt(columns): PEFT's kaiming_uniform(a = sqrt(5))
+  kZeros,      // biases, and an adapter's B
+  kMagnitude,  // the norms of the rows that it is for
+};
 
 struct ParamSpec {
   std::string name;  // Hugging Face's for Llama and its kin; what a file calls them: architectures.h

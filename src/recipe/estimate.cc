@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "data/source.h"
 #include "infer/generate.h"
 #include "model/model.h"
 #include "redteam/attack.h"
@@ -48,11 +49,14 @@ Batch probe_batch(const ModelConfig& config, int64_t sequences, int64_t length) 
 // Bytes of text in these files; packed ones hold about three times their size.
 double text_bytes(const std::vector<std::string>& paths) {
   double bytes = 0;
-  for (const std::string& path : paths) {
-    std::error_code error;
-    const auto size = static_cast<double>(std::filesystem::file_size(path, error));
-    if (!error) bytes += path.ends_with(".gz") || path.ends_with(".zst") ? 3 * size : size;
-  }
+  const auto sources = data_sources(paths);
+  if (!sources.ok()) return 0;  // the stage itself will say what is wrong
+  for (const DataSource& source : *sources)
+    for (const std::string& path : source.files) {
+      std::error_code error;
+      const auto size = static_cast<double>(std::filesystem::file_size(path, error));
+      if (!error) bytes += path.ends_with(".gz") || path.ends_with(".zst") ? 3 * size : size;
+    }
   return bytes;
 }
 
@@ -78,6 +82,27 @@ Sizes sizes_of(const RecipePlan& plan) {
   const auto reply = static_cast<double>(plan.ppo.max_reply_tokens);
   return {2 * reply, reply, std::min(text_bytes(f.texts), most) / kBytes, text_bytes(f.demonstrations) / kBytes,
           text_bytes(f.comparisons) / kBytes};
+}
+
+// Of the methods beside PPO. A ranking of K replies has about K² / 3 pairs that are not tied.
+void estimate_direct(const DirectPlan& direct, const Speeds& speeds, const Sizes& n, std::map<std::string, double>& s) {
+  const double pairs = n.comparisons * 2, both = 1 / speeds.train, again = 1 / speeds.forward;
+  if (direct.dpo) s["dpo"] = pairs * (static_cast<double>(direct.dpo->epochs) * both + again);
+  if (direct.orpo) s["orpo"] = pairs * static_cast<double>(direct.orpo->epochs) * both;
+  if (direct.kto) s["kto"] = n.comparisons * (static_cast<double>(direct.kto->epochs) * (both + again) + 2 * again);
+  const auto group = [&](const GroupOptions& o) {
+    return static_cast<double>(o.episodes) *
+           (n.reply / speeds.generate + 2 * n.chat * again + static_cast<double>(o.inner_epochs) * n.chat * both);
+  };
+  if (direct.grpo) s["grpo"] = group(direct.grpo->group);
+  if (direct.rloo) s["rloo"] = group(direct.rloo->group);
+  if (direct.rejection) {
+    const RejectionOptions& o = *direct.rejection;
+    const double prompts = o.prompts_per_round > 0 ? static_cast<double>(o.prompts_per_round) : 1000;
+    s["rejection"] = static_cast<double>(o.rounds) * prompts *
+                     (static_cast<double>(o.n) * (n.reply / speeds.generate + n.chat * again) +
+                      static_cast<double>(o.epochs) * n.chat * both);
+  }
 }
 
 }  // namespace
@@ -158,15 +183,17 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
                          plan.ppo.ptx_per_episode *
                              static_cast<double>(plan.ppo.ptx_length > 0 ? plan.ppo.ptx_length : plan.base.context) /
                              speeds.train);
+  estimate_direct(plan.direct, speeds, n, s);
   if (is_town) {
     const auto families = static_cast<double>(redteam::attack_families().size());
     const double tests = 2.0 * static_cast<double>(plan.town.test_helpful) +
                          7.0 * static_cast<double>(plan.town.test_other) +
                          families * static_cast<double>(plan.eval.attacks_per_family * plan.eval.attack_tries);
     // Replies are read by the gold scorer too, and the base model's few-shot prompts are long.
-    for (const char* model : {"base", "sft", "reference", "ppo", "adversarial"})
-      s[std::string("eval_") + model] =
-          (std::string_view(model) == "base" ? 3.6 : 1.8) * tests * n.reply / speeds.generate;
+    std::vector<std::string> models = plan.direct.names();
+    models.insert(models.end(), {"base", "sft", "reference", "ppo", "adversarial"});
+    for (const std::string& model : models)
+      s["eval_" + model] = (model == "base" ? 3.6 : 1.8) * tests * n.reply / speeds.generate;
     const AdversarialOptions& a = plan.adversarial;
     const double attempts =
         families * static_cast<double>(a.attempts_per_family) + static_cast<double>(a.attacker_attempts);

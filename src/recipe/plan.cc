@@ -3,6 +3,7 @@
 #include <set>
 
 #include "base/settings.h"
+#include "data/source.h"
 #include "store/files.h"
 #include "store/toml.h"
 
@@ -44,14 +45,27 @@ void read_town(Settings s, town::TownScale& t) {
 }
 
 void read_files(Settings s, FileData& f) {
-  f.texts = s.list("texts", {});
-  f.valid_texts = s.list("valid_texts", {});
-  f.demonstrations = s.list("demonstrations", {});
-  f.comparisons = s.list("comparisons", {});
-  f.test_comparisons = s.list("test_comparisons", {});
-  f.prompts = s.list("prompts", {});
+  f.texts = data_paths(s, "texts", {});
+  f.valid_texts = data_paths(s, "valid_texts", {});
+  f.demonstrations = data_paths(s, "demonstrations", {});
+  f.comparisons = data_paths(s, "comparisons", {});
+  f.test_comparisons = data_paths(s, "test_comparisons", {});
+  f.prompts = data_paths(s, "prompts", {});
   f.max_text_bytes = s.integer("max_text_bytes", f.max_text_bytes, 0, kMany);
   f.sample_dialogues = s.integer("sample_dialogues", f.sample_dialogues, 0, 1000);
+}
+
+Status check_readable(const std::string& path, bool weighted) {
+  TRY(const std::vector<DataSource> sources, data_sources(path));
+  for (const DataSource& source : sources) {
+    if (source.weight && !weighted)
+      return Err("{}: has a weight, which texts and demonstrations alone can have", source.name);
+    for (const std::string& name : source.files) {
+      TRY(const MappedFile file, MappedFile::open(name));
+      (void)file;
+    }
+  }
+  return {};
 }
 
 // Before a run folder is made: what is missing is said at once, and not after hours of pretraining.
@@ -66,9 +80,11 @@ Status check_files(const std::string& file, const FileData& f) {
                                                                            {"test_comparisons", &f.test_comparisons},
                                                                            {"prompts", &f.prompts}};
   for (const auto& [key, paths] : lists)
-    for (const std::string& path : *paths)
-      if (const auto readable = MappedFile::open(path); !readable.ok())
+    for (const std::string& path : *paths) {
+      const Status readable = check_readable(path, paths == &f.texts || paths == &f.demonstrations);
+      if (!readable.ok())
         return Err("{}: files.{}: {} (paths are read from where the program is started)", file, key, readable.error());
+    }
   return {};
 }
 
@@ -115,7 +131,25 @@ void read_eval(Settings s, EvalOptions& e) {
   e.attack_tries = s.integer("attack_tries", e.attack_tries, 1, 100);
 }
 
+template <typename Options>
+Status read_method(const Settings& settings, const char* name, std::optional<Options>& options) {
+  if (!settings.has(name)) return {};
+  Settings section = settings.section(name);
+  TRY(options, Options::read(section));
+  return {};
+}
+
 }  // namespace
+
+std::vector<std::string> DirectPlan::names() const {
+  const bool there[] = {dpo.has_value(),  kto.has_value(),  orpo.has_value(),
+                        grpo.has_value(), rloo.has_value(), rejection.has_value()};
+  std::vector<std::string> out;
+  for (size_t i = 0; i < std::size(there); ++i) {
+    if (there[i]) out.emplace_back(kDirectMethods[i]);
+  }
+  return out;
+}
 
 Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, const std::vector<std::string>& sets) {
   TRY(Settings settings, resolve(file, scale, sets));
@@ -150,6 +184,12 @@ Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, 
   plan.select.max_tokens = settings.integer("select.max_tokens", plan.select.max_tokens, 1, kMany);
   section = settings.section("ppo");
   TRY(plan.ppo, PpoOptions::read(section));
+  TRY_STATUS(read_method(settings, "dpo", plan.direct.dpo));
+  TRY_STATUS(read_method(settings, "kto", plan.direct.kto));
+  TRY_STATUS(read_method(settings, "orpo", plan.direct.orpo));
+  TRY_STATUS(read_method(settings, "grpo", plan.direct.grpo));
+  TRY_STATUS(read_method(settings, "rloo", plan.direct.rloo));
+  TRY_STATUS(read_method(settings, "rejection", plan.direct.rejection));
   TRY_STATUS(settings.finish());
   plan.hash = sha256_hex(settings.canonical()).substr(0, 16);
   return plan;

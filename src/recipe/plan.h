@@ -3,15 +3,22 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "data/contrast.h"
 #include "data/town/town.h"
+#include "train/dpo.h"
+#include "train/grpo.h"
+#include "train/kto.h"
+#include "train/orpo.h"
 #include "train/ppo.h"
 #include "train/pretrain.h"
+#include "train/rejection.h"
 #include "train/reward.h"
+#include "train/rloo.h"
 #include "train/sft.h"
 
 namespace loquat::recipe {
@@ -70,6 +77,19 @@ struct FileData {
   int64_t sample_dialogues = 10;
 };
 
+// Methods beside PPO, from the same start: each is run, and its model measured, where the recipe has its section.
+struct DirectPlan {
+  std::optional<DpoOptions> dpo;
+  std::optional<KtoOptions> kto;
+  std::optional<OrpoOptions> orpo;
+  std::optional<GrpoOptions> grpo;
+  std::optional<RlooOptions> rloo;
+  std::optional<RejectionOptions> rejection;
+
+  std::vector<std::string> names() const;  // of the methods that are there: also their steps' and models' names
+};
+inline constexpr const char* kDirectMethods[] = {"dpo", "kto", "orpo", "grpo", "rloo", "rejection"};
+
 struct RecipePlan {
   std::string name;
   std::string world;  // "town" or "files"
@@ -88,6 +108,7 @@ struct RecipePlan {
   double heldout_reward_share = 0.5;  // of the comparisons, for the reward model that only watches PPO; 0: none
   SelectOptions select;
   PpoOptions ppo;
+  DirectPlan direct;
   AdversarialOptions adversarial;
   EvalOptions eval;
 };

@@ -302,7 +302,8 @@ const std::vector<Curve>& curves() {
       {"Reply length, tokens", {{"length", "length"}}},
       {"Loss", {{"loss", "training"}, {"valid_loss", "validation"}}},
       {"Pairs ordered right", {{"pair_accuracy", "training"}, {"valid_pair_accuracy", "validation"}}},
-      {"Preference accuracy", {{"accuracy", "accuracy"}}},
+      {"Preference accuracy", {{"rewards/accuracies", "accuracy"}}},
+      {"Implied reward margin", {{"rewards/margins", "margin"}}},
       {"Bits per byte, held out", {{"valid_bits_per_byte", "held out"}, {"bits_per_byte", "bits per byte"}}},
       {"Entropy, nats", {{"entropy", "entropy"}}},
       {"Share of replies that end", {{"ended", "ended"}}},
@@ -320,6 +321,11 @@ std::string stage_title(const std::string& name) {
                                                              {"heldout_reward", "Held-out reward model"},
                                                              {"ppo", "PPO"},
                                                              {"dpo", "DPO"},
+                                                             {"kto", "KTO"},
+                                                             {"orpo", "ORPO"},
+                                                             {"grpo", "GRPO"},
+                                                             {"rloo", "RLOO"},
+                                                             {"rejection", "Rejection sampling"},
                                                              {"adversarial", "Adversarial round"}};
   const auto found = kTitles.find(name);
   return found == kTitles.end() ? name : found->second;

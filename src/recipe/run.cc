@@ -38,6 +38,18 @@ constexpr NamedStep kTownSteps[] = {
     {"eval_sft", measure_sft},
     {"ppo", align_ppo},
     {"eval_ppo", measure_ppo},
+    {"dpo", align_dpo},
+    {"eval_dpo", measure_dpo},
+    {"kto", align_kto},
+    {"eval_kto", measure_kto},
+    {"orpo", align_orpo},
+    {"eval_orpo", measure_orpo},
+    {"grpo", align_grpo},
+    {"eval_grpo", measure_grpo},
+    {"rloo", align_rloo},
+    {"eval_rloo", measure_rloo},
+    {"rejection", align_rejection},
+    {"eval_rejection", measure_rejection},
     {"adversarial", adversarial_round},
     {"eval_adversarial", measure_adversarial},
 };
@@ -52,12 +64,28 @@ constexpr NamedStep kFileSteps[] = {
     {"reward", train_reward},
     {"select", select_sft},
     {"ppo", align_ppo},
+    {"dpo", align_dpo},
+    {"kto", align_kto},
+    {"orpo", align_orpo},
+    {"grpo", align_grpo},
+    {"rloo", align_rloo},
+    {"rejection", align_rejection},
     {"eval", measure_files},
 };
 
-std::span<const NamedStep> steps_of(const RecipePlan& plan) {
-  if (plan.world == "town") return kTownSteps;
-  return kFileSteps;
+// Without those of the methods that the recipe does not have.
+std::vector<NamedStep> steps_of(const RecipePlan& plan) {
+  const std::span<const NamedStep> all = plan.world == "town" ? std::span<const NamedStep>(kTownSteps) : kFileSteps;
+  const std::vector<std::string> chosen = plan.direct.names();
+  std::vector<NamedStep> steps;
+  for (const NamedStep& s : all) {
+    std::string_view method = s.name;
+    if (method.starts_with("eval_")) method.remove_prefix(5);
+    const bool optional =
+        std::find(std::begin(kDirectMethods), std::end(kDirectMethods), method) != std::end(kDirectMethods);
+    if (!optional || std::find(chosen.begin(), chosen.end(), method) != chosen.end()) steps.push_back(s);
+  }
+  return steps;
 }
 
 bool stopped(const Run& run) {
@@ -86,7 +114,7 @@ int fail(Run& run, const char* step, const std::string& error) {
 }
 
 int run_steps(Run& run, const RunRequest& request) {
-  const std::span<const NamedStep> steps = steps_of(run.plan);
+  const std::vector<NamedStep> steps = steps_of(run.plan);
   bool all_done = file_exists(run.folder.file("report.json")) && file_exists(run.folder.file("report.html"));
   for (const NamedStep& s : steps) all_done = all_done && run.folder.finished(s.name);
   if (all_done) {

@@ -1,9 +1,9 @@
 #include "recipe/steps.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "infer/chat_engine.h"
+#include "store/files.h"
 #include "train/reward.h"
 
 namespace loquat::recipe {
@@ -57,8 +57,10 @@ Result<std::vector<ChatReply>> sample_replies(Run& run, const std::string& folde
   params.max_tokens = max_tokens;
   params.seed = seed;
   std::vector<ChatReply> replies;
-  for (const ReplyText& reply : model->replies(prompts, params))
+  for (const ReplyText& reply : model->replies(prompts, params)) {
+    if (!reply.error.empty()) return Err("{}: {}", folder, reply.error);
     replies.push_back({reply.text, reply.tokens, reply.ended});
+  }
   return replies;
 }
 
@@ -90,7 +92,8 @@ std::vector<std::string> sft_candidates(const Run& run) {
   std::vector<std::string> folders;
   for (int64_t epoch = 1; epoch <= run.plan.sft.epochs; ++epoch) {
     const std::string folder = candidate_folder(run.folder.stage("sft"), epoch);
-    if (std::filesystem::exists(folder + "/model.safetensors")) folders.push_back(folder);
+    if (file_exists(folder + "/model.safetensors") || file_exists(folder + "/adapter_model.safetensors"))
+      folders.push_back(folder);
   }
   return folders;
 }

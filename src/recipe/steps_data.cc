@@ -1,6 +1,8 @@
 // Steps that make the data: the town, or the user's files, and the tokenizer.
+#include <numeric>
 #include <unordered_set>
 
+#include "data/source.h"
 #include "recipe/steps.h"
 #include "store/files.h"
 #include "tokenizer/tokenizer.h"
@@ -82,17 +84,30 @@ Result<std::vector<Messages>> file_prompts(const FileData& files) {
 
 Status make_file_data(Run& run, StageRecord& record) {
   const FileData& files = run.plan.files;
+  TRY(const std::vector<DataSource> sources, data_sources(files.texts));
+  const std::vector<double> weights = mixture_weights(sources);
   std::vector<std::string> texts;
+  std::string mixture;
   int64_t bytes = 0;
-  for (const std::string& path : files.texts) {
-    TRY(const std::vector<std::string> read, read_texts(path));
+  for (size_t s = 0; s < sources.size(); ++s) {
+    // Of weighted sources each has its part of the bytes: none is left out.
+    const int64_t most =
+        weights.empty() ? files.max_text_bytes : files.max_text_bytes / static_cast<int64_t>(sources.size());
+    if (!weights.empty()) bytes = 0;
+    TRY(const std::vector<std::string> read, read_texts(sources[s].path()));
+    const size_t before = texts.size();
     for (const std::string& text : read) {
-      if (files.max_text_bytes > 0 && bytes >= files.max_text_bytes) break;
+      if (most > 0 && bytes >= most) break;
       bytes += static_cast<int64_t>(text.size());
       texts.push_back(text);
     }
+    if (weights.empty()) continue;
+    const std::string name = run.folder.data(fmt::format("documents-{:02}.jsonl", s + 1));
+    TRY_STATUS(write_texts(name, {texts.begin() + static_cast<std::ptrdiff_t>(before), texts.end()}));
+    mixture += fmt::format("[[mixture]]\npath = '{}'\nweight = {:.17g}\n", name, weights[s]);
   }
   TRY_STATUS(write_texts(run.folder.data("documents.jsonl"), texts));
+  if (!weights.empty()) TRY_STATUS(write_file(run.folder.data("documents.toml"), mixture));
   std::vector<std::string> heldout;
   for (const std::string& path : files.valid_texts) {
     TRY(const std::vector<std::string> read, read_texts(path));
@@ -100,7 +115,9 @@ Status make_file_data(Run& run, StageRecord& record) {
   }
   if (!heldout.empty()) TRY_STATUS(write_texts(run.folder.data("heldout.jsonl"), pieces_of(heldout)));
   record.figures["documents"] = static_cast<double>(texts.size());
-  record.figures["bytes"] = static_cast<double>(bytes);
+  record.figures["bytes"] = std::accumulate(texts.begin(), texts.end(), 0.0, [](double sum, const std::string& text) {
+    return sum + static_cast<double>(text.size());
+  });
   TRY(const std::vector<Messages> prompts, file_prompts(files));
   TRY_STATUS(write_prompts(run.folder.data("ppo_prompts.jsonl"), prompts));
   record.figures["prompts"] = static_cast<double>(prompts.size());

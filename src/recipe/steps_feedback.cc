@@ -9,6 +9,7 @@
 #include "data/contrast.h"
 #include "data/town/labelers.h"
 #include "eval/pairs.h"
+#include "model/adapter_folder.h"
 #include "recipe/steps.h"
 #include "store/files.h"
 
@@ -207,6 +208,7 @@ Status select_sft(Run& run, StageRecord& record) {
     run.board.update(static_cast<int64_t>(c + 1), static_cast<int64_t>(candidates.size()), 0, "");
   }
   record.figures["chosen_epoch"] = static_cast<double>(best + 1);
+  if (is_adapter_folder(candidates[best])) return copy_adapter_folder(candidates[best], run.folder.model("sft"));
   // The weights last: a folder with model.safetensors is a whole one.
   TRY_STATUS(make_folders(run.folder.model("sft")));
   for (const char* name :

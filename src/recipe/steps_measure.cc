@@ -17,7 +17,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kModels[] = {"base", "sft", "reference", "ppo", "adversarial"};
+// With those of the methods beside PPO behind them.
+std::vector<std::string> models_of(const RecipePlan& plan, std::vector<std::string> usual) {
+  for (std::string& name : plan.direct.names()) usual.push_back(std::move(name));
+  return usual;
+}
 
 Status measure(Run& run, StageRecord& record, const std::string& name) {
   MeasureRequest request;
@@ -75,6 +79,24 @@ Status measure_reference(Run& run, StageRecord& record) {
 Status measure_ppo(Run& run, StageRecord& record) {
   return measure(run, record, "ppo");
 }
+Status measure_dpo(Run& run, StageRecord& record) {
+  return measure(run, record, "dpo");
+}
+Status measure_kto(Run& run, StageRecord& record) {
+  return measure(run, record, "kto");
+}
+Status measure_orpo(Run& run, StageRecord& record) {
+  return measure(run, record, "orpo");
+}
+Status measure_grpo(Run& run, StageRecord& record) {
+  return measure(run, record, "grpo");
+}
+Status measure_rloo(Run& run, StageRecord& record) {
+  return measure(run, record, "rloo");
+}
+Status measure_rejection(Run& run, StageRecord& record) {
+  return measure(run, record, "rejection");
+}
 Status measure_adversarial(Run& run, StageRecord& record) {
   return measure(run, record, "adversarial");
 }
@@ -88,12 +110,12 @@ Status measure_files(Run& run, StageRecord& record) {
   TRY(std::vector<Messages> prompts, read_prompts(run.folder.data("ppo_prompts.jsonl")));
   Rng(run.seed, "sample dialogues").shuffle(prompts);
   prompts.resize(std::min(prompts.size(), static_cast<size_t>(run.plan.files.sample_dialogues)));
-  for (const char* name : {"base", "sft", "reference", "ppo"}) {
+  for (const std::string& name : models_of(run.plan, {"base", "sft", "reference", "ppo"})) {
     TRY(const std::unique_ptr<ChatModel> model, ChatModel::load(run.folder.model(name), *run.kernels, run.compute()));
     std::vector<eval::Cluster> clusters;
     for (const TextLogProb& score : model->score(texts))
       clusters.push_back({-score.logprob / std::numbers::ln2, static_cast<double>(score.bytes)});
-    if (!clusters.empty()) put(record, std::string("bits_per_byte_") + name, eval::bootstrap(clusters, run.seed));
+    if (!clusters.empty()) put(record, "bits_per_byte_" + name, eval::bootstrap(clusters, run.seed));
     ReplyParams params;
     params.max_tokens = run.plan.select.max_tokens;
     params.seed = run.seed_of("sample dialogues");
@@ -140,7 +162,7 @@ Status write_run_report(Run& run, const std::vector<StageRecord>& records) {
   if (run.plan.world == "town") {
     report["held_out_families"] = run.world().held_out_families;
     Json models = Json::object();
-    for (const char* name : kModels) {
+    for (const std::string& name : models_of(run.plan, {"base", "sft", "reference", "ppo", "adversarial"})) {
       TRY(const std::string text, read_file(run.folder.eval(name) + "/measures.json"));
       models[name] = Json::parse(text);
     }
@@ -148,8 +170,8 @@ Status write_run_report(Run& run, const std::vector<StageRecord>& records) {
     TRY(report["preferred"], preferred_of(run));
   } else {
     Json models = Json::object();
-    for (const char* name : {"base", "sft", "reference", "ppo"})
-      models[name] = {{"bits_per_byte", interval_of(all, std::string("eval.bits_per_byte_") + name)}};
+    for (const std::string& name : models_of(run.plan, {"base", "sft", "reference", "ppo"}))
+      models[name] = {{"bits_per_byte", interval_of(all, "eval.bits_per_byte_" + name)}};
     report["models"] = models;
   }
   return write_file(run.folder.file("report.json"), report.dump(2) + "\n");

@@ -71,16 +71,17 @@ bool has_heldout_text(const Run& run) {
   return file_exists(run.folder.data("heldout.jsonl"));
 }
 
-// stages/ppo/gold.jsonl: the gold utility of PPO's own replies over its KL, beside what the reward model gave them.
-// Only for people to see: it is not known to training.
+// stages/STAGE/gold.jsonl, of PPO, GRPO and RLOO: the gold utility of the policy's own replies over its KL, beside what
+// the reward model gave them. Only for people to see: it is not known to training.
 class GoldCurve {
  public:
-  static Result<GoldCurve> make(Run& run) {
-    GoldCurve curve(run);
+  static Result<GoldCurve> make(Run& run, const std::string& stage) {
+    GoldCurve curve(run, run.folder.stage(stage) + "/gold.jsonl");
     TRY(const Tokenizer tokenizer, Tokenizer::load(run.folder.file("tokenizer")));
     TRY(const ChatTemplate chat, ChatTemplate::make(tokenizer));
     for (town::Task& task : town::make_training_tasks(run.world(), run.plan.town.ppo_prompts, "ppo")) {
-      std::string prompt = tokenizer.decode(chat.prompt(task.messages));
+      TRY(const std::vector<int32_t> tokens, chat.prompt(task.messages));
+      std::string prompt = tokenizer.decode(tokens);
       curve.tasks_.emplace(std::move(prompt), std::move(task));
     }
     return curve;
@@ -103,13 +104,12 @@ class GoldCurve {
                     reward, utility / static_cast<double>(n), static_cast<double>(helpful) / static_cast<double>(n));
     std::string text;
     for (const auto& [at, line] : lines_) text += line;
-    (void)write_file(run_->folder.stage("ppo") + "/gold.jsonl", text, Durability::kUnsynced)
-        .ok();  // a picture: the run goes on without it
+    (void)write_file(path_, text, Durability::kUnsynced).ok();  // a picture: the run goes on without it
   }
 
  private:
-  explicit GoldCurve(Run& run) : run_(&run) {
-    (void)for_each_line(run.folder.stage("ppo") + "/gold.jsonl", [&](int64_t, std::string_view line) {
+  GoldCurve(Run& run, std::string path) : run_(&run), path_(std::move(path)) {
+    (void)for_each_line(path_, [&](int64_t, std::string_view line) {
       long long step = 0;
       if (std::sscanf(std::string(line).c_str(), "{\"step\":%lld", &step) == 1) lines_[step] = std::string(line) + "\n";
       return Status();
@@ -117,15 +117,50 @@ class GoldCurve {
   }
 
   Run* run_;
+  std::string path_;
   std::unordered_map<std::string, town::Task> tasks_;
   std::map<int64_t, std::string> lines_;
 };
+
+// Runs a stage that samples; in the town with its gold curve.
+template <typename F>
+Status align_on_policy(Run& run, StageRecord& record, const std::string& stage, const F& run_it) {
+  StageContext context = run.context(stage, run.folder.model(stage));
+  std::optional<GoldCurve> gold;
+  if (run.plan.world == "town") {
+    TRY(gold, GoldCurve::make(run, stage));
+    context.on_rollout = [&gold](int64_t step, double kl, double reward, const std::vector<RolloutSample>& samples) {
+      gold->add(step, kl, reward, samples);
+    };
+  }
+  TRY(const StageReport report, run_it(context));
+  take(record, report);
+  return {};
+}
+
+std::vector<std::string> ranking_files(const Run& run) {
+  if (run.plan.world == "files") return run.plan.files.comparisons;
+  return {run.folder.data("rankings.jsonl")};
+}
+
+std::string held_out_reward(const Run& run) {
+  const std::string watcher = run.folder.stage("heldout_reward") + "/model";
+  return std::filesystem::exists(watcher) ? watcher : "";
+}
+
+void fill(const Run& run, GroupOptions& options) {
+  options.policy = run.folder.model("reference");
+  options.reward = run.folder.model("reward");
+  options.held_out_reward = held_out_reward(run);
+  options.prompts = {run.folder.data("ppo_prompts.jsonl")};
+}
 
 }  // namespace
 
 Status pretrain_base(Run& run, StageRecord& record) {
   PretrainOptions options = run.plan.base;
-  options.texts = {run.folder.data("documents.jsonl")};
+  const std::string mixture = run.folder.data("documents.toml");  // of texts with weights
+  options.texts = {file_exists(mixture) ? mixture : run.folder.data("documents.jsonl")};
   if (run.plan.world == "town" && run.plan.town.lesson_words > 0)
     options.first_texts = {run.folder.data("lessons.jsonl")};
   if (has_heldout_text(run)) options.valid_texts = {run.folder.data("heldout.jsonl")};
@@ -159,8 +194,7 @@ Status finetune_reference(Run& run, StageRecord& record) {
 Status train_reward(Run& run, StageRecord& record) {
   RewardOptions options = run.plan.reward;
   options.base = run.folder.model("reference");
-  options.rankings = run.plan.world == "files" ? run.plan.files.comparisons
-                                               : std::vector<std::string>{run.folder.data("rankings.jsonl")};
+  options.rankings = ranking_files(run);
   if (run.plan.contrasts.any()) options.rankings.push_back(run.folder.data("contrasts.jsonl"));
   options.demonstrations = demonstration_files(run);
   if (options.pretrain_fraction > 0) options.pretrain_texts = {run.folder.data("documents.jsonl")};
@@ -187,19 +221,59 @@ Status align_ppo(Run& run, StageRecord& record) {
   options.policy = run.folder.model("reference");
   options.reference = run.folder.model("reference");
   options.reward = run.folder.model("reward");
-  const std::string watcher = run.folder.stage("heldout_reward") + "/model";
-  if (std::filesystem::exists(watcher)) options.held_out_reward = watcher;
+  options.held_out_reward = held_out_reward(run);
   options.prompts = {run.folder.data("ppo_prompts.jsonl")};
   options.pretrain_texts = {run.folder.data("documents.jsonl")};
-  StageContext context = run.context("ppo", run.folder.model("ppo"));
-  std::optional<GoldCurve> gold;
-  if (run.plan.world == "town") {
-    TRY(gold, GoldCurve::make(run));
-    context.on_rollout = [&gold](int64_t step, double kl, double reward, const std::vector<RolloutSample>& samples) {
-      gold->add(step, kl, reward, samples);
-    };
-  }
-  TRY(const StageReport report, run_ppo(context, options));
+  return align_on_policy(run, record, "ppo", [&](const StageContext& context) { return run_ppo(context, options); });
+}
+
+// The methods beside PPO start where PPO does, and learn from what it and the reward model do.
+
+Status align_dpo(Run& run, StageRecord& record) {
+  DpoOptions options = *run.plan.direct.dpo;
+  options.policy = run.folder.model("reference");
+  options.rankings = ranking_files(run);
+  TRY(const StageReport report, run_dpo(run.context("dpo", run.folder.model("dpo")), options));
+  take(record, report);
+  return {};
+}
+
+Status align_kto(Run& run, StageRecord& record) {
+  KtoOptions options = *run.plan.direct.kto;
+  options.policy = run.folder.model("reference");
+  options.rankings = ranking_files(run);
+  TRY(const StageReport report, run_kto(run.context("kto", run.folder.model("kto")), options));
+  take(record, report);
+  return {};
+}
+
+Status align_orpo(Run& run, StageRecord& record) {
+  OrpoOptions options = *run.plan.direct.orpo;
+  options.policy = run.folder.model("reference");
+  options.rankings = ranking_files(run);
+  TRY(const StageReport report, run_orpo(run.context("orpo", run.folder.model("orpo")), options));
+  take(record, report);
+  return {};
+}
+
+Status align_grpo(Run& run, StageRecord& record) {
+  GrpoOptions options = *run.plan.direct.grpo;
+  fill(run, options.group);
+  return align_on_policy(run, record, "grpo", [&](const StageContext& context) { return run_grpo(context, options); });
+}
+
+Status align_rloo(Run& run, StageRecord& record) {
+  RlooOptions options = *run.plan.direct.rloo;
+  fill(run, options.group);
+  return align_on_policy(run, record, "rloo", [&](const StageContext& context) { return run_rloo(context, options); });
+}
+
+Status align_rejection(Run& run, StageRecord& record) {
+  RejectionOptions options = *run.plan.direct.rejection;
+  options.policy = run.folder.model("reference");
+  options.reward = run.folder.model("reward");
+  options.prompts = {run.folder.data("ppo_prompts.jsonl")};
+  TRY(const StageReport report, run_rejection(run.context("rejection", run.folder.model("rejection")), options));
   take(record, report);
   return {};
 }

@@ -13,6 +13,7 @@
 
 #include "infer/generate.h"
 #include "infer/grammar/grammar.h"
+#include "infer/thought_filter.h"
 #include "serve/api_error.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
@@ -36,6 +37,8 @@ struct GenerateCall {
   bool prompt_logprobs = false;            // of the prompt's tokens too (with top_logprobs >= 0)
   std::shared_ptr<const Grammar> grammar;  // null: any text; max_tokens holds its tokens_needed()
   std::string tenant;                      // whose cache is used
+  ThoughtFilter::Begin thoughts = ThoughtFilter::Begin::kNever;
+  std::vector<int32_t> shown;  // control tokens whose text is a part of the reply (and of the grammar's language)
 };
 
 using loquat::TokenLogprob;
@@ -51,14 +54,16 @@ struct Usage {
   int64_t prompt_tokens = 0;
   int64_t cached_tokens = 0;  // of the prompt, that were not computed again
   int64_t completion_tokens = 0;
+  int64_t reasoning_tokens = 0;  // of those: thoughts and their marks
 };
 
 struct GenerateEvent {
   int choice = 0;
   std::vector<TokenLogprob> prompt;  // the first event, with prompt_logprobs: one for each token of the prompt
+  std::string reasoning;             // new thoughts; all of them stand before all text
   std::string text;                  // new text: whole UTF-8 characters, without stop sequences; may be empty
   std::vector<TokenLogprob> tokens;  // with top_logprobs >= 0: those new since the last event, whose text is `text` (a
-                                     // token's text may come later, with its character's last byte)
+                                     // token's text may come later, with its character's last byte); none for thoughts
   std::optional<Finish> finish;      // the choice's last event
   Usage usage;                       // with finish: prompt and cached tokens, and this choice's
 };

@@ -4,12 +4,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "base/log.h"
 #include "infer/stop_filter.h"
+#include "infer/stop_tokens.h"
+#include "infer/thought_filter.h"
 #include "infer/utf8_stream.h"
 #include "store/files.h"
 
@@ -53,14 +57,16 @@ SharedEngineOptions engine_options(const Model& model, const EngineModelOptions&
 }  // namespace
 
 EngineModel::EngineModel(std::string id, std::unique_ptr<Model> model, Tokenizer tokenizer, std::string pooling,
-                         const EngineModelOptions& options)
+                         std::span<const int32_t> stop_tokens, const EngineModelOptions& options)
     : id_(std::move(id)), model_(std::move(model)), tokenizer_(std::move(tokenizer)), pooling_(std::move(pooling)) {
-  if (auto found = ChatTemplate::make(tokenizer_); found.ok()) template_ = *std::move(found);
-  if (template_) stop_tokens_.push_back(template_->end_of_turn());
-  for (const int32_t token : {tokenizer_.special(kEndOfText), model_->config().eos_token}) {
-    if (token >= 0 && std::find(stop_tokens_.begin(), stop_tokens_.end(), token) == stop_tokens_.end())
-      stop_tokens_.push_back(token);
+  if (auto found = ChatTemplate::make(tokenizer_); found.ok()) {
+    template_ = *std::move(found);
+    stop_tokens_ = template_->stop_tokens();
+  } else {
+    log_warning("model {}: it knows no turns, only completions: {}", id_, found.error());
   }
+  add_stop_tokens(stop_tokens_, std::array{tokenizer_.special(kEndOfText), model_->config().eos_token});
+  add_stop_tokens(stop_tokens_, stop_tokens);
   engine_ = std::make_unique<SharedEngine>(*model_, engine_options(*model_, options), mutex_);
 }
 
@@ -68,15 +74,18 @@ Result<std::unique_ptr<EngineModel>> EngineModel::load(const std::string& id, co
                                                        const Kernels& kernels, const EngineModelOptions& options) {
   TRY(Tokenizer tokenizer, Tokenizer::load(folder));
   TRY(std::string pooling, folder_pooling(folder));
+  TRY(const std::vector<int32_t> stop_tokens, folder_stop_tokens(folder));
   if (!options.pooling.empty()) pooling = options.pooling;
   TRY(auto model,
-      load_model(folder, kernels, {.compute = options.compute, .serving_only = true, .weights = options.weights}));
+      load_model(
+          folder, kernels,
+          {.compute = options.compute, .serving_only = true, .weights = options.weights, .bases = options.bases}));
   if (tokenizer.vocab_size() > model->config().vocab_size) {
     return Err("{}: the tokenizer has {} tokens, the model's vocab_size is {}", folder, tokenizer.vocab_size(),
                model->config().vocab_size);
   }
   return std::unique_ptr<EngineModel>(
-      new EngineModel(id, std::move(model), std::move(tokenizer), std::move(pooling), options));
+      new EngineModel(id, std::move(model), std::move(tokenizer), std::move(pooling), stop_tokens, options));
 }
 
 GenerationRequest EngineModel::request_of(const GenerateCall& call) {
@@ -87,17 +96,23 @@ GenerationRequest EngineModel::request_of(const GenerateCall& call) {
   request.top_logprobs = call.top_logprobs;
   request.prompt_logprobs = call.prompt_logprobs || call.sampling.max_tokens <= 0;
   request.cache_key = call.tenant;
-  if (call.grammar) request.matcher = matcher(call.grammar);
+  if (call.grammar) request.matcher = matcher(call.grammar, call.shown);
   return request;
 }
 
-Matcher EngineModel::matcher(std::shared_ptr<const Grammar> grammar) {
-  std::call_once(tree_made_, [&] { tree_ = make_token_tree(tokenizer_, vocab_size()); });
-  return Matcher(std::move(grammar), tree_);
+Matcher EngineModel::matcher(std::shared_ptr<const Grammar> grammar, const std::vector<int32_t>& shown) {
+  std::shared_ptr<const TokenTree> tree;
+  {
+    std::lock_guard lock(trees_mutex_);
+    auto& made = trees_[shown];
+    if (!made) made = make_token_tree(tokenizer_, vocab_size(), shown);
+    tree = made;
+  }
+  return Matcher(std::move(grammar), std::move(tree));
 }
 
 int64_t EngineModel::tokens_needed(std::shared_ptr<const Grammar> grammar) {
-  return matcher(std::move(grammar)).tokens_to_end();
+  return matcher(std::move(grammar), {}).tokens_to_end();
 }
 
 // All choices of one call. Events of the engine come on one thread; cancel() from any.
@@ -107,8 +122,9 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
       : model_(std::move(model)),
         prompt_tokens_(static_cast<int64_t>(call.prompt.size())),
         wants_prompt_(call.prompt_logprobs),
+        shown_(call.shown),
         sink_(std::move(sink)) {
-    for (int i = 0; i < call.n; ++i) choices_.push_back(std::make_unique<Choice>(i, call.stop));
+    for (int i = 0; i < call.n; ++i) choices_.push_back(std::make_unique<Choice>(i, call));
   }
 
   void cancel() override {
@@ -142,11 +158,18 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
 
  private:
   struct Choice {
-    Choice(int i, const std::vector<std::string>& stops) : index(i), filter(stops) {}
+    Choice(int i, const GenerateCall& call) : index(i), thoughts(call.thoughts), filter(call.stop) {}
     const int index;
     Utf8Stream utf8;
+    ThoughtFilter thoughts;
     StopFilter filter;
-    int64_t tokens = 0;
+    struct Held {
+      TokenLogprob logprob;
+      size_t begin;  // of its text in the reply
+    };
+    std::vector<Held> held;         // whose text may become thoughts or be a stop sequence's
+    size_t written = 0, shown = 0;  // bytes of the reply that the model has written, that have passed the filter
+    int64_t tokens = 0, reasoning_tokens = 0;
     bool done = false;
   };
 
@@ -156,31 +179,60 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
     out.choice = choice.index;
     if (wants_prompt_ && choice.index == 0) out.prompt = std::move(event.prompt);
     for (size_t i = 0; i < event.tokens.size() && !choice.filter.stopped(); ++i) {
-      const int32_t token = event.tokens[i];
-      const bool hidden = model_->tokenizer_.is_special(token);
-      ++choice.tokens;
-      if (!hidden) out.text += choice.filter.push(choice.utf8.push(model_->tokenizer_.token_bytes(token)));
-      if (i < event.logprobs.size() && !hidden && !is_stop(token)) out.tokens.push_back(std::move(event.logprobs[i]));
+      take_token(choice, event.tokens[i], i < event.logprobs.size() ? &event.logprobs[i] : nullptr, out);
     }
     if (event.end && !choice.filter.stopped()) {
-      out.text += choice.filter.push(choice.utf8.finish());
+      add_text(choice, choice.thoughts.push(choice.utf8.finish()), out);
+      add_text(choice, choice.thoughts.finish(), out);
       out.text += choice.filter.finish();
+      choice.shown = std::string::npos;
     }
-    if (choice.filter.stopped()) {
-      out.finish = Finish::kStop;
-      if (!event.end) stop_engine(choice);
-    } else if (event.end) {
-      out.finish = event.end->ended ? Finish::kStop
-                   : event.late     ? Finish::kDeadline
-                   : cancelled_     ? Finish::kCancelled
-                                    : Finish::kLength;
-    }
-    if (event.end && choice.index == 0) cached_tokens_ = event.end->cached_tokens;
-    if (out.finish) {
+    if (choice.thoughts.state() == ThoughtFilter::State::kText || event.end) show_logprobs(choice, out);
+    if (choice.filter.stopped() && !event.end) stop_engine(choice);  // its end comes, with the count of cached tokens
+    if (event.end) {
+      out.finish = choice.filter.stopped() || event.end->ended ? Finish::kStop
+                   : event.late                                ? Finish::kDeadline
+                   : cancelled_                                ? Finish::kCancelled
+                                                               : Finish::kLength;
+      if (choice.index == 0) cached_tokens_ = event.end->cached_tokens;
       choice.done = true;
-      out.usage = {prompt_tokens_, cached_tokens_, choice.tokens};
+      out.usage = {prompt_tokens_, cached_tokens_, choice.tokens, choice.reasoning_tokens};
     }
-    if (!out.prompt.empty() || !out.text.empty() || !out.tokens.empty() || out.finish) sink_(std::move(out));
+    if (!out.prompt.empty() || !out.reasoning.empty() || !out.text.empty() || !out.tokens.empty() || out.finish)
+      sink_(std::move(out));
+  }
+
+  void take_token(Choice& choice, int32_t token, TokenLogprob* logprob, GenerateEvent& out) {
+    using State = ThoughtFilter::State;
+    const bool hidden =
+        model_->tokenizer_.is_special(token) && std::find(shown_.begin(), shown_.end(), token) == shown_.end();
+    const State before = choice.thoughts.state();
+    const size_t begin = choice.written;
+    ++choice.tokens;
+    if (!hidden) {
+      add_text(choice, choice.thoughts.push(choice.utf8.push(model_->tokenizer_.token_bytes(token))), out);
+    }
+    if (logprob && !hidden && !is_stop(token)) choice.held.push_back({std::move(*logprob), begin});
+    if (before == State::kThoughts || choice.thoughts.state() == State::kThoughts) {
+      choice.reasoning_tokens = choice.tokens;
+      choice.held.clear();
+    }
+  }
+
+  static void add_text(Choice& choice, const ThoughtFilter::Piece& piece, GenerateEvent& out) {
+    const std::string text = choice.filter.push(piece.text);
+    choice.written += piece.text.size();
+    choice.shown += text.size();
+    out.reasoning += piece.thoughts;
+    out.text += text;
+  }
+
+  // Of the tokens whose text is shown, or has begun to be.
+  static void show_logprobs(Choice& choice, GenerateEvent& out) {
+    size_t count = 0;
+    for (; count < choice.held.size() && choice.held[count].begin < choice.shown; ++count)
+      out.tokens.push_back(std::move(choice.held[count].logprob));
+    choice.held.erase(choice.held.begin(), choice.held.begin() + static_cast<std::ptrdiff_t>(count));
   }
 
   bool is_stop(int32_t token) const {
@@ -195,6 +247,7 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
   const std::shared_ptr<const EngineModel> model_;
   const int64_t prompt_tokens_;
   const bool wants_prompt_;
+  const std::vector<int32_t> shown_;
   const std::function<void(GenerateEvent&&)> sink_;
   std::vector<std::unique_ptr<Choice>> choices_;
   int64_t cached_tokens_ = 0;

@@ -3,14 +3,17 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/fair_mutex.h"
 #include "infer/shared_engine.h"
+#include "model/base_pool.h"
 #include "serve/backend.h"
 
 namespace loquat::serve {
@@ -25,6 +28,7 @@ struct EngineModelOptions {
   int64_t draft_tokens = 8;     // guessed ahead from the text itself; 0: none
   double deadline_seconds = 0;  // of a reply; 0: none
   std::string pooling;          // "mean", "last": the model also gives embeddings; "": where its folder says so
+  BasePool* bases = nullptr;    // where frozen weights are shared with other models; null: nowhere
 };
 
 class EngineModel : public ServedModel, public std::enable_shared_from_this<EngineModel> {
@@ -51,9 +55,9 @@ class EngineModel : public ServedModel, public std::enable_shared_from_this<Engi
  private:
   class Under;  // a call under way
   EngineModel(std::string id, std::unique_ptr<Model> model, Tokenizer tokenizer, std::string pooling,
-              const EngineModelOptions& options);
+              std::span<const int32_t> stop_tokens, const EngineModelOptions& options);
   GenerationRequest request_of(const GenerateCall& call);
-  Matcher matcher(std::shared_ptr<const Grammar> grammar);
+  Matcher matcher(std::shared_ptr<const Grammar> grammar, const std::vector<int32_t>& shown);
 
   const std::string id_;
   std::unique_ptr<Model> model_;
@@ -61,10 +65,11 @@ class EngineModel : public ServedModel, public std::enable_shared_from_this<Engi
   std::optional<ChatTemplate> template_;
   std::vector<int32_t> stop_tokens_;
   std::string pooling_;
-  std::once_flag tree_made_;
-  std::shared_ptr<const TokenTree> tree_;  // made at the first grammar
-  FairMutex mutex_;                        // of the model
-  std::unique_ptr<SharedEngine> engine_;   // last: its threads use the rest
+  std::mutex trees_mutex_;
+  std::map<std::vector<int32_t>, std::shared_ptr<const TokenTree>>
+      trees_;                             // by shown tokens; made at the first grammar
+  FairMutex mutex_;                       // of the model
+  std::unique_ptr<SharedEngine> engine_;  // last: its threads use the rest
 };
 
 }  // namespace loquat::serve

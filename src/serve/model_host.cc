@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "model/adapter_folder.h"
 #include "store/files.h"
 #include "store/safetensors.h"
 
@@ -24,17 +25,21 @@ struct Stamp {
   bool operator==(const Stamp&) const = default;
 };
 
+std::string weights_path(const std::string& folder) {
+  return is_adapter_folder(folder) ? folder + "/adapter_model.safetensors" : safetensors_path(folder);
+}
+
 Stamp stamp_of(const std::string& folder) {
   struct stat info {};
-  if (::stat(safetensors_path(folder).c_str(), &info) != 0) return {};
+  if (::stat(weights_path(folder).c_str(), &info) != 0) return {};
   return {info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
 // A model that writes text, and not a reward model.
 bool can_write(const std::string& folder) {
-  if (!file_exists(safetensors_path(folder)) || !file_exists(folder + "/tokenizer.json")) return false;
-  const auto text = read_file(folder + "/config.json");
-  return text.ok() && text->find("ForCausalLM") != std::string::npos;
+  if (!file_exists(weights_path(folder)) || !file_exists(folder + "/tokenizer.json")) return false;
+  const auto config = read_model_config(folder);
+  return config.ok() && config->head == HeadKind::kLanguage;
 }
 
 // The recipe's order, then the alphabet's.
@@ -87,6 +92,7 @@ ModelHost::ModelHost(std::string folder, const Kernels& kernels, ModelHostOption
     : folder_(std::move(folder)),
       kernels_(kernels),
       options_(std::move(options)),
+      bases_(kernels, options_.model.compute, options_.model.weights, false),
       graveyard_(std::make_shared<Graveyard>()) {
   graveyard_->digger = std::thread([g = graveyard_.get()] { g->dig(); });
 }
@@ -145,6 +151,7 @@ std::variant<std::shared_ptr<ServedModel>, ApiError> ModelHost::model(const std:
   std::lock_guard loading(loading_);
   if (auto model = here()) return model;  // another request has just loaded it
   EngineModelOptions options = options_.model;
+  options.bases = &bases_;
   if (const auto pooling = options_.pooling.find(id); pooling != options_.pooling.end())
     options.pooling = pooling->second;
   auto loaded = EngineModel::load(id, found->second, kernels_, options);

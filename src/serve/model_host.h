@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "model/base_pool.h"
 #include "serve/backend.h"
 #include "serve/engine_model.h"
 
@@ -41,6 +42,7 @@ class ModelHost : public Backend {
   const std::string folder_;
   const Kernels& kernels_;
   const ModelHostOptions options_;
+  BasePool bases_;            // a base, and the adapters over it, hold its weights once
   mutable std::mutex mutex_;  // of loaded_
   std::mutex loading_;        // held while one loads
   std::map<std::string, Loaded> loaded_;

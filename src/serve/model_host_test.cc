@@ -8,6 +8,7 @@
 
 #include "infer/chat_engine.h"
 #include "infer/utf8_stream.h"
+#include "model/base_pool.h"
 #include "serve/test_models.h"
 
 namespace loquat::serve {
@@ -63,6 +64,37 @@ TEST_F(ModelHostTest, FindsModelsAsTheyAppear) {
   EXPECT_THAT(ids(), ElementsAre("base", "ppo", "another"));  // a reward model does not talk
   EXPECT_NE(get(host_, "ppo"), nullptr);
   EXPECT_EQ(error_of("reward").param, "model");
+}
+
+// An adapter's folder is a model of its own, beside its base.
+TEST_F(ModelHostTest, ServesAdapters) {
+  write_model(folder_ / "models/base", 1);
+  BasePool pool(kernels(), DType::kF32, WeightType::kCompute, true);
+  LoadOptions load;
+  load.compute = DType::kF32;
+  load.bases = &pool;
+  load.with_gradients = true;
+  load.lora.rank = 4;
+  load.lora.targets = lora_modules();
+  for (const uint64_t seed : {1, 2}) {
+    const auto model = load_model(folder_ / "models/base", kernels(), load);
+    ASSERT_TRUE(model.ok()) << model.error();
+    Rng rng(seed, "adapter");
+    for (float& value : (*model)->values()) value = static_cast<float>(0.3 * rng.normal());
+    const std::string folder = folder_ / fmt::format("models/adapter-{}", seed);
+    ASSERT_TRUE(save_model(**model, folder).ok());
+    ASSERT_TRUE(test_tokenizer().save(folder).ok());
+  }
+  EXPECT_THAT(ids(), ElementsAre("base", "adapter-1", "adapter-2"));
+  std::set<std::string> texts;
+  for (const std::string& id : ids()) {
+    const auto model = get(host_, id);
+    ASSERT_NE(model, nullptr);
+    const std::string text = generated(*model, long_call(8))[0].text;
+    texts.insert(text);
+    EXPECT_FALSE(text.empty());
+  }
+  EXPECT_EQ(texts.size(), 3u);
 }
 
 TEST_F(ModelHostTest, ServesAModelsOwnFolder) {
@@ -145,6 +177,41 @@ TEST_F(ModelHostTest, EndsBeforeAStopSequence) {
   EXPECT_EQ(choice.text, whole.substr(0, whole.find(call.stop[0])));
   EXPECT_EQ(choice.finish, Finish::kStop);
   EXPECT_LT(choice.usage.completion_tokens, 40);
+}
+
+TEST_F(ModelHostTest, ThoughtsComeApartAndAreCounted) {
+  GenerateCall call = test_call();
+  call.thoughts = ThoughtFilter::Begin::kOpen;
+  call.grammar = *Grammar::after_thoughts(*Grammar::json_schema(R"({"const": 5})"));
+  call.sampling.max_tokens = sft()->tokens_needed(call.grammar) + 4;  // so that thoughts must end in time
+  call.top_logprobs = 0;
+  const auto got = generated(*sft(), call)[0];
+  EXPECT_EQ(got.text, "5");
+  EXPECT_EQ(got.finish, Finish::kStop);
+  EXPECT_EQ(got.reasoning.find("</think>"), std::string::npos);
+  EXPECT_GT(got.usage.reasoning_tokens, 0);
+  EXPECT_LT(got.usage.reasoning_tokens, got.usage.completion_tokens);
+  ASSERT_FALSE(got.tokens.empty());  // log-probabilities are those of what is said
+  EXPECT_LE(static_cast<int64_t>(got.tokens.size()), got.usage.completion_tokens - got.usage.reasoning_tokens);
+  EXPECT_EQ(test_tokenizer().token_bytes(got.tokens.back().token), "5");
+
+  call.grammar = nullptr;
+  call.sampling.max_tokens = 6;
+  const auto cut = generated(*sft(), call)[0];
+  EXPECT_EQ(cut.text, "");
+  EXPECT_TRUE(cut.tokens.empty());
+  EXPECT_EQ(cut.usage.reasoning_tokens, cut.usage.completion_tokens);
+}
+
+TEST_F(ModelHostTest, StopsAtTheTokensThatItsFolderNames) {
+  sft();
+  std::string all;
+  for (int64_t i = 0; i < test_tokenizer().vocab_size(); ++i) all += (i ? ", " : "") + std::to_string(i);
+  put_bytes(folder_ / "models/sft/generation_config.json", "{\"eos_token_id\": [" + all + "]}");
+  host_.unload("sft");
+  const auto got = generated(*sft(), test_call())[0];
+  EXPECT_EQ(got.usage.completion_tokens, 1);
+  EXPECT_EQ(got.finish, Finish::kStop);
 }
 
 TEST_F(ModelHostTest, LogProbsOfReplyAndPrompt) {

@@ -47,7 +47,7 @@ inline void write_model(const std::string& folder, uint64_t seed, HeadKind head 
 class Collector {
  public:
   struct Choice {
-    std::string text;
+    std::string reasoning, text;
     std::vector<TokenLogprob> prompt, tokens;
     std::optional<Finish> finish;
     Usage usage;
@@ -59,6 +59,7 @@ class Collector {
       std::lock_guard lock(mutex_);
       Choice& choice = choices_[event.choice];
       choice.events_after_finish += choice.finish.has_value();
+      choice.reasoning += event.reasoning;
       choice.text += event.text;
       for (auto& one : event.prompt) choice.prompt.push_back(std::move(one));
       for (auto& one : event.tokens) choice.tokens.push_back(std::move(one));
@@ -86,7 +87,7 @@ class Collector {
 
 inline GenerateCall test_call(const std::string& text = "Where?", int64_t max_tokens = 8) {
   GenerateCall call;
-  call.prompt = ChatTemplate::make(test_tokenizer())->prompt({{"user", text}});
+  call.prompt = *ChatTemplate::make(test_tokenizer())->prompt({{"user", text}});
   call.sampling.max_tokens = max_tokens;
   call.seed = 3;
   return call;

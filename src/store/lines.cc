@@ -1,6 +1,7 @@
-// for_each_line: a file as lines, plain or packed by gzip or Zstandard. What a file is, its first bytes say; the name
+// Files as bytes and as lines, plain or packed by gzip or Zstandard. What a file is, its first bytes say; the name
 // is only used to say what is wrong.
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -9,6 +10,7 @@
 #include <cstring>
 #include <memory>
 
+#include "store/bytes.h"
 #include "store/files.h"
 
 namespace loquat {
@@ -16,13 +18,9 @@ namespace {
 
 constexpr size_t kChunk = 256 << 10;
 constexpr size_t kLongestLine = size_t{256} << 20;
-
-// A stream of bytes: read() fills `out` and says how much; 0 at the end.
-class ByteSource {
- public:
-  virtual ~ByteSource() = default;
-  virtual Result<size_t> read(char* out, size_t size) = 0;
-};
+// Text packs to a tenth, rows of a machine to a hundredth. What grows far beyond that is made to fill memory or disks.
+constexpr uint64_t kMostGrowth = 500;
+constexpr uint64_t kGrowthAllowed = uint64_t{256} << 20;
 
 class PlainSource : public ByteSource {
  public:
@@ -101,17 +99,48 @@ class ZstdSource : public ByteSource {
   bool at_frame_end_ = false;
 };
 
-Result<std::unique_ptr<ByteSource>> open_source(const std::string& path) {
+// A packed file, as far as it does not grow without measure.
+class BoundedSource : public ByteSource {
+ public:
+  BoundedSource(std::string path, std::unique_ptr<ByteSource> source, uint64_t packed)
+      : path_(std::move(path)), source_(std::move(source)), packed_(packed) {}
+  Result<size_t> read(char* out, size_t size) override {
+    TRY(const size_t n, source_->read(out, size));
+    unpacked_ += n;
+    if (unpacked_ > kGrowthAllowed && unpacked_ / kMostGrowth > packed_) {
+      return Err("{}: unpacks to more than {} times its {} bytes: not taken for data; unpack it by hand if it is",
+                 path_, kMostGrowth, packed_);
+    }
+    return n;
+  }
+
+ private:
+  std::string path_;
+  std::unique_ptr<ByteSource> source_;
+  uint64_t packed_, unpacked_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return Err("{}: cannot read: {}", path, std::strerror(errno));
+  struct stat about {};
+  if (::fstat(fd, &about) == 0 && S_ISDIR(about.st_mode)) {
+    ::close(fd);
+    return Err("{}: is a folder, expected a file", path);
+  }
   unsigned char magic[4] = {};
   // A pipe cannot be looked at twice: it is taken as plain text.
   const ssize_t n = ::pread(fd, magic, sizeof(magic), 0);
   std::unique_ptr<ByteSource> source;
+  const auto bounded = [&](std::unique_ptr<ByteSource> packed) {
+    return std::make_unique<BoundedSource>(path, std::move(packed), static_cast<uint64_t>(about.st_size));
+  };
   if (n >= 2 && magic[0] == 0x1f && magic[1] == 0x8b) {
-    source = std::make_unique<GzipSource>(path, fd);
+    source = bounded(std::make_unique<GzipSource>(path, fd));
   } else if (n == 4 && std::memcmp(magic, "\x28\xb5\x2f\xfd", 4) == 0) {
-    source = std::make_unique<ZstdSource>(path, fd);
+    source = bounded(std::make_unique<ZstdSource>(path, fd));
   } else if (path.ends_with(".gz") || path.ends_with(".zst")) {
     ::close(fd);
     return Err("{}: the name says {}, the first bytes do not: damaged, empty or misnamed", path,
@@ -122,10 +151,8 @@ Result<std::unique_ptr<ByteSource>> open_source(const std::string& path) {
   return source;
 }
 
-}  // namespace
-
 Status for_each_line(const std::string& path, const std::function<Status(int64_t, std::string_view)>& f) {
-  TRY(auto source, open_source(path));
+  TRY(auto source, open_bytes(path));
   int64_t number = 0;
   const auto give = [&](std::string_view line) {
     if (!line.empty() && line.back() == '\r') line.remove_suffix(1);

@@ -14,12 +14,13 @@ constexpr size_t kMaxLength = 1 << 16;  // of one token's text
 std::string replaced(std::string_view text, const Pattern& pattern, std::string_view with) {
   if (valid_utf8_prefix(text) != text.size()) return std::string(text);
   std::string out;
-  size_t at = 0, begin = 0, end = 0;
-  while (at < text.size() && pattern.find(text, at, &begin, &end) && end > begin) {
+  size_t at = 0;
+  pattern.each(text, [&](size_t begin, size_t end) {
+    if (begin == end) return;
     out += text.substr(at, begin - at);
     out += with;
     at = end;
-  }
+  });
   return out += text.substr(at);
 }
 

@@ -175,7 +175,7 @@ Result<std::shared_ptr<Tokenizer::Impl>> read_byte_level(const GgufVocabulary& v
   return impl;
 }
 
-Result<SentencePieceModel> sentencepiece_of(const GgufVocabulary& v) {
+Result<std::shared_ptr<Tokenizer::Impl>> read_pieces(const GgufVocabulary& v, const std::string& path) {
   if (v.scores.size() != v.tokens.size()) {
     return Err("tokenizer.ggml.scores: found {}, expected {}, one for each token", v.scores.size(), v.tokens.size());
   }
@@ -193,7 +193,7 @@ Result<SentencePieceModel> sentencepiece_of(const GgufVocabulary& v) {
   model.characters_map = unigram ? v.characters_map : "";
   if (v.add_bos.value_or(!unigram)) model.bos = v.bos;
   if (v.add_eos.value_or(unigram)) model.eos = v.eos;
-  return model;
+  return read_sentencepiece(model, path);
 }
 
 // The config's other half: the names of the special tokens, for programs that read tokenizer_config.json.
@@ -259,7 +259,7 @@ Status write_byte_level(const Tokenizer::Impl& t, GgufVocabulary& v) {
   }
   v.pre = found->names[0];
   // NFC is what GGUF's readers leave out everywhere; any other normalizer would change the ids.
-  if (!t.normalizer.empty() && (t.normalizer.apply("A  b\xC2\xA0\xEF\xAC\x81", false) != "A  b\xC2\xA0\xEF\xAC\x81")) {
+  if (!t.normalizer.empty() && (t.normalizer.apply("A  b\xC2\xA0\xEF\xAC\x81") != "A  b\xC2\xA0\xEF\xAC\x81")) {
     return Err("GGUF: that format has no normalizer but this tokenizer's changes text");
   }
   for (size_t id = 0; id < t.tokens.size(); ++id) {
@@ -312,7 +312,7 @@ Status write_sentencepiece(const Tokenizer::Impl& t, GgufVocabulary& v) {
   }
   // What the tokenizer does to text must be what a reader of that format does: marks for spaces, one before the text.
   std::vector<std::string> pieces;
-  t.pre_tokenizer.run(t.normalizer.apply("A  b\xC2\xA0\xEF\xAC\x81", false), true, pieces);
+  t.pre_tokenizer.run(t.normalizer.apply("A  b\xC2\xA0\xEF\xAC\x81"), true, pieces);
   std::string changed;
   for (const std::string& piece : pieces) changed += piece;
   const std::string mark(kSpaceMark), plain = "A" + mark + mark + "b\xC2\xA0\xEF\xAC\x81";
@@ -333,18 +333,13 @@ Result<std::vector<std::string>> gguf_patterns(const std::string& pre) {
 Result<Tokenizer> tokenizer_from_gguf(const GgufVocabulary& vocabulary, const std::string& path) {
   const Status checked = check(vocabulary);
   if (!checked.ok()) return Err("{}: {}", path, checked.error());
-  if (vocabulary.model == "gpt2") {
-    auto impl = read_byte_level(vocabulary, path);
-    if (!impl.ok()) return Err("{}{}", impl.error().starts_with(path) ? "" : path + ": ", impl.error());
-    (*impl)->config_json = config_of(vocabulary);
-    return Tokenizer::Impl::wrap(*impl);
+  if (vocabulary.model != "gpt2" && vocabulary.model != "llama" && vocabulary.model != "t5") {
+    return Err("{}: tokenizer.ggml.model: found '{}', expected gpt2, llama or t5", path, vocabulary.model);
   }
-  if (vocabulary.model == "llama" || vocabulary.model == "t5") {
-    const auto model = sentencepiece_of(vocabulary);
-    if (!model.ok()) return Err("{}: {}", path, model.error());
-    return model->tokenizer(path, config_of(vocabulary));
-  }
-  return Err("{}: tokenizer.ggml.model: found '{}', expected gpt2, llama or t5", path, vocabulary.model);
+  auto impl = vocabulary.model == "gpt2" ? read_byte_level(vocabulary, path) : read_pieces(vocabulary, path);
+  if (!impl.ok()) return Err("{}{}", impl.error().starts_with(path) ? "" : path + ": ", impl.error());
+  (*impl)->config_json = config_of(vocabulary);
+  return Tokenizer::Impl::wrap(*impl);
 }
 
 Result<GgufVocabulary> gguf_from_tokenizer(const Tokenizer& tokenizer) {

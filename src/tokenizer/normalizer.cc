@@ -33,12 +33,13 @@ std::string strip(std::string_view text, bool left, bool right) {
 
 std::string replace_all(std::string_view text, const Pattern& pattern, std::string_view with) {
   std::string out;
-  size_t at = 0, begin = 0, end = 0;
-  while (at < text.size() && pattern.find(text, at, &begin, &end) && end > begin) {
+  size_t at = 0;
+  pattern.each(text, [&](size_t begin, size_t end) {
+    if (begin == end) return;
     out += text.substr(at, begin - at);
     out += with;
     at = end;
-  }
+  });
   return out += text.substr(at);
 }
 
@@ -251,12 +252,12 @@ std::string Normalizer::apply(const Step& step, std::string_view text) const {
   return step.lowercase ? lower(out) : out;
 }
 
-std::string Normalizer::apply(std::string_view given, bool follows_text) const {
+std::string Normalizer::apply(std::string_view given) const {
   std::string text(given);
   const size_t limit = kFreeGrowth + given.size() * kMaxGrowth;
   for (const Step& step : steps_) {
     if (step.kind == Kind::kPrepend) {
-      if (!text.empty() && !(sentencepiece_ && follows_text)) text.insert(0, step.text);
+      if (!text.empty()) text.insert(0, step.text);
       continue;
     }
     std::string out;

@@ -33,11 +33,9 @@ class Normalizer {
  public:
   static Result<Normalizer> make(const nlohmann::json& value, const std::string& field);  // null: changes nothing
   bool empty() const { return steps_.empty(); }
-  // follows_text: stands after text of the same line of thought (a SentencePiece symbol of the user's), so that
-  // the dummy prefix is left out where sentencepiece_rules() were asked for.
-  std::string apply(std::string_view text, bool follows_text) const;
-  // A tokenizer.model's own rules where tokenizer.json's differ: the longest entry of the character map at each place,
-  // and one dummy prefix to a text.
+  std::string apply(std::string_view text) const;
+  // A tokenizer.model's rule where tokenizer.json's library has another: the longest entry of the character map at each
+  // place.
   void use_sentencepiece_rules() { sentencepiece_ = true; }
 
  private:

@@ -80,7 +80,7 @@ std::string property_name(std::string_view name) {
   return negated + std::string(name);
 }
 
-constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
+constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{N}\p{Pc})";
 
 class Translator {
  public:
@@ -124,6 +124,10 @@ class Translator {
       put(in_class_ ? word : "[" + word + "]");
     } else if (c == 'W') {
       put("[^" + word + "]");
+    } else if (c == 'b' && !in_class_) {
+      put(R"((?:(?<=[)" + word + "])(?![" + word + "])|(?<![" + word + "])(?=[" + word + "]))");
+    } else if (c == 'B' && !in_class_) {
+      put(R"((?:(?<=[)" + word + "])(?=[" + word + "])|(?<![" + word + "])(?![" + word + "]))");
     } else if (c == 'h') {
       put(in_class_ ? "0-9a-fA-F" : "[0-9a-fA-F]");
     } else if (c == 'H') {
@@ -283,13 +287,13 @@ std::string Pattern::quoted(std::string_view text) {
 bool Pattern::find(std::string_view text, size_t from, size_t* begin, size_t* end) const {
   MatchSpace& space = match_space();
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
-  constexpr uint32_t kOptions = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY;
+  constexpr uint32_t kOptions = PCRE2_NO_UTF_CHECK;
   int rc = pcre2_match(code_->code, subject, text.size(), from, kOptions, space.data, space.context);
   if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {  // the interpreter keeps its stack on the heap, which has a larger limit
     rc = pcre2_match(code_->code, subject, text.size(), from, kOptions | PCRE2_NO_JIT, space.data, space.context);
   }
   const PCRE2_SIZE* found = pcre2_get_ovector_pointer(space.data);
-  if (rc < 0 || found[1] <= from || found[0] < from || found[0] > found[1]) return false;  // \K can turn them round
+  if (rc < 0 || found[0] < from || found[0] > found[1]) return false;  // \K can turn them round
   *begin = found[0];
   *end = found[1];
   return true;

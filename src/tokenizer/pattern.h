@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "tokenizer/utf8.h"
 
 namespace loquat {
 
@@ -18,8 +19,20 @@ class Pattern {
   static Result<Pattern> from_json(const nlohmann::json& value, const std::string& field);
   static std::string quoted(std::string_view text);  // the expression that matches just this text
   const std::string& regex() const { return regex_; }
-  // The next match at or after `from` that is not empty; the text must be UTF-8. False: none, or a limit was reached.
+  // The next match at or after `from`; the text must be UTF-8. False: none, or a limit was reached. A match can be
+  // empty: the next is then looked for from the character behind it.
   bool find(std::string_view text, size_t from, size_t* begin, size_t* end) const;
+  // Calls f(begin, end) for each match in order, empty ones too.
+  template <typename F>
+  void each(std::string_view text, F&& f) const {
+    size_t begin = 0, end = 0;
+    for (size_t at = 0; at < text.size() && find(text, at, &begin, &end);) {
+      f(begin, end);
+      at = end;
+      if (begin == end && at < text.size()) at += code_point_at(text, at).length;
+      if (begin == end && end == text.size()) break;
+    }
+  }
 
  private:
   struct Code;

@@ -13,6 +13,12 @@ using nlohmann::json;
 
 constexpr size_t kMaxSteps = 64;
 
+// The patterns of GPT-2 and after it: letters, digits, white space, and all that is none of these.
+bool covers_all_text(std::string_view regex) {
+  return regex.ends_with(R"(|\s+(?!\S)|\s+)") && regex.find(R"([^\s\p{L}\p{N}]+)") != std::string_view::npos &&
+         regex.find(R"(\p{L}+|)") != std::string_view::npos && regex.find(R"(|\p{N})") != std::string_view::npos;
+}
+
 struct Span {
   size_t begin, end;
   bool match;
@@ -25,12 +31,12 @@ std::vector<Span> find_spans(const Pattern& pattern, std::string_view text) {
   while (base < text.size()) {
     const std::string_view rest = text.substr(base);
     const std::string_view run = rest.substr(0, valid_utf8_prefix(rest));
-    size_t at = 0, begin = 0, end = 0;
-    while (at < run.size() && pattern.find(run, at, &begin, &end)) {
+    size_t at = 0;
+    pattern.each(run, [&](size_t begin, size_t end) {
       if (begin > at) out.push_back({base + at, base + begin, false});
       if (end > begin) out.push_back({base + begin, base + end, true});
       at = end;
-    }
+    });
     if (at < run.size()) out.push_back({base + at, base + run.size(), false});
     base += run.size();
     if (base < text.size()) {
@@ -79,7 +85,11 @@ Status PreTokenizer::add(const json& value, const std::string& field) {
     const json& behavior = member(value, "behavior");
     return add_split(R"([\p{P}$+<=>^`|~])", behavior.is_null() ? json("Isolated") : behavior, false, field);
   }
-  if (type == "Whitespace") return add_split(R"(\w+|[^\w\s]+)", "Removed", true, field);
+  if (type == "Whitespace") {  // \w+|[^\w\s]+, but as Rust has \w
+    return add_split(R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|)"
+                     R"([^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\s]+)",
+                     "Removed", true, field);
+  }
   if (type == "WhitespaceSplit") return add_split(R"(\s)", "Removed", false, field);
   if (type == "BertPreTokenizer") {
     TRY_STATUS(add_split(R"(\s)", "Removed", false, field));
@@ -219,9 +229,9 @@ std::optional<std::vector<std::string>> PreTokenizer::byte_level_patterns() cons
   for (size_t i = 0; i + 1 < steps_.size(); ++i) {
     const Step& step = steps_[i];
     if (step.kind != Kind::kSplit) return std::nullopt;
-    // "Removed" and inverted keeps the matches, one by one: the same for the patterns in use, which cover all text.
+    // "Removed" and inverted keeps the matches, one by one: the same where the pattern covers all text.
     const bool isolated = step.behavior == Behavior::kIsolated;
-    const bool matches = step.behavior == Behavior::kRemoved && step.invert;
+    const bool matches = step.behavior == Behavior::kRemoved && step.invert && covers_all_text(step.pattern->regex());
     if (!isolated && !matches) return std::nullopt;
     out.push_back(step.pattern->regex());
   }

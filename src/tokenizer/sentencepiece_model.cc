@@ -388,11 +388,13 @@ Status check_unused(const SentencePieceModel& model) {
 
 }  // namespace
 
-Result<Tokenizer> SentencePieceModel::tokenizer(const std::string& path, std::string config_json) const {
-  Status checked = check(*this);
-  if (checked.ok()) checked = check_unused(*this);
+Result<std::shared_ptr<Tokenizer::Impl>> read_sentencepiece(const SentencePieceModel& model, const std::string& path) {
+  const auto& pieces = model.pieces;
+  Status checked = check(model);
+  if (checked.ok()) checked = check_unused(model);
   if (!checked.ok()) return Err("{}: {}", path, checked.error());
-  const auto merges = kind == Kind::kBpe ? merges_of(*this) : std::vector<ScoredMerge>();
+  const bool bpe = model.kind == SentencePieceModel::Kind::kBpe;
+  const auto merges = bpe ? merges_of(model) : std::vector<ScoredMerge>();
   SentencePieceRules rules;
   float rank_score = 0;
   for (size_t i = 0; i < merges.size(); ++i) {
@@ -408,15 +410,19 @@ Result<Tokenizer> SentencePieceModel::tokenizer(const std::string& path, std::st
       rules.unigram_minimum = pieces[i].score;
     }
   }
-  const std::string document = document_of(*this, merges).dump(1) + "\n";
-  TRY(const std::shared_ptr<Tokenizer::Impl> impl, read_tokenizer(json::parse(document), path, &rules));
+  const std::string document = document_of(model, merges).dump(1) + "\n";
+  TRY(std::shared_ptr<Tokenizer::Impl> impl, read_tokenizer(json::parse(document), path, &rules));
   for (size_t i = 0; i < pieces.size(); ++i) {
-    if (pieces[i].type == Type::kUnknown) impl->tokens[i] = unknown_text;
+    if (pieces[i].type == Type::kUnknown) impl->tokens[i] = model.unknown_text;
     impl->scores.push_back(pieces[i].score);
   }
   impl->document = document;
-  impl->config_json = std::move(config_json);
-  return Tokenizer::Impl::wrap(impl);
+  return impl;
+}
+
+Result<Tokenizer> SentencePieceModel::tokenizer(const std::string& path) const {
+  TRY(std::shared_ptr<Tokenizer::Impl> impl, read_sentencepiece(*this, path));
+  return Tokenizer::Impl::wrap(std::move(impl));
 }
 
 }  // namespace loquat

@@ -37,11 +37,10 @@ struct SentencePieceModel {
   static Result<SentencePieceModel> parse_llama2c(std::string_view bytes);
 
   // A tokenizer.json of the same ids, in the manner of Hugging Face's conversion: BPE with merges made from the scores.
-  // (Where two merges of equal score meet, tokenizer.json cannot say "the left one first"; a tokenizer made by
-  // tokenizer() does it.)
+  // What tokenizer.json cannot say, and a tokenizer made by tokenizer() does: of merges with equal scores the left one
+  // is first; before a text that begins with one of the user's symbols stands a "▁" too, and none behind such a symbol.
   std::string tokenizer_json() const;
-  // path: for messages. config_json: the tokenizer_config.json that save() is to write again, if there is one.
-  Result<Tokenizer> tokenizer(const std::string& path, std::string config_json = {}) const;
+  Result<Tokenizer> tokenizer(const std::string& path) const;  // path: for messages
 };
 
 }  // namespace loquat

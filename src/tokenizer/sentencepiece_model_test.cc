@@ -98,6 +98,7 @@ TEST(SentencePiece, TheUsersSymbolsAndTheUnknownOnesText) {
   m.pieces.push_back({"[X]", 0, Type::kUserDefined});
   const Tokenizer t = made(m);
   EXPECT_THAT(t.encode("a[X]a"), ElementsAre(3, 11, 8)) << "no dummy prefix behind a symbol";
+  EXPECT_THAT(t.encode("[X] a"), ElementsAre(7, 11, 3)) << "but before one at the text's beginning";
   EXPECT_EQ(t.decode(std::vector<int32_t>{3, 0}), "a ⁇ ");
 }
 

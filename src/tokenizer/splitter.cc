@@ -12,16 +12,12 @@ namespace {
 
 void cut(const Pattern& pattern, std::string_view text, std::vector<std::string_view>& pieces) {
   size_t at = 0;
-  while (at < text.size()) {
-    size_t begin = 0, end = 0;
-    if (!pattern.find(text, at, &begin, &end)) {
-      pieces.push_back(text.substr(at));
-      return;
-    }
+  pattern.each(text, [&](size_t begin, size_t end) {
     if (begin > at) pieces.push_back(text.substr(at, begin - at));
     if (end > begin) pieces.push_back(text.substr(begin, end - begin));
     at = end;
-  }
+  });
+  if (at < text.size()) pieces.push_back(text.substr(at));
 }
 
 }  // namespace

@@ -77,7 +77,8 @@ void Tokenizer::Impl::finish() {
     special[added[i].id] = added[i].special;
     not_text[added[i].id] = 1;
     added_ids.emplace(added[i].content, added[i].id);
-    matched.push_back(added[i].normalized ? normalizer.apply(added[i].content, false) : added[i].content);
+    const bool change = added[i].normalized && !added[i].as_written;
+    matched.push_back(change ? normalizer.apply(added[i].content) : added[i].content);
     if (matched.back().empty()) continue;
     AddedSet& set = added_sets[added[i].normalized];
     set.any = true;
@@ -164,46 +165,45 @@ void Tokenizer::Impl::cut_added(std::string_view text, bool normalized, bool wit
                                 Plain&& plain) const {
   const bool look = with_special ? added_sets[normalized].any : added_sets[normalized].any_plain;
   size_t begin = 0;
-  int64_t before = -1;
   while (look && begin < text.size()) {
     size_t at = 0;
     const int64_t found = find_added(text, begin, normalized, with_special, &at);
     if (found < 0) break;
     const AddedToken& token = added[found];
     const size_t end = token.lstrip ? before_space(text, begin, at) : at;
-    if (end > begin) plain(text.substr(begin, end - begin), begin, before);
+    if (end > begin) plain(text.substr(begin, end - begin), begin);
     out.push_back(token.id);
     begin = at + matched[found].size();
     if (token.rstrip) begin = after_space(text, begin);
-    before = found;
   }
-  if (begin < text.size()) plain(text.substr(begin), begin, before);
+  if (begin < text.size()) plain(text.substr(begin), begin);
 }
 
-void Tokenizer::Impl::encode(std::string_view text, bool parse_special, std::vector<int32_t>& out) const {
-  cut_added(text, false, parse_special, out, [&](std::string_view part, size_t begin, int64_t before) {
-    const bool follows_text = before >= 0 && !added[before].special;
+void Tokenizer::Impl::encode(std::string_view text, bool parse_special, bool at_start,
+                             std::vector<int32_t>& out) const {
+  cut_added(text, false, parse_special, out, [&](std::string_view part, size_t begin) {
     std::string changed;
     if (!normalizer.empty()) {
-      changed = normalizer.apply(part, follows_text);
+      changed = normalizer.apply(part);
       part = changed;
     }
-    cut_added(part, true, parse_special, out,
-              [&](std::string_view plain, size_t at, int64_t) { encode_plain(plain, begin == 0 && at == 0, out); });
+    cut_added(part, true, parse_special, out, [&](std::string_view plain, size_t at) {
+      encode_plain(plain, at_start && begin == 0 && at == 0, out);
+    });
   });
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
   std::vector<int32_t> out;
   out.reserve(text.size() / 3 + 1);
-  impl_->encode(text, parse_special, out);
+  impl_->encode(text, parse_special, true, out);
   return out;
 }
 
 std::vector<int32_t> Tokenizer::encode_with_special(std::string_view text, bool parse_special) const {
   std::vector<int32_t> out = impl_->prefix;
   out.reserve(text.size() / 3 + 1);
-  impl_->encode(text, parse_special, out);
+  impl_->encode(text, parse_special, true, out);
   out.insert(out.end(), impl_->suffix.begin(), impl_->suffix.end());
   return out;
 }

@@ -26,7 +26,8 @@ struct AddedToken {
   bool special = true;
   bool lstrip = false, rstrip = false;  // takes the white space before it, after it
   bool single_word = false;             // not within a word
-  bool normalized = false;              // looked for in the normalized text
+  bool normalized = false;              // looked for in the normalized text, itself normalized
+  bool as_written = false;              // but itself not
 };
 
 struct Tokenizer::Impl {
@@ -53,6 +54,7 @@ struct Tokenizer::Impl {
   std::vector<int32_t> prefix, suffix;  // what encode_with_special() puts around a text
   std::string config_json;              // the tokenizer_config.json that came with it; empty: written anew
   std::string document;                 // the tokenizer.json that came with it; empty: written anew
+  std::string chat_template;            // the chat_template.jinja that came with it; empty: none
 
   // Made by finish().
   std::vector<uint8_t> special;                         // by id
@@ -70,12 +72,12 @@ struct Tokenizer::Impl {
   // at_start: the text is the first of what was given to encode.
   void encode_plain(std::string_view text, bool at_start, std::vector<int32_t>& out) const;
   void encode_piece(std::string_view piece, std::vector<int32_t>& out) const;
-  void encode(std::string_view text, bool parse_special, std::vector<int32_t>& out) const;
+  void encode(std::string_view text, bool parse_special, bool at_start, std::vector<int32_t>& out) const;
 
   // The first added token of the set in the text at or after `from` (the longest there) whose turn it is; its index, or
   // -1.
   int64_t find_added(std::string_view text, size_t from, bool normalized, bool with_special, size_t* at) const;
-  // plain(text, begin, index of the added token before it or -1) is called for what stands between added tokens.
+  // plain(text, where it begins) is called for what stands between added tokens.
   template <typename Plain>
   void cut_added(std::string_view text, bool normalized, bool with_special, std::vector<int32_t>& out,
                  Plain&& plain) const;

@@ -23,7 +23,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::string_view kFileName = "tokenizer.json", kConfigName = "tokenizer_config.json",
-                           kModelName = "tokenizer.model";
+                           kModelName = "tokenizer.model", kTemplateName = "chat_template.jinja";
 
 // ---- Files. This folder stands on base alone, so it has its own few lines for what store/files.h does for the others.
 
@@ -168,10 +168,10 @@ Result<std::shared_ptr<Tokenizer::Impl>> load_json(const std::string& path, cons
   return impl;
 }
 
-Result<Tokenizer> load_model(const std::string& path, const std::string& bytes, bool llama2c, std::string config_json) {
+Result<std::shared_ptr<Tokenizer::Impl>> load_model(const std::string& path, const std::string& bytes, bool llama2c) {
   const auto model = llama2c ? SentencePieceModel::parse_llama2c(bytes) : SentencePieceModel::parse(bytes);
   if (!model.ok()) return Err("{}: {}", path, model.error());
-  return model->tokenizer(path, std::move(config_json));
+  return read_sentencepiece(*model, path);
 }
 
 }  // namespace
@@ -185,18 +185,18 @@ Result<Tokenizer> Tokenizer::load(const std::string& folder_or_file) {
     file /= model_alone ? kModelName : kFileName;
   }
   TRY(const std::string bytes, read_whole(file));
-  std::string config_json;
+  const bool llama2c = file.extension() == ".bin", model = llama2c || file.extension() == ".model";
+  TRY(std::shared_ptr<Impl> impl, model ? load_model(file, bytes, llama2c) : load_json(file, bytes));
   const fs::path config = file.parent_path() / kConfigName;
   if (fs::exists(config, ignored)) {
-    TRY(config_json, read_whole(config));
-    if (json_nests_deeper(config_json) || !json::accept(config_json)) {
+    TRY(impl->config_json, read_whole(config));
+    if (json_nests_deeper(impl->config_json) || !json::accept(impl->config_json)) {
       return Err("{}: not JSON, expected an object", config.string());
     }
   }
-  const bool llama2c = file.extension() == ".bin";
-  if (llama2c || file.extension() == ".model") return load_model(file, bytes, llama2c, std::move(config_json));
-  TRY(std::shared_ptr<Impl> impl, load_json(file, bytes));
-  impl->config_json = std::move(config_json);
+  if (const fs::path chat = file.parent_path() / kTemplateName; fs::exists(chat, ignored)) {
+    TRY(impl->chat_template, read_whole(chat));
+  }
   return Impl::wrap(std::move(impl));
 }
 
@@ -205,6 +205,7 @@ Status Tokenizer::save(const std::string& folder) const {
   std::filesystem::create_directories(folder, error);
   if (error) return Err("{}: cannot make the folder: {}", folder, error.message());
   TRY_STATUS(write_whole(folder, kFileName, impl_->document.empty() ? tokenizer_json(*impl_) : impl_->document));
+  if (!impl_->chat_template.empty()) TRY_STATUS(write_whole(folder, kTemplateName, impl_->chat_template));
   return write_whole(folder, kConfigName, impl_->config_json.empty() ? config_json(*this, *impl_) : impl_->config_json);
 }
 

@@ -195,6 +195,131 @@ TEST_F(TokenizerJson, NamesTheFileAndTheFieldOfWhatItCannotRead) {
   EXPECT_EQ(error([](json&) {}), "no error");
 }
 
+// A SentencePiece-like file: "▁", a, b, ab, all bytes; <s> before every text.
+json piece_file() {
+  json vocab = {{"<unk>", 0}, {"▁", 1}, {"a", 2}, {"b", 3}, {"ab", 4}, {"▁a", 5}};
+  for (int b = 0; b < 256; ++b) vocab[fmt::format("<0x{:02X}>", b)] = 10 + b;
+  const json space = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "▁"}};
+  const json mark = {{"type", "Replace"}, {"pattern", {{"String", "▁"}}}, {"content", " "}};
+  const json strip = {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}};
+  const json single = {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}}}}};
+  return {
+      {"added_tokens", {{{"id", 6}, {"content", "<s>"}, {"special", true}, {"normalized", false}}}},
+      {"normalizer", {{"type", "Sequence"}, {"normalizers", {{{"type", "Prepend"}, {"prepend", "▁"}}, space}}}},
+      {"pre_tokenizer", nullptr},
+      {"post_processor",
+       {{"type", "TemplateProcessing"},
+        {"single", single},
+        {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {6}}, {"tokens", {"<s>"}}}}}}}},
+      {"decoder", {{"type", "Sequence"}, {"decoders", {mark, {{"type", "ByteFallback"}}, {{"type", "Fuse"}}, strip}}}},
+      {"model",
+       {{"type", "BPE"},
+        {"unk_token", "<unk>"},
+        {"fuse_unk", true},
+        {"byte_fallback", true},
+        {"vocab", vocab},
+        {"merges", {"▁ a", "a b"}}}}};
+}
+
+TEST_F(TokenizerJson, PiecesWithByteFallback) {
+  const std::string text = piece_file().dump();
+  const auto t = Tokenizer::load(write("a.json", text));
+  ASSERT_TRUE(t.ok()) << t.error();
+  EXPECT_THAT(t->encode("ab ab"), ElementsAre(5, 3, 5, 3));
+  EXPECT_THAT(t->encode("é"), ElementsAre(1, 10 + 0xC3, 10 + 0xA9));
+  EXPECT_THAT(t->encode_with_special("a"), ElementsAre(6, 5));
+  EXPECT_THAT(t->prefix(), ElementsAre(6));
+  EXPECT_TRUE(t->suffix().empty());
+  EXPECT_THAT(t->encode("a<s>a", true), ElementsAre(5, 6, 5));
+  for (const int32_t id : t->encode("a<s>a")) EXPECT_FALSE(t->is_special(id));
+  EXPECT_EQ(t->decode(t->encode("ab  é")), "ab  é");
+  EXPECT_EQ(t->token_bytes(5), " a");
+  ASSERT_TRUE(t->save(path("copy")).ok());
+  EXPECT_EQ(file_bytes(path("copy/tokenizer.json")), text) << "a foreign file is written as it was";
+}
+
+TEST_F(TokenizerJson, UnknownCharacters) {
+  json file = piece_file();
+  file["model"]["byte_fallback"] = false;
+  EXPECT_THAT(Tokenizer::load(write("a.json", file.dump()))->encode("éßa"), ElementsAre(1, 0, 2));
+  file["model"]["fuse_unk"] = false;
+  EXPECT_THAT(Tokenizer::load(write("b.json", file.dump()))->encode("éßa"), ElementsAre(1, 0, 0, 2));
+  file["model"]["unk_token"] = nullptr;
+  EXPECT_THAT(Tokenizer::load(write("c.json", file.dump()))->encode("éßa"), ElementsAre(5));
+}
+
+TEST_F(TokenizerJson, Unigram) {
+  json file = piece_file();
+  file["model"] = json::parse(R"({"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0], ["▁", -2], ["a", -2],
+                               ["b", -2], ["ab", -3.5], ["▁a", -3]]})");
+  const auto t = Tokenizer::load(write("a.json", file.dump()));
+  ASSERT_TRUE(t.ok()) << t.error();
+  EXPECT_THAT(t->encode("ab"), ElementsAre(5, 3)) << "-5 against -5.5";
+  EXPECT_THAT(t->encode("bab"), ElementsAre(1, 3, 4));
+  EXPECT_THAT(t->encode("éßb"), ElementsAre(1, 0, 3));
+  file["model"]["byte_fallback"] = true;
+  const auto bad = Tokenizer::load(write("b.json", file.dump()));
+  ASSERT_FALSE(bad.ok());
+  EXPECT_THAT(bad.error(), HasSubstr("b.json: model.byte_fallback"));
+  file["model"]["vocab"][1] = "▁";
+  EXPECT_THAT(Tokenizer::load(write("c.json", file.dump())).error(), HasSubstr("c.json: model.vocab[1]"));
+}
+
+TEST_F(TokenizerJson, WordPiece) {
+  const json file = {{"normalizer", {{"type", "BertNormalizer"}, {"lowercase", true}}},
+                     {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
+                     {"decoder", {{"type", "WordPiece"}, {"prefix", "##"}, {"cleanup", true}}},
+                     {"post_processor", {{"type", "BertProcessing"}, {"cls", {"[CLS]", 1}}, {"sep", {"[SEP]", 2}}}},
+                     {"model",
+                      {{"type", "WordPiece"},
+                       {"unk_token", "[UNK]"},
+                       {"continuing_subword_prefix", "##"},
+                       {"vocab", {{"[UNK]", 0}, {"[CLS]", 1}, {"[SEP]", 2}, {"un", 3}, {"##do", 4}, {",", 5}}}}}};
+  const auto t = Tokenizer::load(write("a.json", file.dump()));
+  ASSERT_TRUE(t.ok()) << t.error();
+  EXPECT_THAT(t->encode("Undo, unx"), ElementsAre(3, 4, 5, 0));
+  EXPECT_THAT(t->encode_with_special("un"), ElementsAre(1, 3, 2));
+  EXPECT_EQ(t->decode(t->encode("Undo, un")), "undo, un");
+}
+
+TEST_F(TokenizerJson, AddedTokensFlags) {
+  json file = tiny_file();
+  file["normalizer"] = {{"type", "Lowercase"}};
+  const auto add = [&](int id, const char* content, const char* flag) {
+    json token = {{"id", id}, {"content", content}, {"special", false}, {"normalized", false}};
+    token[flag] = true;
+    file["added_tokens"].push_back(token);
+  };
+  add(260, "one", "single_word");
+  add(261, "<L>", "lstrip");
+  add(262, "<R>", "rstrip");
+  add(263, "Norm", "normalized");
+  const auto t = Tokenizer::load(write("a.json", file.dump()));
+  ASSERT_TRUE(t.ok()) << t.error();
+  EXPECT_THAT(t->encode("one x"), ElementsAre(260, ' ', 'x'));
+  EXPECT_EQ(t->encode("ones").size(), 4u);
+  EXPECT_EQ(t->encode("éone").size(), 5u);
+  EXPECT_THAT(t->encode("x \u3000<L> y"), ElementsAre('x', 261, ' ', 'y'));
+  EXPECT_THAT(t->encode("x <R>\u3000 y"), ElementsAre('x', ' ', 262, 'y'));
+  EXPECT_THAT(t->encode("NORM"), ElementsAre(263));
+}
+
+TEST_F(TokenizerJson, WhatStandsBesideByteLevelIsKept) {
+  json file = tiny_file();
+  file["normalizer"] = {{"type", "NFC"}};
+  file["post_processor"] = {{"type", "RobertaProcessing"}, {"cls", {"<end>", 259}}, {"sep", {"<end>", 259}}};
+  const auto t = Tokenizer::load(write("a.json", file.dump()));
+  ASSERT_TRUE(t.ok()) << t.error();
+  EXPECT_EQ(t->encode("e\u0301"), t->encode("é"));
+  EXPECT_THAT(t->encode_with_special("he"), ElementsAre(259, 256, 259));
+  ASSERT_TRUE(t->save(path("copy")).ok());
+  EXPECT_EQ(file_bytes(path("copy/tokenizer.json")), file.dump());
+  file["post_processor"] = {{"type", "TemplateProcessing"}, {"single", {{{"SpecialToken", {{"id", "<x>"}}}}}}};
+  EXPECT_THAT(Tokenizer::load(write("b.json", file.dump())).error(), HasSubstr("post_processor.single[0]"));
+  file["post_processor"] = {{"type", "Other"}};
+  EXPECT_THAT(Tokenizer::load(write("c.json", file.dump())).error(), HasSubstr("post_processor.type: found \"Other\""));
+}
+
 TEST_F(TokenizerJson, MissingAndBrokenFiles) {
   const auto missing = Tokenizer::load(path("nothing"));
   ASSERT_FALSE(missing.ok());

@@ -12,7 +12,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kMaxId = 1 << 22;  // a file must not ask for more memory than a vocabulary may take
+// A file must not ask for more memory than its own size warrants: ids are less than this and, some gaps allowed, than a
+// multiple of the number of tokens.
+constexpr int64_t kMaxId = 1 << 22, kFreeIds = 100'000, kIdsPerToken = 16;
 
 class Reader {
  public:
@@ -27,6 +29,8 @@ class Reader {
     TRY(out_.decoder, Decoder::make(member(root_, "decoder"), "decoder"));
     const json& model = member(root_, "model");
     if (!model.is_object()) return wrong("model", model, "an object");
+    const size_t tokens = member(model, "vocab").size() + member(root_, "added_tokens").size();
+    ids_end_ = std::min<int64_t>(kMaxId, kFreeIds + kIdsPerToken * static_cast<int64_t>(tokens));
     TRY_STATUS(read_added(member(root_, "added_tokens")));
     // Older files have no type: they are told by what they hold.
     const json& type = member(model, "type");
@@ -44,8 +48,8 @@ class Reader {
 
  private:
   Status read_id(const json& value, const std::string& field, int32_t& id) const {
-    if (!value.is_number_integer() || value < 0 || value >= kMaxId) {
-      return wrong(field, value, fmt::format("an id from 0 to {}", kMaxId - 1));
+    if (!value.is_number_integer() || value < 0 || value >= ids_end_) {
+      return wrong(field, value, fmt::format("an id from 0 to {}", ids_end_ - 1));
     }
     id = value.get<int32_t>();
     return {};
@@ -65,6 +69,10 @@ class Reader {
       TRY(token.rstrip, flag(list[i], "rstrip", field, false));
       TRY(token.single_word, flag(list[i], "single_word", field, false));
       TRY(token.normalized, flag(list[i], "normalized", field, !token.special));
+      // SentencePiece looks for the user's symbols in the whole normalized text, so that a "▁" before it is put there
+      // once.
+      token.as_written = rules_ != nullptr && !token.special;
+      token.normalized = token.normalized || token.as_written;
       if (!ids_.emplace(token.content, token.id).second) {
         return wrong(field + ".content", token.content, "each token once");
       }
@@ -128,7 +136,9 @@ class Reader {
   Status read_byte_ids(std::array<int32_t, 256>& ids) const {
     for (int b = 0; b < 256; ++b) {
       const auto it = ids_.find(byte_token_name(b));
-      if (it == ids_.end()) return wrong("model.byte_fallback", true, "a token " + byte_token_name(b));
+      if (it == ids_.end() || is_special(it->second)) {
+        return wrong("model.byte_fallback", true, "a token " + byte_token_name(b) + " that is not special");
+      }
       ids[b] = it->second;
     }
     return {};
@@ -348,6 +358,7 @@ class Reader {
   const json& root_;
   const SentencePieceRules* rules_;
   Tokenizer::Impl& out_;
+  int64_t ids_end_ = kMaxId;
   std::unordered_map<std::string, int32_t> ids_;  // by name
   std::vector<uint8_t> special_;                  // by id
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "tokenizer/sentencepiece_model.h"
 #include "tokenizer/tokenizer.h"
 
 namespace loquat {
@@ -24,6 +25,8 @@ struct SentencePieceRules {
 // path: for messages. The document's text, if any, is what save() writes again.
 Result<std::shared_ptr<Tokenizer::Impl>> read_tokenizer(const nlohmann::json& document, const std::string& path,
                                                         const SentencePieceRules* rules = nullptr);
+
+Result<std::shared_ptr<Tokenizer::Impl>> read_sentencepiece(const SentencePieceModel& model, const std::string& path);
 
 // The document as our own tokenizers are written; byte-level BPE alone.
 std::string tokenizer_json(const Tokenizer::Impl& t);

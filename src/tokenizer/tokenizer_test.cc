@@ -224,6 +224,36 @@ TEST(Tokenizer, MergesLongPiecesAsShortOnes) {
   }
 }
 
+TEST(Training, TiesToTheGreaterBytes) {
+  // "ab" and "cd" as often as each other: by ids (and so bytes) ab first, by greater bytes cd.
+  const std::vector<std::string> texts(3, "ab cd");
+  for (const auto& [ties, first] : {std::pair{MergeTies::kSmallerIds, "ab"}, {MergeTies::kGreaterBytes, "cd"}}) {
+    const auto t = Tokenizer::train(texts, {.vocab_size = 257, .special_tokens = {}, .pattern = "\\w+", .ties = ties});
+    ASSERT_TRUE(t.ok()) << t.error();
+    EXPECT_EQ(t->token_bytes(256), first);
+  }
+}
+
+// The reference of a teaching course's trainer, where it is at hand.
+TEST(Training, ReproducesTheReferenceMerges) {
+  const std::string folder = shared_data("fixtures/cs336/");
+  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no reference at hand";
+  const std::vector<std::string> texts{file_bytes(folder + "corpus.en")};
+  const auto t = Tokenizer::train(texts, {.vocab_size = 500,
+                                          .special_tokens = {"<|endoftext|>"},
+                                          .pattern = kGpt2Pattern,
+                                          .ties = MergeTies::kGreaterBytes});
+  ASSERT_TRUE(t.ok()) << t.error();
+  std::istringstream reference(file_bytes(folder + "train-bpe-reference-merges.txt"));
+  std::string line;
+  int32_t id = 257;
+  for (; std::getline(reference, line); ++id) {
+    std::erase(line, ' ');
+    EXPECT_EQ(bytes_to_characters(t->token_bytes(id)), line) << "merge " << id - 257;
+  }
+  EXPECT_EQ(id, 500);
+}
+
 TEST(Tokenizer, AnyBytesRoundTrip) {
   const Tokenizer t = small_tokenizer();
   Rng rng(1);

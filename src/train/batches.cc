@@ -51,6 +51,31 @@ void LmBatch::add_reply(std::span<const int32_t> tokens, int64_t prompt) {
   batch.add(tokens);  // with the last token: the reward model reads there
 }
 
+void LmBatch::add_replies(std::span<const PromptedReply> replies, bool share) {
+  const auto same_prompt = [](const PromptedReply& a, const PromptedReply& b) {
+    return a.prompt == b.prompt && std::equal(a.tokens.begin(), a.tokens.begin() + a.prompt, b.tokens.begin());
+  };
+  for (size_t i = 0; i < replies.size();) {
+    size_t end = i + 1;
+    while (share && end < replies.size() && same_prompt(replies[i], replies[end])) ++end;
+    const int64_t shared = replies[i].prompt - 1;
+    if (end == i + 1 || shared < 1) {
+      for (; i < end; ++i) add_reply(replies[i].tokens, replies[i].prompt);
+      continue;
+    }
+    batch.add(replies[i].tokens.first(static_cast<size_t>(shared)));
+    for (; i < end; ++i) {
+      const std::span<const int32_t> own = replies[i].tokens.subspan(static_cast<size_t>(shared));
+      for (size_t t = 1; t < own.size(); ++t) {
+        rows.push_back(batch.rows() + static_cast<int64_t>(t) - 1);
+        targets.push_back(own[t]);
+      }
+      first.push_back(static_cast<int64_t>(targets.size()));
+      batch.add_continuation(own);
+    }
+  }
+}
+
 std::vector<std::pair<size_t, size_t>> cut_by_tokens(std::span<const int64_t> lengths, int64_t budget) {
   std::vector<std::pair<size_t, size_t>> ranges;
   size_t begin = 0;
@@ -88,6 +113,7 @@ LmSum LmPass::train(std::span<const TokenSequence* const> sequences, double weig
     options.keep_for_backward = true;
     options.recompute = recompute_;
     options.dropout = static_cast<float>(dropout);
+    options.lora_dropout = lora_dropout_;
     options.dropout_seed = mix64(dropout_seed ^ mix64(static_cast<uint64_t>(index)));
     const Mat hidden = model_.forward(micro_.batch, options);
     weights_.assign(micro_.targets.size(), static_cast<float>(-weight));

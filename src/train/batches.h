@@ -16,6 +16,12 @@
 
 namespace loquat {
 
+// A prompt of `prompt` tokens with a reply behind it.
+struct PromptedReply {
+  std::span<const int32_t> tokens;
+  int64_t prompt = 0;
+};
+
 // Only rows of targets pay for the vocabulary.
 struct LmBatch {
   Batch batch;
@@ -28,6 +34,9 @@ struct LmBatch {
   void add(const TokenSequence& sequence);
   // A prompt of `prompt` tokens and a reply: every token of the reply is a target.
   void add_reply(std::span<const int32_t> tokens, int64_t prompt);
+  // The same for many. With `share` (the kernels' shared_prefixes), neighbours with one prompt share its rows but the
+  // last, so that rows stay those of one reply each; the results have the same bits.
+  void add_replies(std::span<const PromptedReply> replies, bool share);
 };
 
 // [begin, end) ranges of items, each of at most `budget` tokens or of one item alone.
@@ -49,6 +58,7 @@ class LmPass {
   // Gradients of weight * Σ(-log P(target)) are added to the model's. dropout_seed: another for every call.
   LmSum train(std::span<const TokenSequence* const> sequences, double weight, double dropout = 0,
               uint64_t dropout_seed = 0);
+  void set_lora_dropout(double p) { lora_dropout_ = static_cast<float>(p); }  // of train()
   LmSum evaluate(std::span<const TokenSequence* const> sequences);
 
  private:
@@ -58,6 +68,7 @@ class LmPass {
   Model& model_;
   int64_t budget_;
   bool recompute_;
+  float lora_dropout_ = 0;
   LmBatch micro_;
   std::vector<float> weights_;
 };

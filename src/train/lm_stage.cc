@@ -26,6 +26,18 @@ Status RunningMean::load(const CheckpointState& state, const std::string& name) 
   return {};
 }
 
+void save_means(CheckpointState& state, const std::map<std::string, RunningMean>& means) {
+  for (const auto& [name, mean] : means) state.texts["mean." + name] = mean.text();
+}
+
+Status load_means(const CheckpointState& state, std::map<std::string, RunningMean>& means) {
+  means.clear();
+  for (const auto& [name, text] : state.texts) {
+    if (name.starts_with("mean.")) TRY_STATUS(means[name.substr(5)].load(state, name));
+  }
+  return {};
+}
+
 void save_training(CheckpointState& state, const Model& model, const Optimizer& optimizer, const std::string& prefix) {
   state.tensors[prefix + ".weights"] = model.host_values();
   optimizer.save(state, prefix);

@@ -2,6 +2,7 @@
 // quote, and writing a model's folder with its tokenizer.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,10 @@ class RunningMean {
  private:
   double sum_ = 0, weight_ = 0;
 };
+
+// state.texts["mean.NAME"] of each.
+void save_means(CheckpointState& state, const std::map<std::string, RunningMean>& means);
+Status load_means(const CheckpointState& state, std::map<std::string, RunningMean>& means);
 
 void save_training(CheckpointState& state, const Model& model, const Optimizer& optimizer,
                    const std::string& prefix = "model");

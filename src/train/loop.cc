@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "data/source.h"
+#include "model/adapter_folder.h"
 #include "store/files.h"
 #include "store/safetensors.h"
 
@@ -371,12 +373,27 @@ Status StageHash::add_file(const std::string& path) {
 }
 
 Status StageHash::add_files(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) TRY_STATUS(add_file(path));
+  return add_data(paths, false);
+}
+
+Status StageHash::add_mixture(const std::vector<std::string>& paths) {
+  return add_data(paths, true);
+}
+
+Status StageHash::add_data(const std::vector<std::string>& paths, bool weighted) {
+  TRY(const std::vector<DataSource> sources, data_sources(paths));
+  for (const DataSource& source : sources) {
+    if (source.weight && !weighted)
+      return Err("{}: has a weight, which texts to pretrain on and demonstrations of sft alone can have", source.name);
+    for (const std::string& file : source.files) TRY_STATUS(add_file(file));
+    if (!source.settings().empty()) text_ += fmt::format("{} files with {}\n", source.files.size(), source.settings());
+  }
   text_ += fmt::format("{} files\n", paths.size());
   return {};
 }
 
 Status StageHash::add_model(const std::string& folder) {
+  if (is_adapter_folder(folder)) return add_adapter(folder);
   TRY(const std::vector<std::string> weights, safetensors_files(folder));
   std::vector<std::string> paths = {folder + "/config.json"};
   paths.insert(paths.end(), weights.begin(), weights.end());
@@ -389,6 +406,16 @@ Status StageHash::add_model(const std::string& folder) {
     }
   }
   return {};
+}
+
+// The adapter's own files, then the base's.
+Status StageHash::add_adapter(const std::string& folder) {
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "reward.json"}) {
+    const std::string path = folder + "/" + name;
+    if (file_exists(path)) TRY_STATUS(add_file(path));
+  }
+  TRY(const AdapterFolder adapter, read_adapter_folder(folder));
+  return add_model(adapter.base);
 }
 
 std::string StageHash::hex() const {

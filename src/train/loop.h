@@ -79,11 +79,16 @@ class StageHash {
   StageHash(const std::string& stage, const StageContext& context);
   void add(const std::string& name, const std::string& text);
   Status add_file(const std::string& path);
+  // Data paths (data/source.h): the bytes of their files and what is set beside them, not where they lie. A weight is an
+  // error but in a mixture: elsewhere nobody would look at it.
   Status add_files(const std::vector<std::string>& paths);
+  Status add_mixture(const std::vector<std::string>& paths);
   Status add_model(const std::string& folder);  // config, weights, tokenizer, reward.json
   std::string hex() const;
 
  private:
+  Status add_adapter(const std::string& folder);
+  Status add_data(const std::vector<std::string>& paths, bool weighted);
   std::string text_;
 };
 

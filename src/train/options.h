@@ -31,7 +31,7 @@ class FieldReader {
   void operator()(const char* key, bool& value) { value = settings_.flag(key, value); }
   void operator()(const char* key, std::string& value) { value = settings_.text(key, value); }
   void operator()(const char* key, std::string& value, std::initializer_list<const char*> choices);
-  void operator()(const char* key, std::vector<std::string>& value) { value = settings_.list(key, value); }
+  void operator()(const char* key, std::vector<std::string>& value);  // texts, or tables of data (data/source.h)
 
  private:
   Settings& settings_;

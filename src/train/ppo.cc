@@ -83,7 +83,7 @@ class PpoStage : public Stage {
     guards_.save(state);
     state.texts["ppo"] = fmt::format("{:a} {} {} {:a} {}", beta_, index_->cursor(), update_->ptx_windows(),
                                      first_reward_, has_first_ ? 1 : 0);
-    for (const auto& [name, mean] : means_) state.texts["mean." + name] = mean.text();
+    save_means(state, means_);
     return {};
   }
 
@@ -102,11 +102,7 @@ class PpoStage : public Stage {
     has_first_ = has_first != 0;
     index_->seek(cursor);
     update_->set_ptx_windows(windows);
-    means_.clear();
-    for (const auto& [name, text] : state.texts) {
-      if (name.starts_with("mean.")) TRY_STATUS(means_[name.substr(5)].load(state, name));
-    }
-    return {};
+    return load_means(state, means_);
   }
 
   Status finish(const std::string& out, StageReport& report) override {
@@ -121,18 +117,18 @@ class PpoStage : public Stage {
 
  private:
   Status load_models() {
-    LoadOptions load;
-    load.compute = context_.compute;
+    TRY(models_, StageModels::make(*context_.kernels, context_.compute, context_.seed, options_.lora));
+    LoadOptions load = models_.load_options();
     TRY(reference_,
         load_model(options_.reference.empty() ? options_.policy : options_.reference, *context_.kernels, load));
+    TRY(reward_, load_reward_model(options_.reward, *context_.kernels, load));
+    if (!options_.held_out_reward.empty()) {
+      TRY(held_out_, load_reward_model(options_.held_out_reward, *context_.kernels, load));
+    }
     load.with_gradients = true;
     TRY(policy_, load_model(options_.policy, *context_.kernels, load));
-    TRY(reward_, load_reward_model(options_.reward, *context_.kernels, context_.compute));
-    TRY(critic_, load_reward_model(options_.critic.empty() ? options_.reward : options_.critic, *context_.kernels,
-                                   context_.compute, true));
-    if (!options_.held_out_reward.empty()) {
-      TRY(held_out_, load_reward_model(options_.held_out_reward, *context_.kernels, context_.compute));
-    }
+    TRY(critic_,
+        load_reward_model(options_.critic.empty() ? options_.reward : options_.critic, *context_.kernels, load));
     TRY(Tokenizer tokenizer, Tokenizer::load(options_.policy));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
     context_length_ = policy_->config().max_positions;
@@ -154,7 +150,7 @@ class PpoStage : public Stage {
     for (const std::string& path : options_.prompts) {
       TRY(const std::vector<Messages> items, read_prompts(path));
       for (const Messages& item : items) {
-        std::vector<int32_t> tokens = chat.prompt(item);
+        TRY(std::vector<int32_t> tokens, chat.prompt(item));
         if (static_cast<int64_t>(tokens.size()) <= longest) prompts_.push_back(std::move(tokens));
       }
     }
@@ -305,6 +301,7 @@ class PpoStage : public Stage {
   PpoGuards guards_;
   double beta_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  StageModels models_;
   std::unique_ptr<Model> policy_, reference_;
   RewardModel reward_, critic_, held_out_;
   std::unique_ptr<Optimizer> policy_optimizer_, critic_optimizer_;
@@ -350,6 +347,10 @@ Result<StageReport> run_ppo(const StageContext& given, const PpoOptions& options
     context.checkpoint_every = std::min(context.checkpoint_every, options.checkpoint_iterations);
   }
   if (options.policy.empty() || options.reward.empty()) return Err("ppo: policy and reward: expected models' folders");
+  // The sampler's log-probabilities are those of the first update, bit for bit: dropout would part them.
+  if (options.lora.rank > 0 && options.lora.dropout > 0)
+    return Err("ppo: lora_dropout = {}: expected 0, since PPO samples from the policy that it trains",
+               options.lora.dropout);
   StageHash hash("ppo", context);
   hash.add("options", canonical_options(options));
   for (const std::string& folder :

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -53,6 +54,7 @@ struct PpoOptions {
   int64_t critic_warmup_iterations = 0;  // iterations in which the critic alone is trained
   int64_t sample_batch = 256;            // sequences decoded at once
   GuardOptions guard;
+  LoraOptions lora;
   TrainingOptions training = defaults();  // of the policy; warm-up counts iterations
 
   static TrainingOptions defaults();
@@ -102,6 +104,7 @@ struct PpoOptions {
     v("critic_warmup_iterations", critic_warmup_iterations, int64_t{0}, kBig);
     v("sample_batch", sample_batch, int64_t{1}, int64_t{1} << 20);
     guard.visit(v);
+    lora.visit(v);
     training.visit(v);
   }
 };
@@ -119,6 +122,8 @@ struct ClippedLoss {
 };
 // max(-A r, -A clip(r, 1 - c, 1 + c)) with r = exp(logprob - old).
 ClippedLoss policy_loss(double logprob, double old_logprob, double advantage, double clip);
+// The bounds may differ (DAPO): clip(r, 1 - clip_low, 1 + clip_high).
+ClippedLoss policy_loss(double logprob, double old_logprob, double advantage, double clip_low, double clip_high);
 // max((v - R)², (clip(v, old - c, old + c) - R)²) / 2.
 ClippedLoss value_loss(double value, double old_value, double returns, double clip);
 

@@ -137,7 +137,7 @@ TEST(Ppo, ScoringReadsEachPartWhereItShould) {
   RewardModel reward = must(load_reward_model(world.reward(), kernels, DType::kF32));
   const Tokenizer tokenizer = must(Tokenizer::load(world.sft()));
   const ChatTemplate chat = must(ChatTemplate::make(tokenizer));
-  const std::vector<int32_t> prompt = chat.prompt({{"user", toy::questions()[0]}});
+  const std::vector<int32_t> prompt = *chat.prompt({{"user", toy::questions()[0]}});
   const std::vector<const std::vector<int32_t>*> prompts(40, &prompt);
   std::vector<uint64_t> seeds;
   for (uint64_t i = 0; i < 40; ++i) seeds.push_back(mix64(i));
@@ -188,26 +188,7 @@ TEST(Ppo, RaisesAToyRewardWithRatioOneAtFirst) {
   EXPECT_EQ(metrics[2]["lr"].get<double>(), options.training.lr);
 
   // Praise it was that rose.
-  const Kernels& kernels = *must(best_kernels());
-  LoadOptions load;
-  load.compute = DType::kF32;
-  RewardModel reward = must(load_reward_model(world.reward(), kernels, DType::kF32));
-  const Tokenizer tokenizer = must(Tokenizer::load(world.sft()));
-  const auto prompts = must(read_prompts(world.prompts()));
-  const auto praised = [&](const std::string& folder) {
-    const auto policy = must(load_model(folder, kernels, load));
-    BestOfOptions best;
-    best.n = 30;
-    best.max_reply_tokens = 12;
-    int count = 0;
-    for (const auto& replies : must(sample_and_score(*policy, reward, tokenizer, prompts, best))) {
-      for (const ScoredReply& r : replies) {
-        for (const std::string& good : toy::praise()) count += r.text == good ? 1 : 0;
-      }
-    }
-    return count;
-  };
-  const int before = praised(world.sft()), after = praised(c.out);
+  const int before = world.praised(world.sft()), after = world.praised(c.out);
   EXPECT_GT(after, before + 20) << before << " and " << after << " of 120";
 }
 

@@ -3,16 +3,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 namespace loquat {
 
-ClippedLoss policy_loss(double logprob, double old_logprob, double advantage, double clip) {
+ClippedLoss policy_loss(double logprob, double old_logprob, double advantage, double clip_low, double clip_high) {
   const double ratio = std::exp(logprob - old_logprob);
   const double plain = -advantage * ratio;
-  const double bounded = -advantage * std::clamp(ratio, 1 - clip, 1 + clip);
+  const double bounded = -advantage * std::clamp(ratio, 1 - clip_low, 1 + clip_high);
   if (plain >= bounded) return {plain, plain, false};  // d ratio / d logprob = ratio
   return {bounded, 0, true};
+}
+
+ClippedLoss policy_loss(double logprob, double old_logprob, double advantage, double clip) {
+  return policy_loss(logprob, old_logprob, advantage, clip, clip);
 }
 
 ClippedLoss value_loss(double value, double old_value, double returns, double clip) {
@@ -32,6 +35,7 @@ PpoUpdate::PpoUpdate(const PpoOptions& options, Model& policy, RewardModel& crit
       policy_optimizer_(policy_optimizer),
       critic_optimizer_(critic_optimizer),
       ptx_(ptx),
+      policy_pass_("ppo", policy, options.temperature, options.training),
       ptx_pass_(policy, options.training.micro_tokens, options.training.recompute) {}
 
 Status PpoUpdate::run(const std::vector<Episode>& episodes, int64_t iteration, uint64_t seed, const PpoRates& rates,
@@ -67,11 +71,11 @@ Status PpoUpdate::run(const std::vector<Episode>& episodes, int64_t iteration, u
   }
   auto& m = result.metrics;
   if (rates.train_policy) {
-    m["loss"] = sums.policy_loss / sums.tokens;
-    m["ratio"] = sums.ratio / sums.tokens;
-    m["clip_fraction"] = sums.clipped / sums.tokens;
-    m["entropy"] = sums.entropy / sums.tokens;
-    m["update_kl"] = sums.approximate_kl / sums.tokens;
+    m["loss"] = sums.policy_loss / sums.policy.tokens;
+    m["ratio"] = sums.policy.ratio / sums.policy.tokens;
+    m["clip_fraction"] = sums.clipped / sums.policy.tokens;
+    m["entropy"] = sums.policy.entropy / sums.policy.tokens;
+    m["update_kl"] = sums.policy.approximate_kl / sums.policy.tokens;
     m["grad_norm"] = sums.grad_norm / sums.updates;
   }
   m["value_loss"] = sums.value_loss / sums.updates;
@@ -86,44 +90,18 @@ void PpoUpdate::pack(const std::vector<Episode>& episodes, size_t begin, size_t 
 }
 
 Status PpoUpdate::policy_minibatch(const std::vector<Episode>& episodes, bool check, Sums& sums, StepResult& result) {
-  ForwardOptions forward;  // no dropout in PPO: the ratio would not begin at 1
-  forward.keep_for_backward = true;
-  forward.recompute = options_.training.recompute;
-  const auto temperature = static_cast<float>(options_.temperature);
-  for (const auto& [begin, end] : cuts_) {
-    pack(episodes, begin, end);
-    const Mat hidden = policy_.forward(micro_.batch, forward);
-    const auto now = policy_.log_probs(hidden, micro_.rows, micro_.targets, temperature, true);
-    slopes_.resize(now.logprob.size());
-    size_t at = 0;
-    for (size_t i = begin; i < end; ++i) {
-      const Episode& e = episodes[chosen_[i]];
-      if (check && std::memcmp(now.logprob.data() + at, e.logprob.data(), e.logprob.size() * sizeof(float)) != 0) {
-        for (size_t t = 0; t < e.logprob.size(); ++t) {
-          if (std::memcmp(&now.logprob[at + t], &e.logprob[t], sizeof(float)) == 0) continue;
-          return Err(
-              "ppo: before the first update the probability ratio must be exactly 1, but token {} of a reply was "
-              "sampled with log-probability {:.9g} and now has {:.9g}: sampling and training disagree (a defect of "
-              "the kernels \"{}\"; LOQUAT_ISA=reference avoids them)",
-              t, e.logprob[t], now.logprob[at + t], policy_.kernels().name);
-        }
-      }
-      for (size_t t = 0; t < e.logprob.size(); ++t, ++at) {
-        const ClippedLoss token = policy_loss(now.logprob[at], e.logprob[t], e.advantage[t], options_.clip_ratio);
-        const double log_ratio = static_cast<double>(now.logprob[at]) - e.logprob[t];
-        sums.policy_loss += token.loss;
-        sums.ratio += std::exp(log_ratio);
-        sums.approximate_kl += std::expm1(log_ratio) - log_ratio;  // Schulman's unbiased estimator of KL(old, new)
-        sums.clipped += token.clipped ? 1 : 0;
-        sums.entropy += now.entropy[at];
-        slopes_[at] = static_cast<float>(token.slope / minibatch_tokens_);
-      }
+  std::vector<const Episode*> chosen;
+  for (const size_t i : chosen_) chosen.push_back(&episodes[i]);
+  const auto slopes_of = [&](const Episode& e, std::span<const float> now, std::span<float> slopes) {
+    for (size_t t = 0; t < now.size(); ++t) {
+      const ClippedLoss token = policy_loss(now[t], e.logprob[t], e.advantage[t], options_.clip_ratio);
+      sums.policy_loss += token.loss;
+      sums.clipped += token.clipped ? 1 : 0;
+      slopes[t] = static_cast<float>(token.slope / minibatch_tokens_);
     }
-    sums.tokens += static_cast<double>(at);
-    result.tokens += micro_.batch.rows();
-    policy_.backward(micro_.batch,
-                     policy_.log_probs_backward(hidden, micro_.rows, micro_.targets, temperature, now, slopes_));
-  }
+  };
+  TRY(const int64_t tokens, policy_pass_.run(chosen, check, sums.policy, slopes_of));
+  result.tokens += tokens;
   return {};
 }
 

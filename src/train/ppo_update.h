@@ -7,6 +7,7 @@
 
 #include "train/batches.h"
 #include "train/optimizer.h"
+#include "train/policy_pass.h"
 #include "train/ppo.h"
 #include "train/rollout.h"
 
@@ -31,9 +32,9 @@ class PpoUpdate {
 
  private:
   struct Sums {
-    double policy_loss = 0, value_loss = 0, ratio = 0, clipped = 0, entropy = 0, tokens = 0, ptx_loss = 0,
-           ptx_tokens = 0;
-    double approximate_kl = 0, grad_norm = 0, critic_grad_norm = 0, updates = 0;
+    PolicySums policy;
+    double policy_loss = 0, value_loss = 0, clipped = 0, ptx_loss = 0, ptx_tokens = 0;
+    double grad_norm = 0, critic_grad_norm = 0, updates = 0;
   };
   Status policy_minibatch(const std::vector<Episode>& episodes, bool check, Sums& sums, StepResult& result);
   void critic_minibatch(const std::vector<Episode>& episodes, Sums& sums, StepResult& result);
@@ -47,6 +48,7 @@ class PpoUpdate {
   Optimizer& policy_optimizer_;
   Optimizer& critic_optimizer_;
   StreamSampler* ptx_;
+  PolicyPass policy_pass_;
   LmPass ptx_pass_;
   int64_t ptx_windows_ = 0;  // drawn so far: the cursor
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/mixture.h"
+#include "data/source.h"
 #include "train/batches.h"
 #include "train/lm_stage.h"
 
@@ -25,10 +27,7 @@ class PretrainStage : public Stage {
       return Err("sequence_length = {}: expected 2 to the context of {}", length, model_->config().max_positions);
     }
     length_ = length;
-    sampler_ = std::make_unique<StreamSampler>(&stream_, length, mix64(context_.seed ^ hash64("pretrain.order")));
-    if (sampler_->windows() < 1) {
-      return Err("the texts hold {} tokens: expected at least one window of {}", stream_.size(), length);
-    }
+    TRY_STATUS(make_samplers());
     if (!first_stream_.empty()) {
       first_ = std::make_unique<StreamSampler>(&first_stream_, length, mix64(context_.seed ^ hash64("pretrain.first")));
       if (first_->windows() < 1)
@@ -40,7 +39,7 @@ class PretrainStage : public Stage {
       total_ = (options_.tokens + options_.batch_tokens - 1) / options_.batch_tokens;
     if (total_ == 0) {
       const double windows =
-          options_.epochs * static_cast<double>(sampler_->windows()) + static_cast<double>(first_windows());
+          options_.epochs * static_cast<double>(windows_per_epoch()) + static_cast<double>(first_windows());
       total_ = std::max<int64_t>(1, std::llround(windows / static_cast<double>(windows_per_step_)));
     }
     schedule_ = options_.training.make_schedule(total_);
@@ -85,6 +84,10 @@ class PretrainStage : public Stage {
 
   Status finish(const std::string& out, StageReport& report) override {
     report.figures["loss"] = last_loss_.value();
+    for (size_t s = 0; s < weights_.size(); ++s) {
+      const int64_t drawn = std::max<int64_t>(0, total_ * windows_per_step_ - first_windows());
+      report.figures[fmt::format("source_{:02}_epochs", s + 1)] = mixture_.passes(static_cast<int32_t>(s), drawn);
+    }
     report.figures["parameters"] = static_cast<double>(model_->config().param_count());
     if (!valid_.empty()) {
       const auto windows = eval_windows(valid_, length_);
@@ -100,10 +103,33 @@ class PretrainStage : public Stage {
   int64_t first_windows() const { return first_ == nullptr ? 0 : first_->windows(); }
   // The windows of first_texts in their order, then those of texts.
   TokenSequence window(int64_t index) {
-    const bool is_first = index < first_windows();
-    StreamSampler& sampler = is_first ? *first_ : *sampler_;
-    sampler.seek(is_first ? index : index - first_windows());
+    if (index < first_windows()) return window_at(*first_, index);
+    index -= first_windows();
+    if (weights_.empty()) return window_at(samplers_[0], index);
+    const Mixture::Draw draw = mixture_.at(index);
+    return window_at(samplers_[static_cast<size_t>(draw.source)], draw.number);
+  }
+
+  static TokenSequence window_at(StreamSampler& sampler, int64_t cursor) {
+    sampler.seek(cursor);
     return sampler.next();
+  }
+
+  int64_t windows_per_epoch() const { return weights_.empty() ? samplers_[0].windows() : mixture_.epoch_size(); }
+
+  // One of all texts, or one of each weighted source.
+  Status make_samplers() {
+    std::vector<int64_t> windows;
+    for (size_t s = 0; s < streams_.size(); ++s) {
+      const std::string name = s == 0 ? "pretrain.order" : fmt::format("pretrain.order.{}", s);
+      if (streams_[s].size() < 2) return Err("texts: source {} holds {} tokens", s + 1, streams_[s].size());
+      samplers_.emplace_back(&streams_[s], length_, mix64(context_.seed ^ hash64(name)));
+      windows.push_back(samplers_.back().windows());
+      if (windows.back() < 1)
+        return Err("the texts hold {} tokens: expected at least one window of {}", streams_[s].size(), length_);
+    }
+    if (!weights_.empty()) mixture_ = Mixture(windows, weights_, mix64(context_.seed ^ hash64("pretrain.mixture")));
+    return {};
   }
 
   static Result<std::vector<std::string>> read_all(const std::vector<std::string>& paths) {
@@ -116,19 +142,34 @@ class PretrainStage : public Stage {
   }
 
   Status read_streams() {
-    TRY(std::vector<std::string> texts, read_all(options_.texts));
-    if (texts.empty()) return Err("texts: no document to pretrain on");
+    TRY(const std::vector<DataSource> sources, data_sources(options_.texts));
+    if (sources.empty()) return Err("texts: no document to pretrain on");
     TRY(std::vector<std::string> valid, read_all(options_.valid_texts));
     TRY(const std::vector<std::string> first, read_all(options_.first_texts));
     if (!first.empty()) first_stream_ = token_stream(*tokenizer_, first);
+    weights_ = mixture_weights(sources);
+    if (weights_.empty()) {
+      TRY_STATUS(add_stream(options_.texts, valid));
+    } else {
+      for (size_t s = 0; s < sources.size(); ++s) {
+        note(context_, fmt::format("source {}: {}, weight {}", s + 1, sources[s].name, weights_[s]));
+        TRY_STATUS(add_stream({sources[s].path()}, valid));
+      }
+    }
+    valid_ = token_stream(*tokenizer_, valid);
+    return {};
+  }
+
+  // A stream of these files; its last documents are held out where there are no valid_texts.
+  Status add_stream(const std::vector<std::string>& paths, std::vector<std::string>& valid) {
+    TRY(std::vector<std::string> texts, read_all(paths));
     if (options_.valid_texts.empty() && options_.valid_fraction > 0 && texts.size() > 1) {
       const auto keep = static_cast<size_t>(
           std::max(1.0, std::floor(static_cast<double>(texts.size()) * (1 - options_.valid_fraction))));
-      valid.assign(texts.begin() + static_cast<std::ptrdiff_t>(keep), texts.end());
+      valid.insert(valid.end(), texts.begin() + static_cast<std::ptrdiff_t>(keep), texts.end());
       texts.resize(keep);
     }
-    stream_ = token_stream(*tokenizer_, texts);
-    valid_ = token_stream(*tokenizer_, valid);
+    streams_.push_back(token_stream(*tokenizer_, texts));
     return {};
   }
 
@@ -162,8 +203,12 @@ class PretrainStage : public Stage {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<LmPass> pass_;
-  std::unique_ptr<StreamSampler> first_, sampler_;  // first_: nullptr where there are no first_texts
-  std::vector<int32_t> first_stream_, stream_, valid_;
+  std::unique_ptr<StreamSampler> first_;       // nullptr where there are no first_texts
+  std::vector<std::vector<int32_t>> streams_;  // of all texts, or of each weighted source
+  std::vector<StreamSampler> samplers_;        // of each stream
+  std::vector<double> weights_;                // of the sources; none: one stream
+  Mixture mixture_;
+  std::vector<int32_t> first_stream_, valid_;
   std::vector<TokenSequence> batch_;
   Schedule schedule_;
   RunningMean last_loss_;
@@ -202,7 +247,7 @@ Result<PretrainOptions> PretrainOptions::read(Settings& settings) {
 Result<StageReport> run_pretrain(const StageContext& context, const PretrainOptions& options) {
   StageHash hash("pretrain", context);
   hash.add("options", canonical_options(options));
-  TRY_STATUS(hash.add_files(options.texts));
+  TRY_STATUS(hash.add_mixture(options.texts));
   TRY_STATUS(hash.add_files(options.first_texts));
   TRY_STATUS(hash.add_files(options.valid_texts));
   if (!options.base.empty()) TRY_STATUS(hash.add_model(options.base));

@@ -94,6 +94,7 @@ class RewardStage : public Stage {
       forward.keep_for_backward = true;
       forward.recompute = options_.training.recompute;
       forward.dropout = static_cast<float>(options_.dropout);
+      forward.lora_dropout = static_cast<float>(options_.lora.dropout);
       forward.dropout_seed = mix64(seed ^ mix64(micro));
       const Mat hidden = model_->forward(packed_, forward);
       const std::vector<float> scores = head_.scores(*model_, hidden, packed_);
@@ -165,10 +166,9 @@ class RewardStage : public Stage {
 
  private:
   Status prepare_model() {
-    TRY(const std::string text, read_file(options_.base + "/config.json"));
-    TRY(const ModelConfig config, ModelConfig::from_json(text, options_.base + "/config.json"));
-    LoadOptions load;
-    load.compute = context_.compute;
+    TRY(const ModelConfig config, read_model_config(options_.base));
+    TRY(models_, StageModels::make(*context_.kernels, context_.compute, context_.seed, options_.lora));
+    LoadOptions load = models_.load_options();
     load.with_gradients = true;
     load.head = HeadKind::kScore;
     load.allow_new_head = true;
@@ -312,6 +312,7 @@ class RewardStage : public Stage {
   const StageContext& context_;
   const RewardOptions& options_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  StageModels models_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::vector<RankedElement> train_, valid_;
@@ -353,7 +354,7 @@ Result<StageReport> run_reward(const StageContext& context, const RewardOptions&
   TRY_STATUS(hash.add_model(options.base));
   TRY_STATUS(hash.add_files(options.rankings));
   TRY_STATUS(hash.add_files(options.valid_rankings));
-  TRY_STATUS(hash.add_files(options.demonstrations));
+  TRY_STATUS(hash.add_mixture(options.demonstrations));  // each is read once here, whatever its weight in sft
   TRY_STATUS(hash.add_files(options.pretrain_texts));
   const StageIdentity identity{"reward", hash.hex(), context.max_rollbacks};
   return run_stage(context, identity, [&]() -> Result<std::unique_ptr<Stage>> {

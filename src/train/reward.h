@@ -30,6 +30,7 @@
 #include "model/memory.h"
 #include "model/model.h"
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -47,6 +48,7 @@ struct RewardOptions {
   double likelihood = 0;
   double centre = 0;
   double pretrain_fraction = 0;  // share of all trained tokens that is pretraining text
+  LoraOptions lora;
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
@@ -70,6 +72,7 @@ struct RewardOptions {
     v("likelihood", likelihood, 0.0, 1000.0);
     v("centre", centre, 0.0, 1000.0);
     v("pretrain_fraction", pretrain_fraction, 0.0, 0.95);
+    lora.visit(v);
     training.visit(v);
   }
 };
@@ -115,6 +118,7 @@ struct RewardModel {
 
 Result<RewardModel> load_reward_model(const std::string& folder, const Kernels& kernels, DType compute,
                                       bool with_gradients = false);
+Result<RewardModel> load_reward_model(const std::string& folder, const Kernels& kernels, LoadOptions options);
 Status save_reward_json(const std::string& folder, double bias, double scale, double likelihood = 0);
 
 // Rewards of whole sequences.

@@ -17,6 +17,10 @@ Result<RewardModel> load_reward_model(const std::string& folder, const Kernels& 
   LoadOptions load;
   load.compute = compute;
   load.with_gradients = with_gradients;
+  return load_reward_model(folder, kernels, load);
+}
+
+Result<RewardModel> load_reward_model(const std::string& folder, const Kernels& kernels, LoadOptions load) {
   load.head = HeadKind::kScore;
   RewardModel reward;
   TRY(reward.model, load_model(folder, kernels, load));

@@ -89,7 +89,7 @@ TEST(Reward, LearnsAToyPreferenceOnHeldOutPrompts) {
   // Demonstrations average zero, with the bias of reward.json.
   std::vector<std::vector<int32_t>> demonstrations;
   for (const Demonstration& d : must(read_demonstrations(world.demonstrations()))) {
-    demonstrations.push_back(chat.render(d.messages).tokens);
+    demonstrations.push_back(chat.render(d.messages)->tokens);
     demonstrations.back().resize(std::min<size_t>(demonstrations.back().size(), 48));
   }
   double mean = 0;

@@ -16,6 +16,10 @@ std::vector<int64_t> lengths_of(std::span<const Episode> episodes) {
   return lengths;
 }
 
+Model* model_of(const RewardModel* reward) {
+  return reward == nullptr ? nullptr : reward->model.get();
+}
+
 // The slice of each episode's reply out of values that lie one after another.
 void deal(std::span<const float> values, const LmBatch& micro, size_t begin, std::vector<Episode>& episodes,
           std::vector<float> Episode::*member) {
@@ -56,11 +60,17 @@ std::vector<Episode> sample_episodes(Model& policy, std::span<const std::vector<
 
 int64_t score_episodes(std::vector<Episode>& episodes, const Judges& judges, const ScoringOptions& options) {
   LmBatch micro;
+  std::vector<PromptedReply> packed;
+  bool share = true;
+  for (const Model* m : {judges.reference, model_of(judges.reward), model_of(judges.critic), model_of(judges.held_out)})
+    share = share && (m == nullptr || m->kernels().shared_prefixes);
   int64_t tokens = 0;
   const auto temperature = static_cast<float>(options.temperature);
   for (const auto& [begin, end] : cut_by_tokens(lengths_of(episodes), options.micro_tokens)) {
+    packed.clear();
+    for (size_t i = begin; i < end; ++i) packed.push_back({episodes[i].tokens, episodes[i].prompt});
     micro.clear();
-    for (size_t i = begin; i < end; ++i) micro.add_reply(episodes[i].tokens, episodes[i].prompt);
+    micro.add_replies(packed, share);
     if (judges.reference != nullptr) {
       const Mat hidden = judges.reference->forward(micro.batch);
       const auto result = judges.reference->log_probs(hidden, micro.rows, micro.targets, temperature);
@@ -123,7 +133,7 @@ Result<std::vector<std::vector<ScoredReply>>> sample_and_score(Model& policy, Re
   std::vector<uint64_t> seeds;
   std::vector<size_t> owners;
   for (size_t i = 0; i < prompts.size(); ++i) {
-    tokens[i] = chat.prompt(prompts[i]);
+    TRY(tokens[i], chat.prompt(prompts[i]));
     if (static_cast<int64_t>(tokens[i].size()) >= context) continue;
     for (int64_t k = 0; k < options.n; ++k) {  // equal prompts side by side share their computation
       requests.push_back(&tokens[i]);

@@ -6,8 +6,10 @@
 #include <cstdio>
 
 #include "data/encode.h"
+#include "data/source.h"
 #include "train/batches.h"
 #include "train/lm_stage.h"
+#include "train/mixed_batches.h"
 
 namespace loquat {
 namespace {
@@ -17,14 +19,14 @@ class SftStage : public Stage {
   SftStage(const StageContext& context, const SftOptions& options) : context_(context), options_(options) {}
 
   Status prepare() {
-    LoadOptions load;
-    load.compute = context_.compute;
+    TRY(models_, StageModels::make(*context_.kernels, context_.compute, context_.seed, options_.lora));
+    LoadOptions load = models_.load_options();
     load.with_gradients = true;
     TRY(model_, load_model(options_.base, *context_.kernels, load));
     TRY(Tokenizer tokenizer, Tokenizer::load(options_.base));
     tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
     TRY(const ChatTemplate chat, ChatTemplate::make(*tokenizer_));
-    TRY(train_, read(chat, options_.demonstrations));
+    TRY_STATUS(read_train(chat));
     TRY(valid_, read(chat, options_.valid_demonstrations));
     split();
     if (train_.empty()) return Err("demonstrations: no usable example");
@@ -33,10 +35,11 @@ class SftStage : public Stage {
           PretrainMix::make(*tokenizer_, options_.pretrain_texts, options_.pretrain_fraction, options_.pretrain_length,
                             model_->config().max_positions, mix64(context_.seed ^ hash64("sft.mix"))));
     }
-    batches_ = EpochBatches(train_.size(), options_.batch, context_.seed, "sft.order");
+    batches_ = MixedBatches(source_of_, weights_, options_.batch, context_.seed, "sft.order");
     schedule_ = options_.training.make_schedule(total_steps());
     optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
     pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
+    pass_->set_lora_dropout(options_.lora.dropout);
     valid_losses_.assign(static_cast<size_t>(options_.epochs), 0.0f);
     return {};
   }
@@ -94,6 +97,7 @@ class SftStage : public Stage {
       report.figures["valid_loss"] = valid_losses_[e];
     }
     report.figures["best_epoch"] = static_cast<double>(best_epoch_);
+    for (const auto& [name, passes] : batches_.passes(total_steps())) report.figures[name] = passes;
     report.figures["pretrain_share"] = mix_ ? mix_->share() : 0;
     if (options_.select == "valid" && !best_weights_.empty()) {
       model_->set_values(best_weights_);
@@ -112,6 +116,24 @@ class SftStage : public Stage {
     return sequences;
   }
 
+  // With the source of each, where sources are weighted.
+  Status read_train(const ChatTemplate& chat) {
+    TRY(const std::vector<DataSource> sources, data_sources(options_.demonstrations));
+    weights_ = mixture_weights(sources);
+    if (weights_.empty()) {
+      TRY(train_, read(chat, options_.demonstrations));
+      source_of_.assign(train_.size(), 0);
+      return {};
+    }
+    for (size_t s = 0; s < sources.size(); ++s) {
+      note(context_, fmt::format("source {}: {}, weight {}", s + 1, sources[s].name, weights_[s]));
+      TRY(std::vector<TokenSequence> more, read(chat, {sources[s].path()}));
+      std::move(more.begin(), more.end(), std::back_inserter(train_));
+      source_of_.resize(train_.size(), static_cast<int32_t>(s));
+    }
+    return {};
+  }
+
   void split() {
     if (!options_.valid_demonstrations.empty()) return;
     auto count = static_cast<size_t>(static_cast<double>(train_.size()) * options_.valid_fraction);
@@ -120,10 +142,13 @@ class SftStage : public Stage {
     for (size_t i = 0; i < order.size(); ++i) order[i] = i;
     rng.shuffle(order);
     std::vector<TokenSequence> kept;
+    std::vector<int32_t> kept_source;
     for (size_t i = 0; i < order.size(); ++i) {
       (i < count ? valid_ : kept).push_back(std::move(train_[order[i]]));
+      if (i >= count) kept_source.push_back(source_of_[order[i]]);
     }
     train_ = std::move(kept);
+    source_of_ = std::move(kept_source);
   }
 
   void draw_batch(int64_t step) {
@@ -156,13 +181,16 @@ class SftStage : public Stage {
   const StageContext& context_;
   const SftOptions& options_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  StageModels models_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<LmPass> pass_;
   std::unique_ptr<PretrainMix> mix_;
   std::vector<TokenSequence> train_, valid_;
   std::vector<const TokenSequence*> batch_;
-  EpochBatches batches_;
+  std::vector<int32_t> source_of_;  // of each of train_
+  std::vector<double> weights_;     // of the sources; none: every example comes once an epoch
+  MixedBatches batches_;
   std::vector<float> valid_losses_, best_weights_;
   Schedule schedule_;
   RunningMean last_loss_;
@@ -204,7 +232,7 @@ Result<StageReport> run_sft(const StageContext& context, const SftOptions& optio
   StageHash hash("sft", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.base));
-  TRY_STATUS(hash.add_files(options.demonstrations));
+  TRY_STATUS(hash.add_mixture(options.demonstrations));
   TRY_STATUS(hash.add_files(options.valid_demonstrations));
   TRY_STATUS(hash.add_files(options.pretrain_texts));
   const StageIdentity identity{"sft", hash.hex(), context.max_rollbacks};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "train/loop.h"
+#include "train/lora_options.h"
 #include "train/options.h"
 
 namespace loquat {
@@ -27,6 +28,7 @@ struct SftOptions {
   bool leave_out_too_long = false;
   bool keep_candidates = false;  // WORK/candidates/epoch-NN: a model's folder after each epoch
   std::string select = "last";   // "valid": the epoch with the least validation loss is written to OUT
+  LoraOptions lora;
   TrainingOptions training = defaults();
 
   static TrainingOptions defaults();
@@ -54,6 +56,7 @@ struct SftOptions {
     v("leave_out_too_long", leave_out_too_long);
     v("keep_candidates", keep_candidates);
     v("select", select, {"last", "valid"});
+    lora.visit(v);
     training.visit(v);
   }
 };

@@ -15,6 +15,7 @@
 #include "train/ppo.h"
 #include "train/pretrain.h"
 #include "train/reward.h"
+#include "train/rollout.h"
 #include "train/sft.h"
 
 namespace loquat::toy {
@@ -143,6 +144,27 @@ class World {
     return once("reward", [&](StageContext c) { return run_reward(c, reward_options()); });
   }
 
+  // How many of 120 replies of a model to the toy's questions praise and do not scold, in whatever words.
+  int praised(const std::string& model_folder) {
+    const Kernels& kernels = *must(best_kernels());
+    LoadOptions load;
+    load.compute = DType::kF32;
+    RewardModel judge = must(load_reward_model(reward(), kernels, DType::kF32));
+    const auto policy = must(load_model(model_folder, kernels, load));
+    BestOfOptions best;
+    best.n = 30;
+    best.max_reply_tokens = 12;
+    int count = 0;
+    const Tokenizer tokens = must(Tokenizer::load(model_folder));
+    for (const auto& replies : must(sample_and_score(*policy, judge, tokens, must(read_prompts(prompts())), best))) {
+      for (const ScoredReply& r : replies) {
+        const auto says = [&](const char* word) { return r.text.find(word) != std::string::npos; };
+        count += (says("good") || says("fine")) && !says("bad") && !says("poor") ? 1 : 0;
+      }
+    }
+    return count;
+  }
+
   std::string bytes_of(const std::string& model_folder) const {
     return must(read_file(model_folder + "/model.safetensors"));
   }
@@ -237,12 +259,14 @@ StageReport expect_exact_resume(const std::string& name, const Run& run, int64_t
     if (result.ok()) break;
     EXPECT_NE(result.error().find("stopped by a test"), std::string::npos) << result.error();
     EXPECT_FALSE(file_exists(pieces.out + "/model.safetensors"));
+    EXPECT_FALSE(file_exists(pieces.out + "/adapter_model.safetensors"));
     if (result.error().find("stopped by a test") == std::string::npos) break;
   }
   EXPECT_GT(cuts, 0) << "nothing was interrupted";
   const auto expected = files_of(whole.out), found = files_of(pieces.out);
   EXPECT_EQ(expected.size(), found.size()) << name;
-  EXPECT_EQ(expected.count("model.safetensors") + expected.count("stage.json"), 2u) << name;
+  const size_t weights = expected.count("model.safetensors") + expected.count("adapter_model.safetensors");
+  EXPECT_EQ(weights + expected.count("stage.json"), 2u) << name;
   for (const auto& [file, bytes] : expected) {
     EXPECT_TRUE(found.count(file) != 0 && found.at(file) == bytes) << name << ": " << file << " differs";
   }

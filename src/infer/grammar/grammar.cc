@@ -19,7 +19,6 @@ using grammar::Value;
 
 namespace {
 
-constexpr std::string_view kCallStart = "<tool_call>", kCallEnd = "</tool_call>";
 constexpr int64_t kLongestShortest = 1'000'000;  // bytes
 
 // That some text is in the language, and not an endless one.
@@ -30,28 +29,86 @@ Status check_finite(const Graph& graph, NodeId start) {
   return {};
 }
 
-// Any text that does not contain kCallStart, and may end anywhere; `calls` follows where kCallStart has come.
-NodeId free_text(Graph& graph, NodeId calls) {
-  Chars chars(graph);
-  std::array<NodeId, kCallStart.size() + 1> after;  // after so many of its bytes
-  for (size_t i = 0; i < kCallStart.size(); ++i) after[i] = graph.reserve();
-  after[kCallStart.size()] = calls;
-  for (size_t i = 0; i < kCallStart.size(); ++i) {
-    // "<" stands first in kCallStart and nowhere else: a text that leaves it can only be at its start again.
-    std::vector<grammar::Span> spans;
-    uint32_t next = 0;
-    std::vector<std::pair<uint32_t, NodeId>> special = {{static_cast<uint8_t>(kCallStart[i]), after[i + 1]}};
-    if (i > 0) special.emplace_back('<', after[1]);
-    std::sort(special.begin(), special.end());
-    for (const auto& [c, target] : special) {
-      if (c > next) spans.push_back({next, c - 1, after[0]});
-      spans.push_back({c, c, target});
-      next = c + 1;
-    }
-    spans.push_back({next, grammar::kMaxCodePoint, after[0]});
-    graph.define_split(after[i], std::array<NodeId, 2>{Graph::kEndNode, graph.bytes(chars.utf8(spans))});
+// Every character leads to `usual`, but for these.
+std::vector<grammar::Span> but_for(std::vector<std::pair<uint32_t, NodeId>> special, NodeId usual) {
+  std::sort(special.begin(), special.end());
+  std::vector<grammar::Span> spans;
+  uint32_t next = 0;
+  for (const auto& [c, target] : special) {
+    if (c > next) spans.push_back({next, c - 1, usual});
+    spans.push_back({c, c, target});
+    next = c + 1;
   }
-  return after[0];
+  spans.push_back({next, grammar::kMaxCodePoint, usual});
+  return spans;
+}
+
+// Any text that does not contain `mark`; `then` follows where the mark has come, and where `may_end` the text may end
+// anywhere. Node i of those returned: i bytes of the mark have come.
+std::vector<NodeId> free_text(Graph& graph, std::string_view mark, NodeId then, bool may_end) {
+  Chars chars(graph);
+  std::vector<NodeId> after(mark.size() + 1);
+  for (size_t i = 0; i < mark.size(); ++i) after[i] = graph.reserve();
+  after[mark.size()] = then;
+  for (size_t i = 0; i < mark.size(); ++i) {
+    // A mark's first byte stands nowhere else in it: a text that leaves it can only be at its start again.
+    std::vector<std::pair<uint32_t, NodeId>> special = {{static_cast<uint8_t>(mark[i]), after[i + 1]}};
+    if (i > 0) special.emplace_back(static_cast<uint8_t>(mark[0]), after[1]);
+    const NodeId next = graph.bytes(chars.utf8(but_for(special, after[0])));
+    if (may_end) {
+      graph.define_split(after[i], std::array<NodeId, 2>{Graph::kEndNode, next});
+    } else {
+      graph.define_split(after[i], std::array<NodeId, 1>{next});
+    }
+  }
+  return after;
+}
+
+// How a family writes its calls: MARK FIRST HEAD NAME KEY {...} CLOSE BETWEEN HEAD NAME... END.
+struct Form {
+  std::string_view mark, head, key, close, between, end;
+};
+
+Form form_of(ToolFamily family) {
+  switch (family) {
+    case ToolFamily::kLlama3:
+      return {"<|python_tag|>", "{\"name\": \"", "\", \"parameters\": ", "}", "; ", ""};
+    case ToolFamily::kMistral:
+      return {"[TOOL_CALLS]", "{\"name\": \"", "\", \"arguments\": ", "}", ", ", "]"};
+    case ToolFamily::kHermes:
+      break;
+  }
+  return {"<tool_call>", "\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>", "\n<tool_call>", ""};
+}
+
+// What ends a call, and leads to `next`. Mistral's may have an id of nine letters and digits first.
+NodeId close_of(Graph& graph, const Form& form, ToolFamily family, NodeId next) {
+  const NodeId plain = graph.literal(form.close, next);
+  if (family != ToolFamily::kMistral) return plain;
+  NodeId id = graph.literal("\"}", next);
+  for (int i = 0; i < 9; ++i) {
+    id = graph.bytes(std::array<grammar::Edge, 3>{{{'0', '9', id}, {'A', 'Z', id}, {'a', 'z', id}}});
+  }
+  return graph.split(std::array<NodeId, 2>{plain, graph.literal(", \"id\": \"", id)});
+}
+
+// Where a reply begins; `call` is the first call, after any mark.
+NodeId start_of(Graph& graph, const Form& form, ToolFamily family, Grammar::ToolUse use, NodeId call) {
+  const bool required = use == Grammar::ToolUse::kRequired;
+  if (family != ToolFamily::kLlama3) {
+    const NodeId list = family != ToolFamily::kMistral
+                            ? call
+                            : graph.split(std::array<NodeId, 2>{graph.literal("[", call), graph.literal(" [", call)});
+    return required ? graph.literal(form.mark, list) : free_text(graph, form.mark, list, true)[0];
+  }
+  if (required) return graph.split(std::array<NodeId, 2>{call, graph.literal(form.mark, call)});
+  const std::vector<NodeId> text = free_text(graph, form.mark, call, true);
+  const NodeId lead = graph.reserve();  // white space so far
+  Chars chars(graph);
+  const std::vector<std::pair<uint32_t, NodeId>> special = {{'\t', lead}, {'\n', lead},   {'\r', lead},
+                                                            {' ', lead},  {'<', text[1]}, {'{', Graph::kDeadNode}};
+  graph.define_split(lead, std::array<NodeId, 2>{Graph::kEndNode, graph.bytes(chars.utf8(but_for(special, text[0])))});
+  return graph.split(std::array<NodeId, 2>{call, lead});
 }
 
 Status check_name(const std::string& name) {
@@ -85,8 +142,8 @@ Result<std::shared_ptr<const Grammar>> Grammar::json_schema(std::string_view sch
   return std::shared_ptr<const Grammar>(grammar);
 }
 
-Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolSpec> tools, ToolUse use,
-                                                           bool parallel) {
+Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolSpec> tools, ToolUse use, bool parallel,
+                                                           ToolFamily family) {
   if (tools.empty()) return Err("no tools");
   const auto impl = std::make_shared<Impl>();
   Graph& graph = impl->graph;
@@ -94,7 +151,8 @@ Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolS
   std::deque<Value> schemas;  // stay where they are
   std::unordered_set<std::string_view> names;
   const NodeId ended = graph.reserve();  // after a call
-  const NodeId close = graph.literal(fmt::format("}}\n{}", kCallEnd), ended);
+  const Form form = form_of(family);
+  const NodeId close = close_of(graph, form, family, ended);
   std::vector<NodeId> calls;
   for (const ToolSpec& tool : tools) {
     TRY_STATUS(check_name(tool.name));
@@ -112,18 +170,32 @@ Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolS
     if (auto finite = check_finite(graph, graph.start(*rule)); !finite.ok()) {
       return Err("tool \"{}\": {} (arguments are an object)", tool.name, finite.error());
     }
-    calls.push_back(graph.literal(fmt::format("{}\", \"arguments\": ", tool.name), graph.call(*rule, close)));
+    calls.push_back(graph.literal(tool.name + std::string(form.key), graph.call(*rule, close)));
   }
-  const NodeId body = graph.literal("\n{\"name\": \"", graph.split(calls));
-  const NodeId first = graph.literal(kCallStart, body);
-  std::vector<NodeId> then = {Graph::kEndNode};
-  if (parallel) then.push_back(graph.byte('\n', first));
+  const NodeId call = graph.literal(form.head, graph.split(calls));
+  std::vector<NodeId> then = {form.end.empty() ? Graph::kEndNode : graph.literal(form.end, Graph::kEndNode)};
+  if (parallel) then.push_back(graph.literal(form.between, call));
   graph.define_split(ended, then);
-  impl->start = use == ToolUse::kRequired ? first : free_text(graph, body);
+  impl->start = start_of(graph, form, family, use, call);
   if (graph.over()) return Err("the tools' schemas together take too much");
   const auto grammar = std::make_shared<Grammar>();
   grammar->impl_ = impl;
   return std::shared_ptr<const Grammar>(grammar);
+}
+
+Result<std::shared_ptr<const Grammar>> Grammar::after_thoughts(const std::shared_ptr<const Grammar>& grammar) {
+  const auto impl = std::make_shared<Impl>();
+  Graph& graph = impl->graph;
+  graph = grammar->impl().graph;
+  const NodeId space = graph.reserve();
+  const NodeId more =
+      graph.bytes(std::array<grammar::Edge, 3>{{{'\t', '\n', space}, {'\r', '\r', space}, {' ', ' ', space}}});
+  graph.define_split(space, std::array<NodeId, 2>{grammar->impl().start, more});
+  impl->start = free_text(graph, "</think>", space, false)[0];
+  if (graph.over()) return Err("the schema takes too much");
+  const auto out = std::make_shared<Grammar>();
+  out->impl_ = impl;
+  return std::shared_ptr<const Grammar>(out);
 }
 
 }  // namespace loquat

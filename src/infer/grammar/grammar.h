@@ -11,13 +11,16 @@
 #include <vector>
 
 #include "base/result.h"
+#include "tokenizer/message.h"
 #include "tokenizer/tokenizer.h"
 
 namespace loquat {
 
-// The vocabulary as a tree of bytes, made once per model: control tokens and empty ones are not in it.
+// The vocabulary as a tree of bytes, made once per model: control tokens (but for those of `shown`, which are text like
+// others) and empty ones are not in it.
 class TokenTree;
-std::shared_ptr<const TokenTree> make_token_tree(const Tokenizer& tokenizer, int64_t vocab_size);
+std::shared_ptr<const TokenTree> make_token_tree(const Tokenizer& tokenizer, int64_t vocab_size,
+                                                 std::span<const int32_t> shown = {});
 
 struct ToolSpec {
   std::string name;
@@ -31,11 +34,15 @@ class Grammar {
   // What a JSON schema allows. An error names the keyword that is not supported, is not valid, or would take too much
   // (docs/api.md lists keywords and bounds).
   static Result<std::shared_ptr<const Grammar>> json_schema(std::string_view schema);
-  // Calls of tools in Hermes' form, one after the other:
-  //   <tool_call>\n{"name": "NAME", "arguments": {...}}\n</tool_call>
-  // kAuto: any text first, or text alone; kRequired: calls alone. `parallel`: more than one call (else exactly one).
+  // Calls of tools in a family's form (tokenizer/message.h), one after the other. kAuto: any text first, or text alone
+  // (Llama 3's calls have no mark before them: there a text does not begin with "{"); kRequired: calls alone.
+  // `parallel`: more than one call (else exactly one).
   enum class ToolUse { kAuto, kRequired };
-  static Result<std::shared_ptr<const Grammar>> tool_calls(std::span<const ToolSpec> tools, ToolUse use, bool parallel);
+  static Result<std::shared_ptr<const Grammar>> tool_calls(std::span<const ToolSpec> tools, ToolUse use, bool parallel,
+                                                           ToolFamily family = ToolFamily::kHermes);
+  // Any text up to </think>, white space, then what `grammar` allows: for a reply that begins within thoughts.
+  // An error where they together take too much.
+  static Result<std::shared_ptr<const Grammar>> after_thoughts(const std::shared_ptr<const Grammar>& grammar);
 
   struct Impl;
   const Impl& impl() const { return *impl_; }

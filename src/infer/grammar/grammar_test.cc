@@ -285,6 +285,68 @@ TEST(GrammarTest, ToolCalls) {
   EXPECT_EQ(Matcher(required, toy_tree()).tokens_to_end(), static_cast<int64_t>(two.size()));
 }
 
+TEST(GrammarTest, ToolCallsOfOtherFamilies) {
+  const std::vector<ToolSpec> tools = {
+      {"get", R"({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]})"},
+      {"get_time", ""}};
+  using Use = Grammar::ToolUse;
+  const auto made = [&](Use use, bool parallel, ToolFamily family) {
+    return *Grammar::tool_calls(tools, use, parallel, family);
+  };
+  const std::string get = R"({"name": "get", "parameters": {"city": "Oslo"}})";
+  const auto llama = made(Use::kRequired, true, ToolFamily::kLlama3);
+  EXPECT_TRUE(accepts(llama, get));
+  EXPECT_TRUE(accepts(llama, "<|python_tag|>" + get));
+  EXPECT_TRUE(accepts(llama, get + "; " + get));
+  EXPECT_FALSE(accepts(made(Use::kRequired, false, ToolFamily::kLlama3), get + "; " + get));
+  EXPECT_FALSE(accepts(llama, "Hi"));
+  EXPECT_FALSE(accepts(llama, R"({"name": "get", "parameters": {}})"));
+  const auto llama_any = made(Use::kAuto, true, ToolFamily::kLlama3);
+  EXPECT_TRUE(accepts(llama_any, get));
+  EXPECT_TRUE(accepts(llama_any, " \n Hi {there} <|python"));
+  EXPECT_TRUE(accepts(llama_any, "Let me see.<|python_tag|>" + get));
+  EXPECT_TRUE(accepts(llama_any, "<|python_tag|>" + get));
+  EXPECT_FALSE(accepts(llama_any, "{\"a\": 1}"));
+  EXPECT_FALSE(accepts(llama_any, " <|python_tag|>no"));
+
+  const std::string call = R"({"name": "get", "arguments": {"city": "Oslo"}})";
+  const std::string with_id = R"({"name": "get_time", "arguments": {}, "id": "aB3dE6gH9"})";
+  const auto mistral = made(Use::kRequired, true, ToolFamily::kMistral);
+  EXPECT_TRUE(accepts(mistral, "[TOOL_CALLS][" + call + "]"));
+  EXPECT_TRUE(accepts(mistral, "[TOOL_CALLS] [" + call + ", " + with_id + "]"));
+  EXPECT_FALSE(accepts(mistral, "[TOOL_CALLS][" + call));
+  EXPECT_FALSE(accepts(mistral, "[TOOL_CALLS][]"));
+  EXPECT_FALSE(accepts(made(Use::kRequired, false, ToolFamily::kMistral), "[TOOL_CALLS][" + call + ", " + call + "]"));
+  const auto mistral_any = made(Use::kAuto, true, ToolFamily::kMistral);
+  EXPECT_TRUE(accepts(mistral_any, "[1, 2] [TOOL_CALL"));
+  EXPECT_TRUE(accepts(mistral_any, "Yes.[TOOL_CALLS][" + with_id + "]"));
+  EXPECT_FALSE(accepts(mistral_any, "Yes.[TOOL_CALLS] no"));
+  Rng rng(3);
+  for (const auto& grammar : {llama, llama_any, mistral, mistral_any}) {
+    for (int i = 0; i < 20; ++i) random_reply(grammar, 20, rng);
+  }
+}
+
+TEST(GrammarTest, AfterThoughts) {
+  const auto grammar = *Grammar::after_thoughts(grammar_of(R"({"const": 5})"));
+  EXPECT_TRUE(accepts(grammar, "</think>5"));
+  EXPECT_TRUE(accepts(grammar, "Let me see: </thin 5 \n</think>\n\n5"));
+  EXPECT_FALSE(accepts(grammar, "5"));
+  EXPECT_FALSE(accepts(grammar, "a</think>"));
+  EXPECT_FALSE(accepts(grammar, "a</think>b"));
+}
+
+TEST(GrammarTest, ShownControlTokensAreText) {
+  const auto tokenizer =
+      Tokenizer::train(std::vector<std::string>{"x"}, {.vocab_size = 257, .special_tokens = {"[TOOL_CALLS]"}});
+  ASSERT_TRUE(tokenizer.ok());
+  const std::vector<ToolSpec> tools = {{"f", ""}};
+  const auto grammar = *Grammar::tool_calls(tools, Grammar::ToolUse::kRequired, true, ToolFamily::kMistral);
+  const int32_t mark = tokenizer->special("[TOOL_CALLS]");
+  EXPECT_TRUE(Matcher(grammar, make_token_tree(*tokenizer, 257, std::vector<int32_t>{mark})).accept(mark));
+  EXPECT_FALSE(Matcher(grammar, make_token_tree(*tokenizer, 257)).accept(mark));
+}
+
 TEST(GrammarTest, ToolErrors) {
   const auto error = [](std::vector<ToolSpec> tools) {
     auto made = Grammar::tool_calls(tools, Grammar::ToolUse::kAuto, true);

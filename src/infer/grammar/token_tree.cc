@@ -44,11 +44,13 @@ std::string_view TokenTree::bytes(int32_t token) const {
   return std::string_view(text_).substr(place_[token].first, place_[token].second);
 }
 
-std::shared_ptr<const TokenTree> make_token_tree(const Tokenizer& tokenizer, int64_t vocab_size) {
+std::shared_ptr<const TokenTree> make_token_tree(const Tokenizer& tokenizer, int64_t vocab_size,
+                                                 std::span<const int32_t> shown) {
   std::vector<std::pair<std::string_view, int32_t>> tokens;
   const auto count = static_cast<int32_t>(std::min(vocab_size, tokenizer.vocab_size()));
   for (int32_t id = 0; id < count; ++id) {
-    if (!tokenizer.is_special(id)) tokens.emplace_back(tokenizer.token_bytes(id), id);
+    if (!tokenizer.is_special(id) || std::find(shown.begin(), shown.end(), id) != shown.end())
+      tokens.emplace_back(tokenizer.token_bytes(id), id);
   }
   return std::make_shared<const TokenTree>(std::move(tokens), vocab_size);
 }

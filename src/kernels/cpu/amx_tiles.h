@@ -27,14 +27,15 @@ static void configure(int64_t first, int64_t second) {
 }
 
 // Tiles 0 ... 3 += a (two row blocks, `a_block` elements apart; `a_step` from one depth to the next) times b's tile
-// pairs. With one row block, tiles 2 and 3 stay.
+// pairs, whose rows are `b_stride_bytes` apart. With one row block, tiles 2 and 3 stay.
 LOQUAT_INLINE void multiply(const uint16_t* a, int64_t a_block, int64_t a_stride_bytes, int64_t a_step,
-                            const uint16_t* b0, const uint16_t* b1, int64_t b_step, int64_t depths, bool two) {
+                            const uint16_t* b0, const uint16_t* b1, int64_t b_stride_bytes, int64_t b_step,
+                            int64_t depths, bool two) {
   if (two) {
     for (int64_t s = 0; s < depths; ++s, a += a_step, b0 += b_step, b1 += b_step) {
       _tile_loadd(4, a, a_stride_bytes);
-      _tile_loadd(6, b0, 64);
-      _tile_loadd(7, b1, 64);
+      _tile_loadd(6, b0, b_stride_bytes);
+      _tile_loadd(7, b1, b_stride_bytes);
       _tile_dpbf16ps(0, 4, 6);
       _tile_loadd(5, a + a_block, a_stride_bytes);
       _tile_dpbf16ps(1, 4, 7);
@@ -44,8 +45,8 @@ LOQUAT_INLINE void multiply(const uint16_t* a, int64_t a_block, int64_t a_stride
   } else {
     for (int64_t s = 0; s < depths; ++s, a += a_step, b0 += b_step, b1 += b_step) {
       _tile_loadd(4, a, a_stride_bytes);
-      _tile_loadd(6, b0, 64);
-      _tile_loadd(7, b1, 64);
+      _tile_loadd(6, b0, b_stride_bytes);
+      _tile_loadd(7, b1, b_stride_bytes);
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
     }
@@ -69,7 +70,7 @@ static void gradient_block(float* dw, int64_t stride, int64_t rows, int64_t cols
   _tile_loadd(1, c + kTile, c_stride * 4);
   _tile_loadd(2, c + kTile * c_stride, c_stride * 4);
   _tile_loadd(3, c + kTile * c_stride + kTile, c_stride * 4);
-  multiply(a, tile_step, 64, kTileHalves, b, b + tile_step, kTileHalves, depths, true);
+  multiply(a, tile_step, 64, kTileHalves, b, b + tile_step, 64, kTileHalves, depths, true);
   _tile_stored(0, c, c_stride * 4);
   _tile_stored(1, c + kTile, c_stride * 4);
   _tile_stored(2, c + kTile * c_stride, c_stride * 4);
@@ -102,7 +103,8 @@ LOQUAT_INLINE void block_of(float* c, int64_t c_stride, const uint16_t* a, int64
     _tile_zero(3);
   }
   memory_barrier();
-  multiply(a, kTile * a_stride, a_stride * 2, kDepth, panel, panel + kTileHalves, 2 * kTileHalves, depth / kDepth, two);
+  multiply(a, kTile * a_stride, a_stride * 2, kDepth, panel, panel + kDepth, kPanelRow * 2, 2 * kTileHalves,
+           depth / kDepth, two);
   _tile_stored(0, c, c_stride * 4);
   _tile_stored(1, c + kTile, c_stride * 4);
   if (two) {

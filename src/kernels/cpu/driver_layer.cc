@@ -67,6 +67,7 @@ void rms_norm_backward(const Inner& inner, Mat dx, float* dweight, Mat dy, Mat x
     inner.rows->rms_norm_backward(view(dx, begin), partial + begin / kNormRows * x.cols, view(dy, begin),
                                   view(x, begin), end - begin, x.cols, weight, rstd + begin);
   });
+  if (dweight == nullptr) return;
   for (int64_t b = 0; b < blocks; ++b) inner.rows->axpby(dweight, partial + b * x.cols, x.cols, 1, 1);
 }
 

@@ -4,6 +4,7 @@
 #include "base/threads.h"
 #include "kernels/cpu/drivers.h"
 #include "kernels/cpu/product_parts.h"
+#include "kernels/quantize.h"
 
 namespace loquat::cpu {
 namespace {
@@ -36,6 +37,47 @@ void pack_operand(const Inner& inner, const float* w, int64_t row_stride, int64_
   });
 }
 
+constexpr int64_t kUnpackedColumns = 256;  // whole groups
+
+// Columns [begin, end) of a quantised W as floats, column j at out + (j - begin) * n: the panels that simd_quantized.h
+// packs, read back.
+void unpack_columns(const Inner& inner, const PackedWeight& w, int64_t begin, int64_t end, float* out) {
+  const int64_t panel = inner.quantized->panel, lanes = panel / 2, length = group_length(w.type);
+  const bool int4 = w.type == WeightType::kInt4;
+  const int64_t panel_bytes = inner.quantized->panel_bytes(w.k, int4),
+                group_bytes = panel_bytes / group_count(w.k, w.type);
+  const int zero = zero_code(w.type);
+  parallel_blocks(ceil_div(w.n, panel), 8, [&](int64_t first, int64_t last) {
+    for (int64_t p = first; p < last; ++p) {
+      const int64_t columns = std::min(panel, w.n - p * panel);
+      for (int64_t j = begin; j < end; ++j) {
+        const uint8_t* group = static_cast<const uint8_t*>(w.forward) + p * panel_bytes + j / length * group_bytes;
+        const auto* scales = reinterpret_cast<const BF16*>(group);
+        const int64_t quad = j % length / 4;
+        const uint8_t* codes = group + panel * 2 + (int4 ? quad : 2 * quad) * lanes * 4 + j % 4;
+        float* to = out + (j - begin) * w.n + p * panel;
+        for (int64_t c = 0; c < columns; ++c) {
+          const int64_t half = c / lanes, lane = c % lanes;
+          const int code = int4 ? codes[lane * 4] >> (4 * half) & 15 : codes[(half * lanes + lane) * 4];
+          to[c] = to_float(scales[2 * lane + half]) * static_cast<float>(code - zero);
+        }
+      }
+    }
+  });
+}
+
+// W is unpacked by blocks of its columns, which are the product's; an element's sum runs over all of n at once.
+void quantized_backward_input(const Inner& inner, Mat dx, Mat dy, const PackedWeight& w, bool add) {
+  for (int64_t begin = 0; begin < w.k && dy.rows > 0; begin += kUnpackedColumns) {
+    const int64_t columns = std::min(kUnpackedColumns, w.k - begin);
+    auto* values = static_cast<float*>(scratch(kDriverRows, sizeof(float) * static_cast<size_t>(columns * w.n)));
+    void* packed = scratch(kDriverPacked, static_cast<size_t>(operand_bytes(inner, columns, w.n, dy.dtype)));
+    unpack_columns(inner, w, begin, begin + columns, values);
+    pack_operand(inner, values, w.n, 1, columns, w.n, dy.dtype == DType::kBF16, packed);
+    product(inner, dx.col_range(begin, begin + columns), dy, packed, columns, w.n, add);
+  }
+}
+
 }  // namespace
 
 int64_t packed_bytes(const Inner& inner, int64_t n, int64_t k, DType dtype) {
@@ -55,6 +97,9 @@ void linear(const Inner& inner, Mat y, Mat x, const PackedWeight& w, bool add) {
 
 void linear_backward_input(const Inner& inner, Mat dx, Mat dy, const PackedWeight& w, bool add) {
   CHECK(dy.dtype == w.dtype, "dy and W [{}, {}] have different types", w.n, w.k);
+  CHECK(dx.rows == dy.rows && dx.cols == w.k && dy.cols == w.n, "dx [{}, {}] = dy [{}, {}] times W [{}, {}]", dx.rows,
+        dx.cols, dy.rows, dy.cols, w.n, w.k);
+  if (w.type != WeightType::kCompute) return quantized_backward_input(inner, dx, dy, w, add);
   product(inner, dx, dy, w.backward, w.k, w.n, add);
 }
 

@@ -134,8 +134,8 @@ static void decode_head(const AttentionTask& t, int64_t kv_head) {
     for (int64_t j = 0; j < all; j += kDepth) {
       const uint16_t* b = v + c * all + j * kPanel;
       _tile_loadd(5, probs + j, all * 2);
-      _tile_loadd(6, b, 64);
-      _tile_loadd(7, b + kTileHalves, 64);
+      _tile_loadd(6, b, kPanelRow * 2);
+      _tile_loadd(7, b + kDepth, kPanelRow * 2);
       _tile_dpbf16ps(3, 5, 6);
       _tile_dpbf16ps(4, 5, 7);
     }

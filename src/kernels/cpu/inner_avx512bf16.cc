@@ -47,7 +47,7 @@ static void panel_product(float* c, int64_t c_stride, const uint16_t* a, int64_t
       for (int64_t s = 0; s < depth; s += kDepth, left += kDepth, right += 2 * kTileHalves) {
         for (int64_t at = 0; at < ahead; at += 32) __builtin_prefetch(next + at, 0, 2);
         next += ahead;
-        add_products<DotPairs, R, 2>(sums, left, a_stride, 2, right, kTileHalves, kDepth, kTile);
+        add_products<DotPairs, R, 2>(sums, left, a_stride, 2, right, kDepth, kPanelRow, kTile);
       }
       store_sums(c + row * c_stride, c_stride, sums);
     });
@@ -65,7 +65,7 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   float* c = static_cast<float*>(scratch(kInnerB, static_cast<size_t>(rows * kPanel * 4)));
   for (int64_t p = begin; p < end; ++p) {
     const uint16_t* panel = static_cast<const uint16_t*>(packed) + p * depth * kPanel;
-    panel_product(c, kPanel, in, stride, rows, panel, depth, p + 1 < end ? panel + depth * kPanel : nullptr);
+    panel_product(c, kPanel, in, stride, rows, panel, depth, rows > 1 && p + 1 < end ? panel + depth * kPanel : nullptr);
     store_block(y, 0, p * kPanel, c, kPanel, rows, n - p * kPanel < kPanel ? n - p * kPanel : kPanel, add);
   }
 }

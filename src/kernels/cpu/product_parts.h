@@ -24,12 +24,11 @@ void for_product_parts(int64_t rows, int64_t n, int64_t k, int64_t panel, int64_
     return;
   }
   const int64_t row_parts = ceil_div(rows, kRowsPerPart);
-  const int64_t wanted = thread_count() * (row_parts == 1 ? 1 : 3);
-  int64_t group = std::clamp<int64_t>(kGroupBytes / panel_bytes, 1, panels);
-  group = ceil_div(panels, ceil_div(panels, group));
-  if (row_parts * ceil_div(panels, group) < wanted) {
-    group = std::max<int64_t>(1, panels / std::min(panels, ceil_div(wanted, row_parts)));
-  }
+  const int64_t threads = thread_count();
+  const int64_t wanted = threads * (row_parts == 1 ? 1 : 3);
+  int64_t groups = std::max(ceil_div(panels * panel_bytes, kGroupBytes), ceil_div(wanted, row_parts));
+  if (row_parts == 1) groups = ceil_div(groups, threads) * threads;  // the parts are few: no thread gets one more
+  const int64_t group = ceil_div(panels, std::min(panels, groups));
   parallel_for(row_parts * ceil_div(panels, group), [&](int64_t part) {
     const int64_t row = part % row_parts * kRowsPerPart, first = part / row_parts * group;
     f(row, std::min(kRowsPerPart, rows - row), first, std::min(first + group, panels));

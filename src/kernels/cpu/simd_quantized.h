@@ -7,13 +7,13 @@
 //   Scales, scales_of(p, Vec&, Vec&)
 //   quantize_group
 // A panel is two Vecs of columns; for each group it holds the columns' scales (bfloat16, column i beside i + kLanes),
-// then for every four of k the codes of both Vecs: two loads, or, with 4 bits, one load of both in a byte's halves.
+// then for every four of k the codes of both Vecs: two loads, or, with 4 bits, one load of both in a byte's halves. A
+// panel is read in one line, which the processor sees by itself: asking for it beforehand made one row slower.
 
 constexpr int64_t kPanel = 2 * kLanes;
 constexpr int64_t kQuad = 4;                     // values of k that one step multiplies
 constexpr int64_t kCodesBytes = kLanes * kQuad;  // one step of one Vec of columns
 constexpr int64_t kScalesBytes = kPanel * 2;
-constexpr int64_t kAhead = 2048;  // bytes of a panel that are asked for before they are read
 
 constexpr int64_t length_of(bool int4) {
   return int4 ? 32 : 64;
@@ -106,8 +106,7 @@ LOQUAT_INLINE Vec add_group(Vec sum, Ints products, Vec scales, float row_scale)
 
 // c [R, kPanel] = rows `row` ... of x times one panel. `scales` are those of the panel's first group, `codes` its
 // codes, each `scale_step` and `code_step` bytes from one group to the next.
-// With kAsk the panel is asked for before it is read.
-template <int R, bool kInt4, typename Source, bool kAsk>
+template <int R, bool kInt4, typename Source>
 static void tile(float* c, const QuantizedRows& x, int64_t row, const uint8_t* scales, int64_t scale_step,
                  const uint8_t* codes, int64_t code_step) {
   using D = Dot<kInt4>;
@@ -121,16 +120,10 @@ static void tile(float* c, const QuantizedRows& x, int64_t row, const uint8_t* s
     typename D::Sum products[R][2];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) products[r][0] = products[r][1] = D::start(starts[r * x.groups + g]);
-    if constexpr (kAsk) __builtin_prefetch(scales + kAhead, 0, 3);
 #pragma GCC unroll 8
     for (int64_t q = 0; q < kLength / kQuad; ++q) {
-      const uint8_t* from = codes + q * Source::kStep;
-      if constexpr (kAsk) {
-#pragma GCC unroll 2
-        for (int64_t line = 0; line < Source::kStep; line += 64) __builtin_prefetch(from + kAhead + line, 0, 3);
-      }
       Codes first, second;
-      Source::read(from, first, second);
+      Source::read(codes + q * Source::kStep, first, second);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const int8_t* values = a + r * x.stride + q * kQuad;
@@ -154,17 +147,11 @@ static void tile(float* c, const QuantizedRows& x, int64_t row, const uint8_t* s
 // c [rows, kPanel] = rows `row` ... of x times one panel.
 template <bool kInt4, typename Source>
 static void panel_product(float* c, const QuantizedRows& x, int64_t row, int64_t rows, const uint8_t* scales,
-                          int64_t scale_step, const uint8_t* codes, int64_t code_step, bool ahead) {
+                          int64_t scale_step, const uint8_t* codes, int64_t code_step) {
   for (int64_t r = 0; r < rows; r += kQuantizedRows) {
     with_count<kQuantizedRows>(rows - r < kQuantizedRows ? rows - r : kQuantizedRows, [&]<int R>() {
-      float* to = c + r * kPanel;
-      if (ahead) {
-        tile<R, kInt4, Source, true>(to, x, row + r, scales, scale_step, codes, code_step);
-      } else {
-        tile<R, kInt4, Source, false>(to, x, row + r, scales, scale_step, codes, code_step);
-      }
+      tile<R, kInt4, Source>(c + r * kPanel, x, row + r, scales, scale_step, codes, code_step);
     });
-    ahead = false;
   }
 }
 
@@ -194,11 +181,11 @@ static void product(View y, const QuantizedRows& x, int64_t first, int64_t rows,
     const uint8_t* codes = panel + kScalesBytes;
     if (unpacked) {
       unpack_panel(wide, panel, x.groups);
-      panel_product<true, Bytes>(c, x, first, rows, panel, group_bytes(true), wide, wide_step, false);
+      panel_product<true, Bytes>(c, x, first, rows, panel, group_bytes(true), wide, wide_step);
     } else if (int4) {
-      panel_product<true, Nibbles>(c, x, first, rows, panel, group_bytes(true), codes, group_bytes(true), true);
+      panel_product<true, Nibbles>(c, x, first, rows, panel, group_bytes(true), codes, group_bytes(true));
     } else {
-      panel_product<false, Bytes>(c, x, first, rows, panel, group_bytes(false), codes, group_bytes(false), true);
+      panel_product<false, Bytes>(c, x, first, rows, panel, group_bytes(false), codes, group_bytes(false));
     }
     store_block(y, 0, p * kPanel, c, kPanel, rows, n - p * kPanel < kPanel ? n - p * kPanel : kPanel, add);
   }

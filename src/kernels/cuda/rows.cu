@@ -293,6 +293,7 @@ void launch_rms_norm_backward(const Mat& dx, float* dweight, const Mat& dy, cons
   rms_norm_backward_kernel<T, kGroups><<<static_cast<unsigned>(ceil_div(count, down)), threads, 0, stream()>>>(
       rows_of<float>(dx), rows_of<const T>(dy), rows_of<const float>(x), weight, rstd, {x.rows, set_rows, sums, stride},
       cols, vectors);
+  if (dweight == nullptr) return;
   add_rows_kernel<<<static_cast<unsigned>(ceil_div(cols, kSumColumns)), dim3(kSumColumns, kSumSlices), 0, stream()>>>(
       dweight, sums, count, stride, cols);
 }

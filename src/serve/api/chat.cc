@@ -17,10 +17,11 @@ namespace {
 constexpr std::string_view kFields[] = {
     "model", "messages", "n", "stop", "seed", "temperature", "top_p", "top_k", "min_p", "presence_penalty",
     "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "max_tokens", "max_completion_tokens", "stream",
-    "stream_options", "response_format", "tools", "tool_choice", "parallel_tool_calls",
+    "stream_options", "response_format", "tools", "tool_choice", "parallel_tool_calls", "chat_template_kwargs",
+    "enable_thinking", "reasoning_effort",
     // Accepted and ignored:
-    "user", "store", "metadata", "service_tier", "prediction", "modalities", "reasoning_effort", "verbosity",
-    "safety_identifier", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"};
+    "user", "store", "metadata", "service_tier", "prediction", "modalities", "verbosity", "safety_identifier",
+    "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention"};
 
 // Of OpenAI's API, and refused with a word on what to do: never silently left out.
 constexpr std::pair<std::string_view, std::string_view> kRefused[] = {
@@ -32,12 +33,11 @@ constexpr std::pair<std::string_view, std::string_view> kRefused[] = {
 
 struct ChatRequest {
   std::string model;
-  Messages messages;
+  ChatInput input;
   GenerateCall call;         // without the prompt
   int64_t max_tokens = -1;   // -1: as many as there is room for
   std::string length_param;  // the field that says so
   StreamChoice stream;
-  bool tools = false;  // the reply may have calls
 };
 
 ChatRequest read_request(const Json& json) {
@@ -47,8 +47,7 @@ ChatRequest read_request(const Json& json) {
   ChatRequest request;
   request.model = body.required_text("model");
   const ToolSet tools = read_tools(body, ToolShape::kNested);
-  request.tools = tools.active();
-  request.messages = read_messages(body, tools);
+  request.input = {read_messages(body), tools, read_chat_options(body, tools), "messages"};
   GenerateCall& call = request.call;
   call.sampling = read_sampling(body);
   call.stop = read_stop(body);
@@ -72,27 +71,6 @@ ChatRequest read_request(const Json& json) {
   return request;
 }
 
-// What of a choice has been written, as calls and as text.
-struct ChoiceText {
-  std::optional<ToolCallParser> parser;  // where there are tools
-  std::vector<ToolPiece> push(const GenerateEvent& event) {
-    if (parser) return parser->push(event.text, event.finish.has_value());
-    if (event.text.empty()) return {};
-    return {{ToolPiece::Kind::kText, event.text}};
-  }
-  std::string finish(Finish how) const {
-    return parser && parser->any_call() && how == Finish::kStop ? "tool_calls" : finish_name(how);
-  }
-};
-
-std::vector<ChoiceText> choice_texts(const ChatRequest& request) {
-  std::vector<ChoiceText> choices(static_cast<size_t>(request.call.n));
-  if (request.tools) {
-    for (ChoiceText& choice : choices) choice.parser.emplace();
-  }
-  return choices;
-}
-
 class ChatWriter : public ReplyWriter {
  public:
   ChatWriter(std::shared_ptr<Exchange> exchange, std::shared_ptr<ServedModel> model, const ChatRequest& request)
@@ -100,7 +78,7 @@ class ChatWriter : public ReplyWriter {
         model_(std::move(model)),
         logprobs_(request.call.top_logprobs >= 0),
         include_usage_(request.stream.include_usage),
-        texts_(choice_texts(request)) {}
+        readers_(make_readers(*model_, request)) {}
 
  protected:
   Json head(const char* object) const {
@@ -113,25 +91,41 @@ class ChatWriter : public ReplyWriter {
     return json;
   }
 
+  std::string finish_reason(size_t choice, Finish how) const {
+    return readers_[choice].any_call() && how == Finish::kStop ? "tool_calls" : finish_name(how);
+  }
+  Json call_json(const std::string& name) const {
+    return {{"id", new_call_id(tool_family(*model_))},
+            {"type", "function"},
+            {"function", {{"name", name}, {"arguments", ""}}}};
+  }
+
   std::shared_ptr<Exchange> exchange_;
   std::shared_ptr<ServedModel> model_;
   const bool logprobs_, include_usage_;
   const std::string id_ = random_id("chatcmpl-", 29);
   const int64_t created_ = unix_now();
-  std::vector<ChoiceText> texts_;
+  std::vector<ReplyReader> readers_;  // of the choices
+
+ private:
+  static std::vector<ReplyReader> make_readers(const ServedModel& model, const ChatRequest& request) {
+    std::vector<ReplyReader> readers;
+    for (int i = 0; i < request.call.n; ++i) readers.emplace_back(model, request.input.tools);
+    return readers;
+  }
 };
 
 class ChatStream : public ChatWriter {
  public:
   ChatStream(std::shared_ptr<Exchange> exchange, std::shared_ptr<ServedModel> model, const ChatRequest& request)
-      : ChatWriter(std::move(exchange), std::move(model), request), tokens_(texts_.size()) {}
+      : ChatWriter(std::move(exchange), std::move(model), request), tokens_(readers_.size()) {}
 
   bool streams() const override { return true; }
 
   void begin() override {
     exchange_->begin_events();
     std::string events;
-    for (size_t i = 0; i < texts_.size(); ++i) {
+    for (size_t i = 0; i < readers_.size(); ++i) {
       events += chunk(i, {{"role", "assistant"}, {"content", ""}}, nullptr, nullptr);
     }
     exchange_->write(std::move(events));
@@ -142,12 +136,12 @@ class ChatStream : public ChatWriter {
     std::string events;
     // A token whose text is still to come waits for it.
     std::move(event.tokens.begin(), event.tokens.end(), std::back_inserter(tokens_[i]));
-    for (ToolPiece& piece : texts_[i].push(event)) {
+    for (ToolPiece& piece : readers_[i].push(event)) {
       events += chunk(i, delta(piece), take_logprobs(i), nullptr);
     }
     if (event.finish) {
       if (!tokens_[i].empty()) events += chunk(i, {{"content", ""}}, take_logprobs(i), nullptr);
-      events += chunk(i, Json::object(), nullptr, texts_[i].finish(*event.finish));
+      events += chunk(i, Json::object(), nullptr, finish_reason(i, *event.finish));
     }
     if (!events.empty()) exchange_->write(std::move(events));
   }
@@ -185,13 +179,12 @@ class ChatStream : public ChatWriter {
     return tokens.empty() ? Json(nullptr) : logprobs_json(tokens);
   }
 
-  static Json delta(const ToolPiece& piece) {
+  Json delta(const ToolPiece& piece) const {
     if (piece.kind == ToolPiece::Kind::kText) return {{"content", piece.text}};
+    if (piece.kind == ToolPiece::Kind::kReasoning) return {{"reasoning_content", piece.text}};
     Json call = {{"index", piece.call}};
     if (piece.kind == ToolPiece::Kind::kCall) {
-      call["id"] = random_id("call_", 24);
-      call["type"] = "function";
-      call["function"] = {{"name", piece.text}, {"arguments", ""}};
+      call.update(call_json(piece.text));
     } else {
       call["function"] = {{"arguments", piece.text}};
     }
@@ -210,28 +203,33 @@ class ChatWhole : public ChatWriter {
   void begin() override {}
 
   void piece(int choice, GenerateEvent&& event) override {
-    ChoiceText& text = texts_[static_cast<size_t>(choice)];
-    std::string content;
+    const auto i = static_cast<size_t>(choice);
+    std::string content, reasoning;
     Json calls = Json::array();
-    for (ToolPiece& piece : text.push(event)) {
-      if (piece.kind == ToolPiece::Kind::kText) {
-        content += piece.text;
-      } else if (piece.kind == ToolPiece::Kind::kCall) {
-        calls.push_back({{"id", random_id("call_", 24)},
-                         {"type", "function"},
-                         {"function", {{"name", piece.text}, {"arguments", ""}}}});
-      } else {
-        calls.back()["function"]["arguments"].get_ref<std::string&>() += piece.text;
+    for (ToolPiece& piece : readers_[i].push(event)) {
+      switch (piece.kind) {
+        case ToolPiece::Kind::kText:
+          content += piece.text;
+          break;
+        case ToolPiece::Kind::kReasoning:
+          reasoning += piece.text;
+          break;
+        case ToolPiece::Kind::kCall:
+          calls.push_back(call_json(piece.text));
+          break;
+        case ToolPiece::Kind::kArguments:
+          calls.back()["function"]["arguments"].get_ref<std::string&>() += piece.text;
       }
     }
     Json message = {{"role", "assistant"}};
     message["content"] = content.empty() && !calls.empty() ? Json(nullptr) : Json(content);
     message["refusal"] = nullptr;
+    if (!reasoning.empty()) message["reasoning_content"] = std::move(reasoning);
     if (!calls.empty()) message["tool_calls"] = std::move(calls);
     choices_.push_back({{"index", choice},
                         {"message", std::move(message)},
                         {"logprobs", logprobs_json(event.tokens)},
-                        {"finish_reason", text.finish(*event.finish)}});
+                        {"finish_reason", finish_reason(i, *event.finish)}});
   }
 
   void end(const Usage& usage) override {
@@ -257,19 +255,46 @@ std::string finish_name(Finish finish) {
   return finish == Finish::kLength ? "length" : "stop";
 }
 
-std::vector<int32_t> chat_prompt(const ServedModel& model, const Messages& messages, const std::string& param) {
+void set_prompt(GenerateCall& call, const ServedModel& model, const ChatInput& input) {
   const ChatTemplate* chat = model.chat_template();
   if (!chat) {
     wrong("model", fmt::format("The model '{}' knows no turns; use /v1/completions.", model.id()), "unsupported_value");
   }
-  std::vector<int32_t> prompt = chat->prompt(messages);
-  if (static_cast<int64_t>(prompt.size()) >= model.context()) {
-    wrong(param,
+  auto opened = chat->open_reply(input.messages, input.options);
+  if (!opened.ok()) {
+    wrong(input.param, fmt::format("'{}': the model's chat template: {}", input.param, opened.error()),
+          "invalid_value");
+  }
+  if (static_cast<int64_t>(opened->tokens.size()) >= model.context()) {
+    wrong(input.param,
           fmt::format("This model's context is {} tokens, prompt and reply together; '{}' has {}.", model.context(),
-                      param, prompt.size()),
+                      input.param, opened->tokens.size()),
           "context_length_exceeded");
   }
-  return prompt;
+  call.prompt = std::move(opened->tokens);
+  call.thoughts = opened->thinking ? ThoughtFilter::Begin::kOpen : ThoughtFilter::Begin::kPerhaps;
+  call.shown = chat->reply_marks(input.tools.active());
+  if (input.tools.active()) call.grammar = tool_grammar(input.tools, chat->tool_family());
+  if (opened->thinking && call.grammar) call.grammar = after_thoughts(call.grammar);
+}
+
+ToolFamily tool_family(const ServedModel& model) {
+  const ChatTemplate* chat = model.chat_template();
+  return chat ? chat->tool_family() : ToolFamily::kHermes;
+}
+
+ReplyReader::ReplyReader(const ServedModel& model, const ToolSet& tools)
+    : calls_(tools.active() ? ToolCallReader::make(tool_family(model)) : nullptr) {}
+
+std::vector<ToolPiece> ReplyReader::push(const GenerateEvent& event) {
+  std::vector<ToolPiece> pieces;
+  if (!event.reasoning.empty()) pieces.push_back({ToolPiece::Kind::kReasoning, event.reasoning});
+  if (calls_) {
+    for (ToolPiece& piece : calls_->push(event.text, event.finish.has_value())) pieces.push_back(std::move(piece));
+  } else if (!event.text.empty()) {
+    pieces.push_back({ToolPiece::Kind::kText, event.text});
+  }
+  return pieces;
 }
 
 void set_length(GenerateCall& call, ServedModel& model, int64_t max_tokens, const std::string& param) {
@@ -291,7 +316,7 @@ void chat_completions(std::shared_ptr<Exchange> exchange) {
   exchange->set_model(model->id());
   check_biases(request.call.sampling, *model);
   GenerateCall& call = request.call;
-  call.prompt = chat_prompt(*model, request.messages, "messages");
+  set_prompt(call, *model, request.input);
   call.tenant = exchange->caller().tenant;
   set_length(call, *model, request.max_tokens, request.length_param);
   std::unique_ptr<ReplyWriter> writer;

@@ -156,7 +156,7 @@ TEST_F(ChatTest, ParametersReachTheModel) {
   EXPECT_FALSE(call.prompt_logprobs);
   EXPECT_EQ(call.tenant, "tenant_1");
   EXPECT_EQ(call.grammar, nullptr);
-  EXPECT_EQ(call.prompt, model().chat_template()->prompt({{"user", "Hi"}}));
+  EXPECT_EQ(call.prompt, *model().chat_template()->prompt({{"user", "Hi"}}));
 }
 
 TEST_F(ChatTest, DefaultsAndStopAsAString) {
@@ -467,6 +467,97 @@ TEST_F(ChatTest, BytesThatAreNoTextBecomeReplacements) {
   model().pieces = {"a\xFF\xC3"};
   EXPECT_EQ(json(chat())["choices"][0]["message"]["content"], "a\xEF\xBF\xBD\xEF\xBF\xBD");
   EXPECT_EQ(chunks(*chat({{"stream", true}})).size(), 3u);
+}
+
+// ---- Models that bring a template
+
+constexpr const char* kBrought =
+    "{% if tools %}{{ tools | tojson }}{% endif %}"
+    "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No system here!') }}{% endif %}"
+    "[{{ m.role }}]{{ m.content or '' }}{% if m.reasoning_content %}({{ m.reasoning_content }}){% endif %}"
+    "{% for c in m.tool_calls or [] %}[TOOL_CALLS]{{ c.function | tojson }}{% endfor %}<e>{% endfor %}"
+    "{% if add_generation_prompt %}[assistant]{% if open %}<think>\n{% endif %}{% endif %}";
+
+bool accepts(const GenerateCall& call, const Tokenizer& tokenizer, const std::string& text) {
+  Matcher matcher(call.grammar, make_token_tree(tokenizer, tokenizer.vocab_size(), call.shown));
+  for (const int32_t token : tokenizer.encode(text, true)) {
+    if (!matcher.accept(token)) return false;
+  }
+  return matcher.can_end();
+}
+
+TEST_F(ChatTest, AModelsTemplateGetsStructuredMessages) {
+  model().use(tokenizer_with(kBrought, {"<e>", "[TOOL_CALLS]"}));
+  chat({{"messages", Json::parse(R"([{"role": "user", "content": "Hi <e>"},
+          {"role": "assistant", "content": null, "reasoning_content": "Hm.", "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}}]},
+          {"role": "tool", "tool_call_id": "1", "content": "one"}])")},
+        {"chat_template_kwargs", {{"open", false}}}});
+  const GenerateCall& call = model().calls.at(0).call;
+  EXPECT_EQ(model().tokenizer().decode(call.prompt),
+            "[user]Hi <e><e>[assistant](Hm.)[TOOL_CALLS]{\"name\": \"f\", \"arguments\": {\"a\": 1}}<e>[tool]one<e>"
+            "[assistant]");
+  EXPECT_EQ(std::count(call.prompt.begin(), call.prompt.end(), model().tokenizer().special("<e>")), 3);
+  EXPECT_EQ(call.thoughts, ThoughtFilter::Begin::kPerhaps);
+  EXPECT_TRUE(call.shown.empty());
+}
+
+TEST_F(ChatTest, WhatATemplateRefusesIsTheCallersMistake) {
+  model().use(tokenizer_with(kBrought, {"<e>", "[TOOL_CALLS]"}));
+  const auto reply = chat({{"messages", Json::parse(R"([{"role": "system", "content": "x"}])")}});
+  EXPECT_EQ(error(reply), "400 invalid_value messages");
+  EXPECT_THAT(json(reply)["error"]["message"].get<std::string>(), HasSubstr("No system here!"));
+  EXPECT_EQ(error(chat({{"chat_template_kwargs", 5}})), "400 invalid_type chat_template_kwargs");
+  EXPECT_EQ(error(chat({{"enable_thinking", "yes"}})), "400 invalid_type enable_thinking");
+}
+
+TEST_F(ChatTest, CallsAreWrittenAndReadInTheModelsForm) {
+  model().use(tokenizer_with(kBrought, {"<e>", "[TOOL_CALLS]"}));
+  model().pieces = {"[TOOL_", "CALLS][{\"name\": \"f\", \"argu", "ments\": {\"a\": 1}}]"};
+  const auto reply = chat({{"tools", kTools}, {"tool_choice", "required"}});
+  const Json message = json(reply)["choices"][0]["message"];
+  ASSERT_EQ(message["tool_calls"].size(), 1u) << reply->body;
+  EXPECT_EQ(message["tool_calls"][0]["function"], Json::parse(R"({"name": "f", "arguments": "{\"a\": 1}"})"));
+  EXPECT_EQ(message["tool_calls"][0]["id"].get<std::string>().size(), 9u);
+  const GenerateCall& call = model().calls.at(0).call;
+  EXPECT_EQ(call.shown, std::vector<int32_t>{model().tokenizer().special("[TOOL_CALLS]")});
+  EXPECT_TRUE(accepts(call, model().tokenizer(), "[TOOL_CALLS][{\"name\": \"g\", \"arguments\": {}}]"));
+  EXPECT_FALSE(accepts(call, model().tokenizer(), "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>"));
+  EXPECT_TRUE(model().tokenizer().decode(call.prompt).starts_with("[{\"type\": \"function\""));
+}
+
+TEST_F(ChatTest, AGrammarWaitsForTheThoughtsToEnd) {
+  model().use(tokenizer_with(kBrought, {"<e>", "[TOOL_CALLS]"}));
+  chat({{"tools", kTools}, {"tool_choice", "required"}, {"chat_template_kwargs", {{"open", true}}}});
+  const GenerateCall& call = model().calls.at(0).call;
+  EXPECT_EQ(call.thoughts, ThoughtFilter::Begin::kOpen);
+  const std::string written = "[TOOL_CALLS][{\"name\": \"g\", \"arguments\": {}}]";
+  EXPECT_TRUE(accepts(call, model().tokenizer(), "Let me see.</think>\n\n" + written));
+  EXPECT_FALSE(accepts(call, model().tokenizer(), written));
+}
+
+TEST_F(ChatTest, ThoughtsAreReasoningContent) {
+  model().thoughts = "Hm, well.";
+  const Json whole = json(chat());
+  EXPECT_EQ(whole["choices"][0]["message"]["reasoning_content"], "Hm, well.");
+  EXPECT_EQ(whole["choices"][0]["message"]["content"], "Hello.");
+  EXPECT_EQ(whole["usage"]["completion_tokens_details"]["reasoning_tokens"], 9);
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 15);
+  std::string reasoning, content;
+  for (const Json& chunk : chunks(*chat({{"stream", true}}))) {
+    for (const Json& choice : chunk["choices"]) {
+      const Json& delta = choice["delta"];
+      if (delta.contains("reasoning_content")) {
+        EXPECT_EQ(content, "");
+        reasoning += delta["reasoning_content"];
+      }
+      if (delta.contains("content")) content += delta["content"];
+    }
+  }
+  EXPECT_EQ(reasoning, "Hm, well.");
+  EXPECT_EQ(content, "Hello.");
+  model().thoughts = "";
+  EXPECT_FALSE(json(chat())["choices"][0]["message"].contains("reasoning_content"));
 }
 
 }  // namespace

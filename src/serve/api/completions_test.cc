@@ -2,6 +2,7 @@
 #include "serve/api/completions.h"
 
 #include "serve/api/testing.h"
+#include "store/files.h"
 
 namespace loquat::serve::api {
 namespace {
@@ -49,6 +50,34 @@ TEST_F(CompletionsTest, PromptsOfEachKind) {
   EXPECT_EQ(prompts(R"(["a", "bc"])"), (Lists{byte_tokenizer().encode("a"), byte_tokenizer().encode("bc")}));
   EXPECT_EQ(prompts("[5, 261]"), (Lists{{5, 261}}));
   EXPECT_EQ(prompts("[[5], [6, 7]]"), (Lists{{5}, {6, 7}}));
+}
+
+TEST_F(CompletionsTest, ATokenizersOwnTokensStandBeforeATextAndNotBeforeIds) {
+  const TestFolder folder;
+  ASSERT_TRUE(tokenizer_with("{{ eos_token }}", {"<e>", "<s>"}).save(folder.path()).ok());
+  Json file = Json::parse(*read_file(folder / "tokenizer.json"));
+  int32_t begin = -1;
+  for (const Json& token : file["added_tokens"])
+    if (token["content"] == "<s>") begin = token["id"];
+  file["post_processor"] = Json::parse(R"({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>",
+    "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {}})");
+  file["post_processor"]["special_tokens"] = {{"<s>", {{"id", "<s>"}, {"ids", {begin}}, {"tokens", {"<s>"}}}}};
+  put_bytes(folder / "tokenizer.json", file.dump());
+  auto tokenizer = Tokenizer::load(folder.path());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error();
+  model().use(*tokenizer);
+  complete("{}");
+  EXPECT_EQ(model().calls.back().call.prompt, tokenizer->encode_with_special("ab"));
+  EXPECT_EQ(model().calls.back().call.prompt.front(), begin);
+  complete("{\"prompt\": [7, 8]}");
+  EXPECT_EQ(model().calls.back().call.prompt, (std::vector<int32_t>{7, 8}));
+  const auto counted = [&](const char* more) {
+    Json body = Json::parse(R"({"model": "talker", "prompt": "ab"})");
+    body.update(Json::parse(more));
+    return json(post("/tokenize", body))["count"].get<int>();
+  };
+  EXPECT_EQ(counted("{}"), 3);
+  EXPECT_EQ(counted(R"({"add_special_tokens": false})"), 2);
 }
 
 TEST_F(CompletionsTest, EchoAndLogprobsForEvaluation) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 namespace loquat::serve::api {
 namespace {
@@ -47,11 +48,15 @@ void read_assistant(const Fields& message, Conversation& conversation, std::set<
   } else if (message.given("content") || !calls || calls->empty()) {
     text = required_content(message, "content", {"text", "refusal"});
   }
-  conversation.turn("assistant", std::move(text));
+  if (auto thoughts = message.text("reasoning_content")) conversation.think(*thoughts);
+  Message& turn = conversation.turn("assistant", std::move(text));
+  turn.null_content = !message.given("content") && !refusal;
+  turn.name = message.text("name").value_or("");
   if (!calls) return;
   for (size_t i = 0; i < calls->size(); ++i) {
     const Fields call((*calls)[i], fmt::format("{}[{}]", message.path("tool_calls"), i));
-    call_ids.insert(call.required_text("id"));
+    const std::string id = call.required_text("id");
+    call_ids.insert(id);
     if (call.required_text("type") != "function") {
       wrong(call.path("type"), fmt::format("'{}' must be \"function\".", call.path("type")), "invalid_value");
     }
@@ -60,7 +65,7 @@ void read_assistant(const Fields& message, Conversation& conversation, std::set<
       wrong(call.path("function"), fmt::format("'{}' is missing.", call.path("function")),
             "missing_required_parameter");
     }
-    conversation.call(function->required_text("name"), read_arguments(*function));
+    conversation.call({id, function->required_text("name"), read_arguments(*function)});
   }
 }
 
@@ -71,50 +76,43 @@ void read_item(const Fields& item, Conversation& conversation) {
     const std::string role = read_role(item, {"system", "developer", "user", "assistant"});
     conversation.turn(role, required_content(item, "content", {"input_text", "output_text", "refusal", "text"}));
   } else if (type == "function_call") {
-    conversation.call(item.required_text("name"), read_arguments(item));
+    conversation.call({item.text("call_id").value_or(""), item.required_text("name"), read_arguments(item)});
   } else if (type == "function_call_output") {
-    item.required_text("call_id");
-    conversation.result(required_content(item, "output", {"input_text", "output_text", "text"}));
+    const std::string id = item.required_text("call_id");
+    conversation.result(id, required_content(item, "output", {"input_text", "output_text", "text"}));
+  } else if (type == "reasoning") {
+    item.list("summary");
+    if (item.given("content")) conversation.think(required_content(item, "content", {"reasoning_text"}));
   } else {
     const std::string path = item.path("type");
-    wrong(path, fmt::format("'{}' is '{}'; it must be message, function_call or function_call_output.", path, type),
-          "invalid_value");
+    wrong(
+        path,
+        fmt::format("'{}' is '{}'; it must be message, reasoning, function_call or function_call_output.", path, type),
+        "invalid_value");
   }
 }
 
 }  // namespace
 
-void Conversation::turn(std::string role, std::string text) {
-  messages_.push_back({std::move(role), std::move(text)});
-  last_is_result_ = false;
+Message& Conversation::turn(std::string role, std::string text) {
+  Message message{std::move(role), std::move(text)};
+  if (message.role == "assistant") message.reasoning = std::exchange(thoughts_, {});
+  return messages_.emplace_back(std::move(message));
 }
 
-void Conversation::call(const std::string& name, const std::string& arguments) {
-  if (messages_.empty() || messages_.back().role != "assistant") turn("assistant", "");
-  std::string& text = messages_.back().content;
-  if (!text.empty()) text += '\n';
-  text += call_text(name, arguments);
+void Conversation::call(ToolCall call) {
+  if (messages_.empty() || messages_.back().role != "assistant") turn("assistant", "").null_content = true;
+  messages_.back().tool_calls.push_back(std::move(call));
 }
 
-void Conversation::result(const std::string& content) {
-  if (last_is_result_) {
-    messages_.back().content += "\n" + result_text(content);
-  } else {
-    turn("user", result_text(content));
-  }
-  last_is_result_ = true;
+void Conversation::result(const std::string& id, std::string content, const std::string& name) {
+  Message& message = turn("tool", std::move(content));
+  message.tool_call_id = id;
+  message.name = name;
 }
 
-Messages Conversation::take(const ToolSet& tools) {
-  if (tools.active()) {
-    if (!messages_.empty() && messages_.front().role == "system") {
-      std::string& text = messages_.front().content;
-      text += (text.empty() ? "" : "\n\n") + tools_text(tools);
-    } else {
-      messages_.insert(messages_.begin(), {"system", tools_text(tools)});
-    }
-  }
-  return std::move(messages_);
+void Conversation::think(const std::string& thoughts) {
+  thoughts_ += thoughts;
 }
 
 std::string read_content(const Json& content, const std::string& path,
@@ -138,7 +136,7 @@ std::string read_content(const Json& content, const std::string& path,
   return text;
 }
 
-Messages read_messages(const Fields& body, const ToolSet& tools) {
+Messages read_messages(const Fields& body) {
   const Json* list = body.list("messages");
   if (!list) wrong("messages", "'messages' is missing.", "missing_required_parameter");
   if (list->empty()) wrong("messages", "'messages' is empty; give at least one message.", "empty_array");
@@ -147,14 +145,14 @@ Messages read_messages(const Fields& body, const ToolSet& tools) {
   for (size_t i = 0; i < list->size(); ++i) {
     const Fields message((*list)[i], fmt::format("messages[{}]", i));
     const std::string role = read_role(message, {"system", "developer", "user", "assistant", "tool"});
-    message.text("name");
+    const std::string name = message.text("name").value_or("");
     if (role == "assistant") {
       read_assistant(message, conversation, call_ids);
       continue;
     }
     std::string content = required_content(message, "content", {"text"});
     if (role != "tool") {
-      conversation.turn(role, std::move(content));
+      conversation.turn(role, std::move(content)).name = name;
       continue;
     }
     const std::string id = message.required_text("tool_call_id");
@@ -163,12 +161,12 @@ Messages read_messages(const Fields& body, const ToolSet& tools) {
       wrong(path, fmt::format("'{}' is '{}'; no assistant's message before it has a call of that id.", path, id),
             "invalid_value");
     }
-    conversation.result(content);
+    conversation.result(id, std::move(content), name);
   }
-  return conversation.take(tools);
+  return conversation.take();
 }
 
-Messages read_input(const Fields& body, const ToolSet& tools) {
+Messages read_input(const Fields& body) {
   Conversation conversation;
   if (auto instructions = body.text("instructions")) conversation.turn("system", *std::move(instructions));
   const Json* input = body.given("input");
@@ -182,7 +180,22 @@ Messages read_input(const Fields& body, const ToolSet& tools) {
       read_item(Fields((*input)[i], fmt::format("input[{}]", i)), conversation);
     }
   }
-  return conversation.take(tools);
+  return conversation.take();
+}
+
+ChatOptions read_chat_options(const Fields& body, const ToolSet& tools, const char* effort) {
+  Json variables = Json::object();
+  if (body.given("enable_thinking")) variables["enable_thinking"] = body.flag("enable_thinking", true);
+  const auto given = effort ? body.object(effort) : std::optional<Fields>(body);
+  if (given) {
+    if (auto level = given->text(effort ? "effort" : "reasoning_effort"))
+      variables["reasoning_effort"] = *std::move(level);
+  }
+  if (body.object("chat_template_kwargs")) variables.update(*body.given("chat_template_kwargs"));
+  ChatOptions options;
+  options.tools = definitions_of(tools);
+  if (!variables.empty()) options.variables = dump(variables);
+  return options;
 }
 
 }  // namespace loquat::serve::api

@@ -1,5 +1,4 @@
-// Messages as people send them, made into the turns that a chat template knows: system, user, assistant. Calls of tools
-// and their results become text in Hermes' form (tools.h).
+// Messages as people send them, made into the turns that a chat template reads (tokenizer/message.h).
 #pragma once
 
 #include <string>
@@ -12,22 +11,27 @@ namespace loquat::serve::api {
 
 class Conversation {
  public:
-  void turn(std::string role, std::string text);
-  void call(const std::string& name, const std::string& arguments);  // goes on the assistant's last turn
-  void result(const std::string& content);                           // neighbouring results are one turn of the user's
-  Messages take(const ToolSet& tools);                               // with what the model must know of its tools
+  Message& turn(std::string role, std::string text);
+  void call(ToolCall call);  // goes on the assistant's last turn
+  void result(const std::string& id, std::string content, const std::string& name = "");
+  void think(const std::string& thoughts);  // before the assistant's next turn
+  Messages take() { return std::move(messages_); }
 
  private:
   Messages messages_;
-  bool last_is_result_ = false;
+  std::string thoughts_;
 };
 
 // Text, or a list of parts of these types ("text", "input_text"...); other parts get a 400.
 std::string read_content(const Json& content, const std::string& path, const std::vector<std::string_view>& part_types);
 
 // chat.completions' `messages`.
-Messages read_messages(const Fields& body, const ToolSet& tools);
+Messages read_messages(const Fields& body);
 // responses' `instructions` and `input`.
-Messages read_input(const Fields& body, const ToolSet& tools);
+Messages read_input(const Fields& body);
+
+// The tools and what else a request says to the chat template: chat_template_kwargs, enable_thinking, reasoning_effort
+// (the last from `effort`'s member "effort" where that is given: responses' `reasoning`).
+ChatOptions read_chat_options(const Fields& body, const ToolSet& tools, const char* effort = nullptr);
 
 }  // namespace loquat::serve::api

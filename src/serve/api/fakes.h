@@ -6,9 +6,11 @@
 #include <deque>
 #include <map>
 #include <mutex>
+#include <nlohmann/json.hpp>
 
 #include "base/check.h"
 #include "serve/api/api.h"
+#include "store/test_folder.h"
 
 namespace loquat::serve::api {
 
@@ -21,6 +23,20 @@ inline const Tokenizer& byte_tokenizer() {
     return *std::move(made);
   }();
   return kTokenizer;
+}
+
+// One of bytes too, whose folder brings a chat template.
+inline Tokenizer tokenizer_with(const std::string& jinja, const std::vector<std::string>& special) {
+  const std::vector<std::string> texts = {"x"};
+  auto made = Tokenizer::train(texts, {static_cast<int64_t>(256 + special.size()), special, ""});
+  CHECK(made.ok());
+  const TestFolder folder;
+  CHECK(made->save(folder.path()).ok());
+  put_bytes(folder / "tokenizer_config.json", nlohmann::json{{"eos_token", special[0]}}.dump());
+  put_bytes(folder / "chat_template.jinja", jinja);
+  auto loaded = Tokenizer::load(folder.path());
+  CHECK(loaded.ok());
+  return *std::move(loaded);
 }
 
 class FakeGenerating : public Generating {
@@ -40,19 +56,21 @@ class FakeModel : public ServedModel {
     std::shared_ptr<FakeGenerating> generating = std::make_shared<FakeGenerating>();
   };
 
-  explicit FakeModel(std::string id) : id_(std::move(id)) {
-    auto made = ChatTemplate::make(byte_tokenizer());
-    CHECK(made.ok());
+  explicit FakeModel(std::string id) : id_(std::move(id)) { use(byte_tokenizer()); }
+  void use(const Tokenizer& tokenizer) {
+    auto made = ChatTemplate::make(tokenizer);
+    CHECK(made.ok(), "{}", made.error());
+    tokenizer_ = tokenizer;
     template_ = std::make_unique<ChatTemplate>(*std::move(made));
   }
 
   const std::string& id() const override { return id_; }
-  const Tokenizer& tokenizer() const override { return byte_tokenizer(); }
+  const Tokenizer& tokenizer() const override { return tokenizer_; }
   const ChatTemplate* chat_template() const override { return knows_turns ? template_.get() : nullptr; }
   int64_t context() const override { return context_tokens; }
-  int64_t vocab_size() const override { return byte_tokenizer().vocab_size(); }
+  int64_t vocab_size() const override { return tokenizer_.vocab_size(); }
   int64_t tokens_needed(std::shared_ptr<const Grammar> grammar) override {
-    return Matcher(std::move(grammar), make_token_tree(byte_tokenizer(), vocab_size())).tokens_to_end();
+    return Matcher(std::move(grammar), make_token_tree(tokenizer_, vocab_size())).tokens_to_end();
   }
 
   std::variant<std::shared_ptr<Generating>, ApiError> generate(
@@ -97,6 +115,13 @@ class FakeModel : public ServedModel {
         made.sink(std::move(event));
       }
       Finish how = finish;
+      if (!thoughts.empty()) {
+        GenerateEvent event;
+        event.choice = choice;
+        event.reasoning = thoughts;
+        usage.completion_tokens = usage.reasoning_tokens = static_cast<int64_t>(thoughts.size());
+        made.sink(std::move(event));
+      }
       for (const std::string& piece : pieces) {
         GenerateEvent event;
         event.choice = choice;
@@ -104,7 +129,7 @@ class FakeModel : public ServedModel {
         if (event.text.size() < piece.size()) how = Finish::kLength;
         usage.completion_tokens += static_cast<int64_t>(event.text.size());
         if (call.top_logprobs >= 0) {
-          for (const int32_t token : byte_tokenizer().encode(event.text)) {
+          for (const int32_t token : tokenizer_.encode(event.text)) {
             event.tokens.push_back(logprob(token, call.top_logprobs));
           }
         }
@@ -129,6 +154,7 @@ class FakeModel : public ServedModel {
     made.sink(std::move(event));
   }
 
+  std::string thoughts;  // come first
   std::vector<std::string> pieces = {"Hel", "lo."};
   Finish finish = Finish::kStop;
   bool by_hand = false;  // events come by say() and end() alone
@@ -140,6 +166,7 @@ class FakeModel : public ServedModel {
 
  private:
   std::string id_;
+  Tokenizer tokenizer_;
   std::unique_ptr<ChatTemplate> template_;
 };
 

@@ -10,15 +10,6 @@ std::shared_ptr<const Grammar> made(Result<std::shared_ptr<const Grammar>> gramm
   return *std::move(grammar);
 }
 
-std::shared_ptr<const Grammar> tool_grammar(const ToolSet& set) {
-  std::vector<ToolSpec> specs;
-  for (const Tool& tool : set.tools) {
-    if (set.named.empty() || tool.name == set.named) specs.push_back({tool.name, tool.parameters});
-  }
-  const auto use = set.choice == ToolSet::Choice::kRequired ? Grammar::ToolUse::kRequired : Grammar::ToolUse::kAuto;
-  return made(Grammar::tool_calls(specs, use, set.parallel && set.named.empty()), "tools");
-}
-
 std::shared_ptr<const Grammar> schema_grammar(const Fields& holder) {
   if (!is_tool_name(holder.required_text("name"))) {
     const std::string path = holder.path("name");
@@ -35,10 +26,23 @@ std::shared_ptr<const Grammar> schema_grammar(const Fields& holder) {
 
 }  // namespace
 
+std::shared_ptr<const Grammar> tool_grammar(const ToolSet& set, ToolFamily family) {
+  std::vector<ToolSpec> specs;
+  for (const Tool& tool : set.tools) {
+    if (set.named.empty() || tool.name == set.named) specs.push_back({tool.name, tool.parameters});
+  }
+  const auto use = set.choice == ToolSet::Choice::kRequired ? Grammar::ToolUse::kRequired : Grammar::ToolUse::kAuto;
+  return made(Grammar::tool_calls(specs, use, set.parallel && set.named.empty(), family), "tools");
+}
+
+std::shared_ptr<const Grammar> after_thoughts(const std::shared_ptr<const Grammar>& grammar) {
+  return made(Grammar::after_thoughts(grammar), "response_format");
+}
+
 std::shared_ptr<const Grammar> read_format(const FormatField& field, const ToolSet& tools) {
   std::string type = "text";
   if (field.format) type = field.format->required_text("type");
-  if (type == "text") return tools.active() ? tool_grammar(tools) : nullptr;
+  if (type == "text") return nullptr;
   const std::string path = field.format->path("type");
   if (type != "json_object" && type != "json_schema") {
     wrong(path, fmt::format("'{}' is '{}'; it must be text, json_object or json_schema.", path, type), "invalid_value");

@@ -91,8 +91,9 @@ void Generation::event(int offset, GenerateEvent&& event) {
     Choice& choice = choices_[static_cast<size_t>(offset + event.choice)];
     GenerateEvent& held = choice.held;
     choice.fresh = true;
-    if (!event.text.empty() || !event.tokens.empty()) exchange_->tokens_arrived();
+    if (!event.text.empty() || !event.reasoning.empty() || !event.tokens.empty()) exchange_->tokens_arrived();
     if (held.prompt.empty()) held.prompt = std::move(event.prompt);
+    held.reasoning += event.reasoning;
     held.text += event.text;
     std::move(event.tokens.begin(), event.tokens.end(), std::back_inserter(held.tokens));
     if (event.finish && !choice.ended) {
@@ -178,6 +179,7 @@ Usage Generation::usage() const {
   for (size_t i = 0; i < choices_.size(); ++i) {
     const Usage& one = choices_[i].usage;
     sum.completion_tokens += one.completion_tokens;
+    sum.reasoning_tokens += one.reasoning_tokens;
     if (i % static_cast<size_t>(per_call_) != 0) continue;
     sum.prompt_tokens += one.prompt_tokens;
     sum.cached_tokens += one.cached_tokens;

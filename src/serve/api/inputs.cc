@@ -11,7 +11,7 @@ Input read_one(const Json& item, const std::string& path, const ServedModel& mod
   Input input;
   if (item.is_string()) {
     input.text = item.get<std::string>();
-    input.tokens = model.tokenizer().encode(input.text);
+    input.tokens = model.tokenizer().encode_with_special(input.text);
   } else {
     input.tokens = read_tokens(item, path, model);
     input.text = model.tokenizer().decode(input.tokens);

@@ -9,6 +9,10 @@ Json text_part(const std::string& text) {
   return {{"type", "output_text"}, {"text", text}, {"annotations", Json::array()}, {"logprobs", Json::array()}};
 }
 
+Json reasoning_part(const std::string& text) {
+  return {{"type", "reasoning_text"}, {"text", text}};
+}
+
 Json joined(Json first, const Json& second) {
   first.update(second);
   return first;
@@ -48,12 +52,29 @@ void ResponseItems::open_call(const std::string& name) {
   emit("response.output_item.added", {{"output_index", output_.size() - 1}, {"item", output_.back()}});
 }
 
+void ResponseItems::open_reasoning() {
+  close("completed");
+  output_.push_back({{"id", random_id("rs_", 32)},
+                     {"type", "reasoning"},
+                     {"status", "in_progress"},
+                     {"summary", Json::array()},
+                     {"content", Json::array()}});
+  open_ = true;
+  emit("response.output_item.added", {{"output_index", output_.size() - 1}, {"item", output_.back()}});
+  emit("response.content_part.added", joined(place(), {{"content_index", 0}, {"part", reasoning_part("")}}));
+}
+
 void ResponseItems::add(const ToolPiece& piece) {
   switch (piece.kind) {
     case ToolPiece::Kind::kText:
       if (!open_ || output_.back()["type"] != "message") open_message();
       emit("response.output_text.delta",
            joined(place(), {{"content_index", 0}, {"delta", piece.text}, {"logprobs", Json::array()}}));
+      grown_ += piece.text;
+      break;
+    case ToolPiece::Kind::kReasoning:
+      if (!open_ || output_.back()["type"] != "reasoning") open_reasoning();
+      emit("response.reasoning_text.delta", joined(place(), {{"content_index", 0}, {"delta", piece.text}}));
       grown_ += piece.text;
       break;
     case ToolPiece::Kind::kCall:
@@ -77,6 +98,11 @@ void ResponseItems::close(const char* status) {
     item["content"] = Json::array({part});
     emit("response.output_text.done",
          joined(place(), {{"content_index", 0}, {"text", grown}, {"logprobs", Json::array()}}));
+    emit("response.content_part.done", joined(place(), {{"content_index", 0}, {"part", part}}));
+  } else if (item["type"] == "reasoning") {
+    const Json part = reasoning_part(grown);
+    item["content"] = Json::array({part});
+    emit("response.reasoning_text.done", joined(place(), {{"content_index", 0}, {"text", grown}}));
     emit("response.content_part.done", joined(place(), {{"content_index", 0}, {"part", part}}));
   } else {
     item["arguments"] = grown;

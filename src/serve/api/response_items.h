@@ -1,12 +1,12 @@
-// The `output` of a response as it grows: messages and calls of functions, and the events that tell of them. One item
-// is open at a time.
+// The `output` of a response as it grows: thoughts, messages and calls of functions, and the events that tell of them.
+// One item is open at a time.
 #pragma once
 
 #include <functional>
 #include <string>
 
 #include "serve/api/json.h"
-#include "serve/api/tools.h"
+#include "serve/api/tool_calls.h"
 
 namespace loquat::serve::api {
 
@@ -23,6 +23,7 @@ class ResponseItems {
  private:
   void open_message();
   void open_call(const std::string& name);
+  void open_reasoning();
   void close(const char* status);
   void emit(const char* type, Json fields);
   Json place() const;  // the fields item_id and output_index

@@ -16,9 +16,10 @@ namespace {
 constexpr std::string_view kFields[] = {
     "model", "input", "instructions", "max_output_tokens", "temperature", "top_p", "tools", "tool_choice",
     "parallel_tool_calls", "text", "stream", "stream_options", "top_logprobs", "truncation", "include", "background",
+    "reasoning", "chat_template_kwargs", "enable_thinking",
     // Accepted and ignored:
-    "user", "store", "metadata", "service_tier", "reasoning", "safety_identifier", "prompt_cache_key",
-    "prompt_cache_options", "prompt_cache_retention", "max_tool_calls"};
+    "user", "store", "metadata", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_options",
+    "prompt_cache_retention", "max_tool_calls"};
 
 constexpr std::pair<std::string_view, std::string_view> kRefused[] = {
     {"previous_response_id", "this server keeps no responses; send the whole conversation in 'input'"},
@@ -29,10 +30,10 @@ constexpr std::pair<std::string_view, std::string_view> kRefused[] = {
 
 struct ResponsesRequest {
   std::string model;
-  Messages messages;
+  ChatInput input;
   GenerateCall call;        // without the prompt
   int64_t max_tokens = -1;  // -1: as many as there is room for
-  bool stream = false, tools = false;
+  bool stream = false;
   Json echo;  // the request's fields that a response repeats
 };
 
@@ -86,8 +87,7 @@ ResponsesRequest read_request(const Json& json) {
   ResponsesRequest request;
   request.model = body.required_text("model");
   const ToolSet tools = read_tools(body, ToolShape::kFlat);
-  request.tools = tools.active();
-  request.messages = read_input(body, tools);
+  request.input = {read_input(body), tools, read_chat_options(body, tools, "reasoning"), "input"};
   request.call.sampling = read_sampling(body);
   request.max_tokens = body.integer("max_output_tokens", -1, 1, INT64_MAX);
   request.stream = body.flag("stream", false);
@@ -109,9 +109,8 @@ class ResponsesWriter : public ReplyWriter {
         model_(std::move(model)),
         stream_(request.stream),
         echo_(request.echo),
-        items_([this](const char* type, Json fields) { event(type, std::move(fields)); }) {
-    if (request.tools) parser_.emplace();
-  }
+        reader_(*model_, request.input.tools),
+        items_([this](const char* type, Json fields) { event(type, std::move(fields)); }) {}
 
   bool streams() const override { return stream_; }
 
@@ -125,11 +124,7 @@ class ResponsesWriter : public ReplyWriter {
   }
 
   void piece(int, GenerateEvent&& event) override {
-    if (parser_) {
-      for (const ToolPiece& piece : parser_->push(event.text, event.finish.has_value())) items_.add(piece);
-    } else if (!event.text.empty()) {
-      items_.add({ToolPiece::Kind::kText, std::move(event.text)});
-    }
+    for (const ToolPiece& piece : reader_.push(event)) items_.add(piece);
     if (event.finish) {
       complete_ = *event.finish != Finish::kLength;
       items_.finish(complete_);
@@ -141,7 +136,7 @@ class ResponsesWriter : public ReplyWriter {
     const Json used = {{"input_tokens", usage.prompt_tokens},
                        {"input_tokens_details", {{"cached_tokens", usage.cached_tokens}}},
                        {"output_tokens", usage.completion_tokens},
-                       {"output_tokens_details", {{"reasoning_tokens", 0}}},
+                       {"output_tokens_details", {{"reasoning_tokens", usage.reasoning_tokens}}},
                        {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
     const Json response = response_json(complete_ ? "completed" : "incomplete", used);
     if (!stream_) {
@@ -197,7 +192,7 @@ class ResponsesWriter : public ReplyWriter {
   const Json echo_;
   const std::string id_ = random_id("resp_", 32);
   const int64_t created_ = unix_now();
-  std::optional<ToolCallParser> parser_;
+  ReplyReader reader_;
   ResponseItems items_;
   std::string events_;  // not sent yet
   int64_t sequence_ = 0;
@@ -211,7 +206,7 @@ void responses(std::shared_ptr<Exchange> exchange) {
   const auto model = find_model(*exchange, request.model);
   exchange->set_model(model->id());
   GenerateCall& call = request.call;
-  call.prompt = chat_prompt(*model, request.messages, "input");
+  set_prompt(call, *model, request.input);
   call.tenant = exchange->caller().tenant;
   set_length(call, *model, request.max_tokens, request.max_tokens < 0 ? "input" : "max_output_tokens");
   auto writer = std::make_unique<ResponsesWriter>(exchange, model, request);

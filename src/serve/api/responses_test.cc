@@ -125,6 +125,26 @@ TEST_F(ResponsesTest, StreamOfCalls) {
   EXPECT_EQ(output[2]["arguments"], "{}");
 }
 
+TEST_F(ResponsesTest, ThoughtsAreAnItem) {
+  model().thoughts = "Hm.";
+  const auto events = events_of(respond(R"({"stream": true})")->body);
+  EXPECT_THAT(
+      names(events),
+      ElementsAre("response.created", "response.in_progress", "response.output_item.added",
+                  "response.content_part.added", "response.reasoning_text.delta", "response.reasoning_text.done",
+                  "response.content_part.done", "response.output_item.done", "response.output_item.added",
+                  "response.content_part.added", "response.output_text.delta", "response.output_text.done",
+                  "response.content_part.done", "response.output_item.done", "response.completed"));
+  const Json response = events.back().json()["response"];
+  EXPECT_EQ(response["output"][0]["content"], Json::parse(R"([{"type": "reasoning_text", "text": "Hm."}])"));
+  EXPECT_EQ(response["usage"]["output_tokens_details"]["reasoning_tokens"], 3);
+  // They come back as input.
+  Json body = Json::parse(R"({"model": "talker"})");
+  body["input"] = response["output"];
+  EXPECT_EQ(post("/v1/responses", body)->status, 200);
+  EXPECT_EQ(prompt(), "<|assistant|><think>\nHm.\n</think>\n\nHello.<|end|><|assistant|>");
+}
+
 TEST_F(ResponsesTest, AReplyThatIsCutIsIncomplete) {
   const Json body = json(respond(R"({"max_output_tokens": 2})"));
   EXPECT_EQ(body["status"], "incomplete");

@@ -1,0 +1,68 @@
+// Calls of tools in what a model writes, found as the text comes: one reader for each family's form (ToolFamily).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/message.h"
+
+namespace loquat::serve::api {
+
+struct ToolPiece {
+  enum class Kind { kText, kReasoning, kCall, kArguments };
+  Kind kind;
+  std::string text;  // of a call: its name
+  int call = -1;     // which call, from 0
+};
+
+// Finds calls in a growing text, cut anywhere. What does not turn out as a call is text. Space between text and a call,
+// and between calls, is dropped.
+class ToolCallReader {
+ public:
+  static std::unique_ptr<ToolCallReader> make(ToolFamily family);
+  virtual ~ToolCallReader() = default;
+  // `last`: the text has ended, what was kept back comes too.
+  std::vector<ToolPiece> push(std::string_view text, bool last);
+  bool any_call() const { return calls_ > 0; }
+
+ protected:
+  // Reads what it can of held_; true: a next step has the rest to read.
+  virtual bool step(bool last) = 0;
+
+  void put_text(std::string text);
+  void put_call(std::string name);  // its arguments follow
+  // Gives on what of held_ belongs to the arguments, whose "{" is their first byte; true: they have ended.
+  bool read_arguments();
+  // Drops what of held_ is left of the object around the arguments; true: it has ended.
+  bool read_rest_of_object();
+  // Text before the next `mark`, space at its end kept back; true: the mark has come, and it and all before it are
+  // read.
+  bool read_text_to(std::string_view mark, bool last);
+
+  std::string held_;  // not decided yet
+  int calls_ = 0;
+
+ private:
+  bool read_object(size_t* size);
+  std::vector<ToolPiece> out_;
+  int depth_ = 0;  // of the JSON being read
+  bool in_string_ = false, escaped_ = false;
+};
+
+// A call's beginning, {"name": "NAME", "arguments": up to the arguments' first byte.
+enum class HeadFit { kYes, kNo, kMore };  // it is there; it is none; the text ends before one can know
+// `keys`: what the arguments may be called. `end`: where they begin.
+HeadFit read_call_head(std::string_view text, const std::vector<std::string_view>& keys, std::string* name,
+                       size_t* end);
+inline constexpr std::string_view kCallSpace = " \t\r\n";
+
+std::unique_ptr<ToolCallReader> make_hermes_reader();
+std::unique_ptr<ToolCallReader> make_llama3_reader();
+std::unique_ptr<ToolCallReader> make_mistral_reader();
+
+// A call's id as the family's templates take it back.
+std::string new_call_id(ToolFamily family);
+
+}  // namespace loquat::serve::api
