@@ -3,6 +3,7 @@
 // to full double precision (the complex step), for any parameter.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <cstdint>
@@ -124,6 +125,18 @@ class ReferenceModel {
     if (s.kind == RopeScalingKind::kLinear) return plain / s.factor;
     if (s.kind == RopeScalingKind::kLongRope)
       return plain / (config_.max_positions > s.original_positions ? s.long_factors : s.short_factors)[i];
+    if (s.kind == RopeScalingKind::kYarn) {
+      // The pairs whose waves fit beta_fast and beta_slow times into the original context, as numbers of pairs.
+      const auto pair = [&](double waves) {
+        return R / 2 * std::log(original / (2 * std::acos(-1.0) * waves)) / std::log(double{config_.rope_theta});
+      };
+      const double first = std::max(std::floor(pair(s.beta_fast)), 0.0),
+                   last = std::min(std::ceil(pair(s.beta_slow)), R - 1);
+      const double kept = static_cast<double>(i) <= first  ? 1
+                          : static_cast<double>(i) >= last ? 0
+                                                           : (last - static_cast<double>(i)) / (last - first);
+      return plain * kept + plain / s.factor * (1 - kept);
+    }
     if (s.kind != RopeScalingKind::kLlama3) return plain;
     if (length > original / s.low_freq_factor) return plain / s.factor;
     if (length < original / s.high_freq_factor) return plain;
@@ -133,6 +146,7 @@ class ReferenceModel {
 
   double rotation_size() const {
     const RopeScaling& s = config_.rope_scaling;
+    if (s.kind == RopeScalingKind::kYarn) return 0.1 * std::log(double{s.factor}) + 1;
     if (s.kind != RopeScalingKind::kLongRope || config_.max_positions <= s.original_positions) return 1;
     const double longer = static_cast<double>(config_.max_positions) / static_cast<double>(s.original_positions);
     return std::sqrt(1 + std::log(longer) / std::log(static_cast<double>(s.original_positions)));
