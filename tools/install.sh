@@ -4,8 +4,9 @@
 #   tools/install.sh --tests   also what some tests need and are skipped without: npm, where there is none
 set -euo pipefail
 
-packages=(g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libpcre2-dev libutf8proc-dev
-  zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev libsodium-dev libssl-dev prometheus-cpp-dev libgtest-dev libgmock-dev)
+packages=(g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libpcre2-dev
+  libutf8proc-dev zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev libsodium-dev libssl-dev prometheus-cpp-dev
+  libgtest-dev libgmock-dev)
 least_boost=81 # Boost 1.81: older ones do not compile with coroutines of g++ 12
 
 say() { printf '%s\n' "$*"; }
