@@ -4,13 +4,13 @@
 #include <memory>
 #include <thread>
 
+#include "app/run_server.h"
 #include "base/interrupt.h"
 #include "base/threads.h"
 #include "cli/verbs.h"
 #include "kernels/kernels.h"
 #include "recipe/plan.h"
 #include "recipe/run.h"
-#include "serve/run_server.h"
 
 namespace loquat {
 namespace {
@@ -28,12 +28,12 @@ int run(const RecipeArguments& arguments) {
   // What is wrong with the file is said before the page is there.
   const auto plan = recipe::read_plan(arguments.request.recipe, arguments.request.scale, arguments.request.sets);
   if (!plan.ok()) return bad_input(plan.error());
-  std::unique_ptr<serve::RunServer> server;
+  std::unique_ptr<app::RunServer> server;
   if (arguments.serve) {
-    serve::RunServerOptions options;
+    app::RunServerOptions options;
     options.http.port = arguments.port;
     options.log = [](const std::string&) {};  // the terminal is the recipe's
-    auto started = serve::RunServer::start(arguments.request.out, options);
+    auto started = app::RunServer::start(arguments.request.out, options);
     if (!started.ok()) return bad_input(started.error());
     server = *std::move(started);
     std::fprintf(stderr, "watch it, and talk to each stage's model, at %s\n", server->url().c_str());

@@ -8,15 +8,15 @@
 #include <filesystem>
 #include <memory>
 
+#include "app/run_server.h"
 #include "cli/verbs.h"
-#include "serve/run_server.h"
 
 namespace loquat {
 namespace {
 
 struct ServeArguments {
   std::string folder;
-  serve::RunServerOptions options;
+  app::RunServerOptions options;
   std::string weights = "bf16";
   bool fp32 = false;
   double cache_gib = 0, grace = 20;
@@ -35,8 +35,8 @@ Result<std::map<std::string, std::string>> pooling_of(const std::vector<std::str
   return pooling;
 }
 
-Result<serve::RunServerOptions> options_of(const ServeArguments& arguments) {
-  serve::RunServerOptions options = arguments.options;
+Result<app::RunServerOptions> options_of(const ServeArguments& arguments) {
+  app::RunServerOptions options = arguments.options;
   options.models.model.compute = arguments.fp32 ? DType::kF32 : DType::kBF16;
   options.models.model.weights = weight_type(arguments.weights);
   options.models.model.cache_bytes = static_cast<int64_t>(arguments.cache_gib * static_cast<double>(1 << 30));
@@ -58,7 +58,7 @@ int serve_folder(const ServeArguments& arguments) {
   sigaddset(&signals, SIGINT);
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  auto server = serve::RunServer::start(arguments.folder, *options);
+  auto server = app::RunServer::start(arguments.folder, *options);
   if (!server.ok()) return bad_input(server.error());
   std::fprintf(stderr, "%s at %s (Ctrl-C ends it)\n", arguments.folder.c_str(), (*server)->url().c_str());
   int signal = 0;

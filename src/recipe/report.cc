@@ -278,7 +278,7 @@ std::string attacks_section(const ReportData& data) {
 
 // --- curves --------------------------------------------------------------------------------------
 
-Points points_of(const serve::MetricTable& table, const std::string& x, const std::string& y) {
+Points points_of(const app::MetricTable& table, const std::string& x, const std::string& y) {
   const int cx = table.column(x), cy = table.column(y);
   Points points;
   if (cy < 0) return points;
@@ -335,8 +335,8 @@ std::string stage_tint(const std::string& name) {
   return name == "heldout_reward" ? tint("reward") : tint(name == "pretrain" ? "base" : name);
 }
 
-std::string stage_charts(const std::string& name, const serve::MetricTable& full) {
-  const serve::MetricTable table = serve::thin_out(full, 240);
+std::string stage_charts(const std::string& name, const app::MetricTable& full) {
+  const app::MetricTable table = app::thin_out(full, 240);
   std::string charts;
   for (const Curve& curve : curves()) {
     ChartSpec spec{curve.title, "step", {}};
@@ -352,8 +352,8 @@ std::string stage_charts(const std::string& name, const serve::MetricTable& full
 
 // PPO's question: does the gold score still rise where the reward model's does?
 std::string gold_section(const std::string& folder) {
-  const serve::MetricTable table = serve::thin_out(read_metrics(folder + "/stages/ppo/metrics.jsonl"), 240);
-  const serve::MetricTable gold = read_metrics(folder + "/stages/ppo/gold.jsonl");
+  const app::MetricTable table = app::thin_out(read_metrics(folder + "/stages/ppo/metrics.jsonl"), 240);
+  const app::MetricTable gold = read_metrics(folder + "/stages/ppo/gold.jsonl");
   const ChartSpec scores{"Reward-model score",
                          "KL from the reference, nats",
                          {{"the one trained against", "tint-ppo", points_of(table, "kl", "reward")},

@@ -257,10 +257,10 @@ std::vector<Dialogue> read_dialogues(const std::string& run_folder, const std::v
   return out;
 }
 
-serve::MetricTable read_metrics(const std::string& path) {
+app::MetricTable read_metrics(const std::string& path) {
   if (!file_exists(path)) return {};
   const auto text = read_file(path);
-  return text.ok() ? serve::parse_metrics(*text) : serve::MetricTable{};
+  return text.ok() ? app::parse_metrics(*text) : app::MetricTable{};
 }
 
 }  // namespace loquat::recipe

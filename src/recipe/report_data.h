@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "app/run_files.h"
 #include "base/result.h"
-#include "serve/run_files.h"
 
 namespace loquat::recipe {
 
@@ -68,6 +68,6 @@ Result<ReportData> read_report_data(const std::string& run_folder);
 std::vector<Dialogue> read_dialogues(const std::string& run_folder, const std::vector<std::string>& models,
                                      int per_measure);
 // An empty table where the file is missing.
-serve::MetricTable read_metrics(const std::string& path);
+app::MetricTable read_metrics(const std::string& path);
 
 }  // namespace loquat::recipe

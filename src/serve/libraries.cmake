@@ -5,17 +5,6 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 target_link_libraries(${target} PUBLIC PkgConfig::SODIUM)
 
-# The page, embedded: the program needs no files beside it.
-set(page_folder ${CMAKE_SOURCE_DIR}/web/page)
-set(page_source ${CMAKE_BINARY_DIR}/generated/page_assets.cc)
-file(GLOB page_files CONFIGURE_DEPENDS ${page_folder}/*)
-add_custom_command(
-  OUTPUT ${page_source}
-  COMMAND ${CMAKE_COMMAND} -DPAGE=${page_folder} -DOUT=${page_source} -P ${CMAKE_CURRENT_LIST_DIR}/embed_page.cmake
-  DEPENDS ${page_files} ${CMAKE_CURRENT_LIST_DIR}/embed_page.cmake
-  COMMENT "Embedding web/page" VERBATIM)
-target_sources(${target} PRIVATE ${page_source})
-
 # The API: what it is, as a file that it serves, and its counts.
 find_package(prometheus-cpp CONFIG REQUIRED)
 target_link_libraries(${target} PRIVATE prometheus-cpp::core)

@@ -1,20 +1,20 @@
-#include "serve/run_server.h"
+#include "app/run_server.h"
 
 #include <fmt/core.h>
 
+#include "app/routes.h"
 #include "base/log.h"
 #include "serve/access/access.h"
 #include "serve/background.h"
-#include "serve/routes.h"
 
-namespace loquat::serve {
+namespace loquat::app {
 namespace {
 
 constexpr int kBackgroundThreads = 4;
 constexpr size_t kMostInBackground = 256;
 
-Access::Options access_options(const RunServerOptions& options) {
-  Access::Options out;
+serve::Access::Options access_options(const RunServerOptions& options) {
+  serve::Access::Options out;
   out.database = options.database;
   out.listening.host = options.http.host;
   out.listening.tls = !options.http.tls_cert.empty();
@@ -25,7 +25,7 @@ Access::Options access_options(const RunServerOptions& options) {
 }
 
 // What the engines do, as /metrics has it.
-std::string engine_metrics(const ModelHost& models) {
+std::string engine_metrics(const serve::ModelHost& models) {
   struct Series {
     const char *name, *type, *help;
     int64_t EngineCounts::*count;
@@ -54,18 +54,18 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   TRY(const Kernels* kernels, best_kernels());
   std::unique_ptr<RunServer> server(new RunServer);
   server->options_ = options;
-  TRY(server->access_, Access::start(access_options(options)));
-  server->models_ = std::make_shared<ModelHost>(folder, *kernels, options.models);
+  TRY(server->access_, serve::Access::start(access_options(options)));
+  server->models_ = std::make_shared<serve::ModelHost>(folder, *kernels, options.models);
   // The server's end waits for its requests' ends, so that nothing outlives the meter.
-  const std::shared_ptr<Meter> meter(std::shared_ptr<void>(), &server->access_->meter());
-  api::ApiOptions api;
+  const std::shared_ptr<serve::Meter> meter(std::shared_ptr<void>(), &server->access_->meter());
+  serve::api::ApiOptions api;
   api.log_texts = options.log_texts;
   api.log = options.log;
   api.more_metrics = [models = server->models_.get()] { return engine_metrics(*models); };
-  server->background_ = std::make_unique<Background>(kBackgroundThreads, kMostInBackground);
+  server->background_ = std::make_unique<serve::Background>(kBackgroundThreads, kMostInBackground);
   api.background = [background = server->background_.get()](auto job) { return background->add(std::move(job)); };
   const auto routes =
-      make_routes(std::make_shared<api::Api>(server->models_, meter, std::move(api)),
+      make_routes(std::make_shared<serve::api::Api>(server->models_, meter, std::move(api)),
                   std::make_shared<RunFiles>(folder), server->access_->gate(), {.join_caches = options.join_caches});
   TRY(server->http_, http::Server::start(options.http, routes));
   return server;
@@ -92,4 +92,4 @@ std::string RunServer::url() const {
   return fmt::format("{}://{}:{}", options_.http.tls_cert.empty() ? "http" : "https", name, port());
 }
 
-}  // namespace loquat::serve
+}  // namespace loquat::app

@@ -12,13 +12,15 @@
 #include "serve/model_host.h"
 
 namespace loquat::serve {
-
 class Access;
 class Background;
+}  // namespace loquat::serve
+
+namespace loquat::app {
 
 struct RunServerOptions {
   http::ServerOptions http;
-  ModelHostOptions models;
+  serve::ModelHostOptions models;
   std::string database;                              // of keys and usage: a SQLite file or postgres://...; "": no keys
   std::vector<std::string> cors_origins;             // other websites whose pages may call
   bool join_caches = false;                          // all callers use one prefix cache
@@ -42,10 +44,10 @@ class RunServer {
  private:
   RunServer() = default;
   RunServerOptions options_;
-  std::shared_ptr<ModelHost> models_;
-  std::unique_ptr<Access> access_;
-  std::unique_ptr<Background> background_;
+  std::shared_ptr<serve::ModelHost> models_;
+  std::unique_ptr<serve::Access> access_;
+  std::unique_ptr<serve::Background> background_;
   std::unique_ptr<http::Server> http_;  // last: its threads use the others
 };
 
-}  // namespace loquat::serve
+}  // namespace loquat::app

@@ -1,11 +1,11 @@
 // The routes and the page's security headers.
-#include "serve/routes.h"
+#include "app/routes.h"
 
 #include <fmt/core.h>
 
-#include "serve/page_assets.h"
+#include "app/page_assets.h"
 
-namespace loquat::serve {
+namespace loquat::app {
 namespace {
 
 // The page loads its own files and talks to its own server, nothing else; no inline script or style.
@@ -30,7 +30,8 @@ http::Response json_response(std::string body) {
 }
 
 http::Response not_found(const std::string& path) {
-  return error_response({404, fmt::format("There is nothing at {}.", path), "invalid_request_error", "", "not_found"});
+  return serve::error_response(
+      {404, fmt::format("There is nothing at {}.", path), "invalid_request_error", "", "not_found"});
 }
 
 // Adds what the gate wants in every answer to a request.
@@ -62,7 +63,8 @@ class GatedReply final : public http::Reply {
 
 class Routes {
  public:
-  Routes(std::shared_ptr<api::Api> api, std::shared_ptr<RunFiles> files, Gate& gate, const RouteOptions& options)
+  Routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, serve::Gate& gate,
+         const RouteOptions& options)
       : api_(std::move(api)), files_(std::move(files)), gate_(gate), options_(options) {}
 
   void operator()(http::Request&& request, std::shared_ptr<http::Reply> direct) const {
@@ -72,8 +74,9 @@ class Routes {
     const auto reply = std::make_shared<GatedReply>(
         std::move(direct), [asked, &gate = gate_](int status) { return gate.answer_headers(*asked, status); });
     auto admitted = gate_.admit(request);
-    if (const auto* error = std::get_if<ApiError>(&admitted)) return api_->refuse(std::move(request), reply, *error);
-    Caller& caller = std::get<Caller>(admitted);
+    if (const auto* error = std::get_if<serve::ApiError>(&admitted))
+      return api_->refuse(std::move(request), reply, *error);
+    serve::Caller& caller = std::get<serve::Caller>(admitted);
     if (options_.join_caches) caller.tenant.clear();
     if (api_->handles(request.path)) return api_->handle(std::move(request), reply, caller);
     reply->send(page_or_file(request));
@@ -83,8 +86,8 @@ class Routes {
   http::Response page_or_file(const http::Request& request) const {
     if (request.method != "GET") {
       http::Response response =
-          error_response({405, fmt::format("{} is not allowed for {}; use GET.", request.method, request.path),
-                          "invalid_request_error", "", "method_not_allowed"});
+          serve::error_response({405, fmt::format("{} is not allowed for {}; use GET.", request.method, request.path),
+                                 "invalid_request_error", "", "method_not_allowed"});
       response.headers.emplace_back("Allow", "GET");
       return response;
     }
@@ -104,7 +107,7 @@ class Routes {
     if (name == "suggestions") return json_response(files_->suggestions_json());
     if (name == "report") {
       if (auto text = files_->report_json()) return json_response(std::move(*text));
-      return error_response(
+      return serve::error_response(
           {404, "The report is written when the recipe has ended.", "invalid_request_error", "", "not_ready"});
     }
     return not_found("/api/run/" + name);
@@ -120,9 +123,9 @@ class Routes {
             "<a href=\"/\">See how far it is.</a></p></html>"};
   }
 
-  const std::shared_ptr<api::Api> api_;
+  const std::shared_ptr<serve::api::Api> api_;
   const std::shared_ptr<RunFiles> files_;
-  Gate& gate_;
+  serve::Gate& gate_;
   const RouteOptions options_;
 };
 
@@ -134,9 +137,9 @@ std::vector<std::string> page_paths() {
   return paths;
 }
 
-http::Handler make_routes(std::shared_ptr<api::Api> api, std::shared_ptr<RunFiles> files, Gate& gate,
+http::Handler make_routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, serve::Gate& gate,
                           const RouteOptions& options) {
   return Routes(std::move(api), std::move(files), gate, options);
 }
 
-}  // namespace loquat::serve
+}  // namespace loquat::app

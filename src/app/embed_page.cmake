@@ -24,10 +24,10 @@ foreach(file ${files})
   string(APPEND table "      {\"/${file}\", \"${type}\", {reinterpret_cast<const char*>(kFile${count}), ${size}}},\n")
   math(EXPR count "${count} + 1")
 endforeach()
-file(WRITE ${OUT}.new "// Made from web/page by src/serve/embed_page.cmake.
+file(WRITE ${OUT}.new "// Made from web/page by src/app/embed_page.cmake.
 #include \"serve/page_assets.h\"
 
-namespace loquat::serve {
+namespace loquat::app {
 namespace {
 ${arrays}}  // namespace
 
@@ -37,7 +37,7 @@ ${table}  };
   return kAssets;
 }
 
-}  // namespace loquat::serve
+}  // namespace loquat::app
 ")
 execute_process(COMMAND ${CMAKE_COMMAND} -E copy_if_different ${OUT}.new ${OUT})
 file(REMOVE ${OUT}.new)

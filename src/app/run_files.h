@@ -18,7 +18,7 @@
 
 #include "base/result.h"
 
-namespace loquat::serve {
+namespace loquat::app {
 
 // The numbers of one metrics.jsonl: a row per line, NaN where a line lacks a column. Rows that a resumed run wrote
 // again replace the earlier ones of the same step.
@@ -60,4 +60,4 @@ class RunFiles {
   std::map<std::string, Cached> cache_;
 };
 
-}  // namespace loquat::serve
+}  // namespace loquat::app

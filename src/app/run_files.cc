@@ -1,5 +1,5 @@
 // Reads a run folder for the page and the report. Whatever cannot be read is left out: the page shows what there is.
-#include "serve/run_files.h"
+#include "app/run_files.h"
 
 #include <sys/stat.h>
 
@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
-namespace loquat::serve {
+namespace loquat::app {
 namespace {
 
 namespace fs = std::filesystem;
@@ -254,4 +254,4 @@ std::optional<std::string> RunFiles::report_html() {
   return slurp(folder_ + "/report.html");
 }
 
-}  // namespace loquat::serve
+}  // namespace loquat::app

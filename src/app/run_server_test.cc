@@ -1,16 +1,16 @@
 // The whole server over real sockets: the page, a run's files, a model's replies, keys. What the API says in detail is
 // tested in api/, HTTP in src/http.
-#include "serve/run_server.h"
+#include "app/run_server.h"
 
 #include <filesystem>
 #include <fstream>
 
+#include "app/run_files.h"
 #include "http/test_client.h"
 #include "serve/access/access.h"
-#include "serve/run_files.h"
 #include "serve/test_models.h"
 
-namespace loquat::serve {
+namespace loquat::app {
 namespace {
 
 using http::Answer;
@@ -128,7 +128,7 @@ TEST_F(RunServerTest, TheRun) {
 }
 
 TEST_F(RunServerTest, RepliesTheSameAloneAndInACrowd) {
-  write_model(folder_ / "models/sft", 1);
+  serve::write_model(folder_ / "models/sft", 1);
   const Answer alone = post("/v1/chat/completions", chat("Where?"));
   ASSERT_EQ(alone.status, 200) << alone.body;
   const std::string text = alone.json()["choices"][0]["message"]["content"];
@@ -158,7 +158,7 @@ TEST_F(RunServerTest, RepliesTheSameAloneAndInACrowd) {
 }
 
 TEST_F(RunServerTest, RepliesFollowASchema) {
-  write_model(folder_ / "models/sft", 1, HeadKind::kLanguage, 512);
+  serve::write_model(folder_ / "models/sft", 1, HeadKind::kLanguage, 512);
   Json body = chat("Where?", 60);
   body["response_format"] = {{"type", "json_schema"},
                              {"json_schema",
@@ -194,15 +194,15 @@ TEST_F(RunServerTest, OnlyThisMachinesPagesReachIn) {
 }
 
 TEST_F(RunServerTest, KeysAreNeededWhereThereIsADatabase) {
-  write_model(folder_ / "models/sft", 1);
+  serve::write_model(folder_ / "models/sft", 1);
   RunServerOptions options;
   options.database = folder_ / "keys.db";
   std::string key, admin;
   {
-    auto opened = open_keys(options.database);
+    auto opened = serve::open_keys(options.database);
     ASSERT_TRUE(opened.ok()) << opened.error();
     const auto make = [&](const std::string& name, bool is_admin) {
-      Key wanted;
+      serve::Key wanted;
       wanted.name = name;
       wanted.admin = is_admin;
       auto made = opened->keys->create(wanted);
@@ -236,11 +236,11 @@ TEST_F(RunServerTest, ListeningElsewhereNeedsKeysAndTls) {
 }
 
 TEST_F(RunServerTest, RunningRepliesEndWithinTheGracePeriod) {
-  write_model(folder_ / "models/sft", 1, HeadKind::kLanguage, 2048);
+  serve::write_model(folder_ / "models/sft", 1, HeadKind::kLanguage, 2048);
   Json body = chat("Where?", 1500);
   body["stream"] = true;
   for (const char* stop : {"<|end|>", "<|endoftext|>"})
-    body["logit_bias"][std::to_string(test_tokenizer().special(stop))] = -100;
+    body["logit_bias"][std::to_string(serve::test_tokenizer().special(stop))] = -100;
   Socket socket(server_->port());
   socket.send(post_bytes("/v1/chat/completions", body.dump()));
   ASSERT_TRUE(socket.until("\"content\":\""));
@@ -260,4 +260,4 @@ TEST(Metrics, ThinOutKeepsTheEndsAndMeans) {
 }
 
 }  // namespace
-}  // namespace loquat::serve
+}  // namespace loquat::app

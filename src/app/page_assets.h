@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-namespace loquat::serve {
+namespace loquat::app {
 
 struct PageAsset {
   std::string_view path;  // "/page.css"; "/index.html" is also "/"
@@ -14,4 +14,4 @@ struct PageAsset {
 
 std::span<const PageAsset> page_assets();
 
-}  // namespace loquat::serve
+}  // namespace loquat::app

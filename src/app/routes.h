@@ -6,12 +6,12 @@
 
 #include <memory>
 
+#include "app/run_files.h"
 #include "http/http.h"
 #include "serve/access/gate.h"
 #include "serve/api/api.h"
-#include "serve/run_files.h"
 
-namespace loquat::serve {
+namespace loquat::app {
 
 struct RouteOptions {
   bool join_caches = false;  // all callers use one prefix cache
@@ -21,7 +21,7 @@ struct RouteOptions {
 std::vector<std::string> page_paths();
 
 // `gate` must outlive the handler.
-http::Handler make_routes(std::shared_ptr<api::Api> api, std::shared_ptr<RunFiles> files, Gate& gate,
+http::Handler make_routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, serve::Gate& gate,
                           const RouteOptions& options = {});
 
-}  // namespace loquat::serve
+}  // namespace loquat::app
