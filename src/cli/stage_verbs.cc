@@ -50,13 +50,17 @@ template <typename Options>
 using Runner = Result<StageReport> (*)(const StageContext&, const Options&);
 
 template <typename Options>
+Result<Options> options_of(const StageArguments& arguments) {
+  TRY(Settings settings, stage_settings(arguments));
+  TRY(Options options, Options::read(settings));
+  TRY_STATUS(settings.finish());
+  return options;
+}
+
+template <typename Options>
 int run_verb(const StageArguments& arguments, Runner<Options> run) {
-  auto settings = stage_settings(arguments);
-  if (!settings.ok()) return bad_input(settings.error());
-  auto options = Options::read(*settings);
+  const auto options = options_of<Options>(arguments);
   if (!options.ok()) return bad_input(options.error());
-  const Status status = settings->finish();
-  if (!status.ok()) return bad_input(status.error());
   const auto kernels = best_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
   install_signal_handlers();
@@ -109,12 +113,8 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& se
 }
 
 int run_best_of_n_verb(const StageArguments& arguments) {
-  auto settings = stage_settings(arguments);
-  if (!settings.ok()) return bad_input(settings.error());
-  const auto options = BestOfNOptions::read(*settings);
+  const auto options = options_of<BestOfNOptions>(arguments);
   if (!options.ok()) return bad_input(options.error());
-  const Status status = settings->finish();
-  if (!status.ok()) return bad_input(status.error());
   const auto kernels = best_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
   install_signal_handlers();

@@ -229,31 +229,30 @@ Status align_ppo(Run& run, StageRecord& record) {
 
 // The methods beside PPO start where PPO does, and learn from what it and the reward model do.
 
-Status align_dpo(Run& run, StageRecord& record) {
-  DpoOptions options = *run.plan.direct.dpo;
+namespace {
+
+template <typename Options>
+Status align_on_rankings(Run& run, StageRecord& record, const char* name, Options options,
+                         Result<StageReport> (*train)(const StageContext&, const Options&)) {
   options.policy = run.folder.model("reference");
   options.rankings = ranking_files(run);
-  TRY(const StageReport report, run_dpo(run.context("dpo", run.folder.model("dpo")), options));
+  TRY(const StageReport report, train(run.context(name, run.folder.model(name)), options));
   take(record, report);
   return {};
+}
+
+}  // namespace
+
+Status align_dpo(Run& run, StageRecord& record) {
+  return align_on_rankings(run, record, "dpo", *run.plan.direct.dpo, run_dpo);
 }
 
 Status align_kto(Run& run, StageRecord& record) {
-  KtoOptions options = *run.plan.direct.kto;
-  options.policy = run.folder.model("reference");
-  options.rankings = ranking_files(run);
-  TRY(const StageReport report, run_kto(run.context("kto", run.folder.model("kto")), options));
-  take(record, report);
-  return {};
+  return align_on_rankings(run, record, "kto", *run.plan.direct.kto, run_kto);
 }
 
 Status align_orpo(Run& run, StageRecord& record) {
-  OrpoOptions options = *run.plan.direct.orpo;
-  options.policy = run.folder.model("reference");
-  options.rankings = ranking_files(run);
-  TRY(const StageReport report, run_orpo(run.context("orpo", run.folder.model("orpo")), options));
-  take(record, report);
-  return {};
+  return align_on_rankings(run, record, "orpo", *run.plan.direct.orpo, run_orpo);
 }
 
 Status align_grpo(Run& run, StageRecord& record) {

@@ -11,19 +11,6 @@ using nlohmann::json;
 constexpr size_t kMaxSteps = 64;
 constexpr size_t kMaxLength = 1 << 16;  // of one token's text
 
-std::string replaced(std::string_view text, const Pattern& pattern, std::string_view with) {
-  if (valid_utf8_prefix(text) != text.size()) return std::string(text);
-  std::string out;
-  size_t at = 0;
-  pattern.each(text, [&](size_t begin, size_t end) {
-    if (begin == end) return;
-    out += text.substr(at, begin - at);
-    out += with;
-    at = end;
-  });
-  return out += text.substr(at);
-}
-
 // English punctuation stands close: WordPiece's cleanup.
 std::string close_up(std::string text) {
   for (const auto& [from, to] : {std::pair{" .", "."},
@@ -137,7 +124,8 @@ std::string Decoder::apply(const Step& step, std::string text, bool first) {
       return std::string(rest);
     }
     case Kind::kReplace:
-      return replaced(text, step.pattern[0], step.content);
+      if (valid_utf8_prefix(text) != text.size()) return std::string(text);
+      return step.pattern[0].replaced(text, step.content);
     case Kind::kMetaspace: {
       std::string out;
       for (size_t at = 0; at < text.size();) {

@@ -31,18 +31,6 @@ std::string strip(std::string_view text, bool left, bool right) {
   return std::string(text.substr(begin, end - begin));
 }
 
-std::string replace_all(std::string_view text, const Pattern& pattern, std::string_view with) {
-  std::string out;
-  size_t at = 0;
-  pattern.each(text, [&](size_t begin, size_t end) {
-    if (begin == end) return;
-    out += text.substr(at, begin - at);
-    out += with;
-    at = end;
-  });
-  return out += text.substr(at);
-}
-
 // f(code point, out) for each character.
 template <typename F>
 std::string each_character(std::string_view text, F&& f) {
@@ -227,7 +215,7 @@ std::string Normalizer::apply(const Step& step, std::string_view text) const {
         if (!is_mark(c)) append_utf8(c, out);
       });
     case Kind::kReplace:
-      return replace_all(text, *step.pattern, step.text);
+      return step.pattern->replaced(text, step.text);
     case Kind::kCharsMap:
       return replace_characters(step, text);
     case Kind::kPrepend:

@@ -284,6 +284,18 @@ std::string Pattern::quoted(std::string_view text) {
   return out;
 }
 
+std::string Pattern::replaced(std::string_view text, std::string_view with) const {
+  std::string out;
+  size_t at = 0;
+  each(text, [&](size_t begin, size_t end) {
+    if (begin == end) return;
+    out += text.substr(at, begin - at);
+    out += with;
+    at = end;
+  });
+  return out += text.substr(at);
+}
+
 bool Pattern::find(std::string_view text, size_t from, size_t* begin, size_t* end) const {
   MatchSpace& space = match_space();
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());

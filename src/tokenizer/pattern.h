@@ -33,6 +33,8 @@ class Pattern {
       if (begin == end && end == text.size()) break;
     }
   }
+  // Every match that is not empty becomes `with`.
+  std::string replaced(std::string_view text, std::string_view with) const;
 
  private:
   struct Code;

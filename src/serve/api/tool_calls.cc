@@ -11,10 +11,14 @@
 namespace loquat::serve::api {
 namespace {
 
-class Head {
- public:
-  explicit Head(std::string_view text) : text_(text) {}
+enum class HeadFit { kYes, kNo, kMore };  // it is there; it is none; the text ends before one can know
 
+// A call's beginning, {"name": "NAME", "arguments": up to the arguments' first byte.
+class HeadText {
+ public:
+  explicit HeadText(std::string_view text) : text_(text) {}
+
+  // `keys`: what the arguments may be called. `end`: where they begin.
   HeadFit read(const std::vector<std::string_view>& keys, std::string* name, size_t* end) {
     if (const HeadFit fit = literal("{"); fit != HeadFit::kYes) return fit;
     // Some write {"type": "function", "name": ...
@@ -70,11 +74,6 @@ class Head {
 };
 
 }  // namespace
-
-HeadFit read_call_head(std::string_view text, const std::vector<std::string_view>& keys, std::string* name,
-                       size_t* end) {
-  return Head(text).read(keys, name, end);
-}
 
 std::string new_call_id(ToolFamily family) {
   return family == ToolFamily::kMistral ? random_id("", 9) : random_id("call_", 24);
@@ -171,7 +170,24 @@ bool ToolCallReader::read_text_to(std::string_view mark, bool last) {
   }
   put_text(held_.substr(0, words));
   held_.erase(0, found + mark.size());
+  before_head_ = mark;
   return true;
+}
+
+ToolCallReader::Head ToolCallReader::read_head(const std::vector<std::string_view>& keys, bool last) {
+  std::string name;
+  size_t end = 0;
+  const HeadFit fit = HeadText(held_).read(keys, &name, &end);
+  if (fit == HeadFit::kMore && !last) return Head::kMore;
+  const bool call = fit == HeadFit::kYes;
+  if (call) {
+    put_call(std::move(name));
+    held_.erase(0, end);
+  } else {
+    put_text(std::move(before_head_));
+  }
+  before_head_.clear();
+  return call ? Head::kCall : Head::kText;
 }
 
 }  // namespace loquat::serve::api

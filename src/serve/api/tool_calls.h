@@ -38,10 +38,15 @@ class ToolCallReader {
   // Drops what of held_ is left of the object around the arguments; true: it has ended.
   bool read_rest_of_object();
   // Text before the next `mark`, space at its end kept back; true: the mark has come, and it and all before it are
-  // read.
+  // read. It is before_head_ then.
   bool read_text_to(std::string_view mark, bool last);
+  enum class Head { kCall, kText, kMore };
+  // A call's beginning (`keys`: what its arguments may be called): its arguments come next; or text, which before_head_
+  // is then too; or it cannot be known yet.
+  Head read_head(const std::vector<std::string_view>& keys, bool last);
 
-  std::string held_;  // not decided yet
+  std::string held_;         // not decided yet
+  std::string before_head_;  // is text where no call follows it
   int calls_ = 0;
 
  private:
@@ -51,11 +56,6 @@ class ToolCallReader {
   bool in_string_ = false, escaped_ = false;
 };
 
-// A call's beginning, {"name": "NAME", "arguments": up to the arguments' first byte.
-enum class HeadFit { kYes, kNo, kMore };  // it is there; it is none; the text ends before one can know
-// `keys`: what the arguments may be called. `end`: where they begin.
-HeadFit read_call_head(std::string_view text, const std::vector<std::string_view>& keys, std::string* name,
-                       size_t* end);
 inline constexpr std::string_view kCallSpace = " \t\r\n";
 
 std::unique_ptr<ToolCallReader> make_hermes_reader();

@@ -17,8 +17,12 @@ class HermesReader : public ToolCallReader {
         if (!read_text_to(kOpen, last)) return false;
         state_ = State::kHead;
         return true;
-      case State::kHead:
-        return read_head(last);
+      case State::kHead: {
+        const Head head = read_head({"\"arguments\""}, last);
+        if (head == Head::kMore) return false;
+        state_ = head == Head::kCall ? State::kArguments : State::kText;
+        return true;
+      }
       case State::kArguments:
         if (!read_arguments()) return false;
         state_ = State::kTail;
@@ -31,22 +35,6 @@ class HermesReader : public ToolCallReader {
 
  private:
   enum class State { kText, kHead, kArguments, kTail };
-
-  bool read_head(bool last) {
-    std::string name;
-    size_t end = 0;
-    const HeadFit fit = read_call_head(held_, {"\"arguments\""}, &name, &end);
-    if (fit == HeadFit::kMore && !last) return false;
-    if (fit != HeadFit::kYes) {
-      put_text(std::string(kOpen));
-      state_ = State::kText;
-      return true;
-    }
-    put_call(std::move(name));
-    held_.erase(0, end);
-    state_ = State::kArguments;
-    return true;
-  }
 
   bool read_tail(bool last) {
     const size_t close = held_.find(kClose);

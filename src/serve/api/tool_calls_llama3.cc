@@ -14,11 +14,10 @@ class Llama3Reader : public ToolCallReader {
     switch (state_) {
       case State::kText:
         if (!read_text_to(kTag, last)) return false;
-        before_head_ = kTag;
         state_ = State::kHead;
         return true;
       case State::kHead:
-        return read_head(last);
+        return read_beginning(last);
       case State::kArguments:
         if (!read_arguments()) return false;
         state_ = State::kTail;
@@ -36,7 +35,7 @@ class Llama3Reader : public ToolCallReader {
  private:
   enum class State { kText, kHead, kArguments, kTail, kBetween };
 
-  bool read_head(bool last) {
+  bool read_beginning(bool last) {
     const size_t space = std::min(held_.find_first_not_of(kCallSpace), held_.size());
     const std::string_view rest = std::string_view(held_).substr(space);
     // A tag where the reply begins.
@@ -48,20 +47,9 @@ class Llama3Reader : public ToolCallReader {
         return true;
       }
     }
-    std::string name;
-    size_t end = 0;
-    const HeadFit fit = read_call_head(held_, {"\"parameters\"", "\"arguments\""}, &name, &end);
-    if (fit == HeadFit::kMore && !last) return false;
-    if (fit != HeadFit::kYes) {
-      put_text(std::move(before_head_));
-      before_head_.clear();
-      state_ = State::kText;
-      return true;
-    }
-    before_head_.clear();
-    put_call(std::move(name));
-    held_.erase(0, end);
-    state_ = State::kArguments;
+    const Head head = read_head({"\"parameters\"", "\"arguments\""}, last);
+    if (head == Head::kMore) return false;
+    state_ = head == Head::kCall ? State::kArguments : State::kText;
     return true;
   }
 
@@ -82,7 +70,6 @@ class Llama3Reader : public ToolCallReader {
   }
 
   State state_ = State::kHead;
-  std::string before_head_;  // text, where no call follows it
 };
 
 }  // namespace

@@ -1,7 +1,5 @@
 // [TOOL_CALLS][{"name": "NAME", "arguments": {...}}, ...], each perhaps with an "id". The ids are not read: a client is
 // given a call's id before its arguments.
-#include <algorithm>
-
 #include "serve/api/tool_calls.h"
 
 namespace loquat::serve::api {
@@ -15,13 +13,16 @@ class MistralReader : public ToolCallReader {
     switch (state_) {
       case State::kText:
         if (!read_text_to(kMark, last)) return false;
-        before_head_ = kMark;
         state_ = State::kList;
         return true;
       case State::kList:
         return read_list(last);
-      case State::kHead:
-        return read_head(last);
+      case State::kHead: {
+        const Head head = read_head({"\"arguments\""}, last);
+        if (head == Head::kMore) return false;
+        state_ = head == Head::kCall ? State::kArguments : State::kText;
+        return true;
+      }
       case State::kArguments:
         if (!read_arguments()) return false;
         state_ = State::kTail;
@@ -50,24 +51,6 @@ class MistralReader : public ToolCallReader {
     return true;
   }
 
-  bool read_head(bool last) {
-    std::string name;
-    size_t end = 0;
-    const HeadFit fit = read_call_head(held_, {"\"arguments\""}, &name, &end);
-    if (fit == HeadFit::kMore && !last) return false;
-    if (fit != HeadFit::kYes) {
-      put_text(std::move(before_head_));
-      before_head_.clear();
-      state_ = State::kText;
-      return true;
-    }
-    before_head_.clear();
-    put_call(std::move(name));
-    held_.erase(0, end);
-    state_ = State::kArguments;
-    return true;
-  }
-
   bool read_between() {
     const size_t at = held_.find_first_not_of(kCallSpace);
     if (at == std::string::npos) {
@@ -82,7 +65,6 @@ class MistralReader : public ToolCallReader {
   }
 
   State state_ = State::kText;
-  std::string before_head_;  // text, where no call follows it
 };
 
 }  // namespace
