@@ -63,9 +63,9 @@ class GatedReply final : public http::Reply {
 
 class Routes {
  public:
-  Routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, serve::Gate& gate,
+  Routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, const Router& page, serve::Gate& gate,
          const RouteOptions& options)
-      : api_(std::move(api)), files_(std::move(files)), gate_(gate), options_(options) {}
+      : api_(std::move(api)), files_(std::move(files)), page_(page), gate_(gate), options_(options) {}
 
   void operator()(http::Request&& request, std::shared_ptr<http::Reply> direct) const {
     if (auto answer = gate_.preflight(request)) return direct->send(std::move(*answer));
@@ -79,6 +79,7 @@ class Routes {
     serve::Caller& caller = std::get<serve::Caller>(admitted);
     if (options_.join_caches) caller.tenant.clear();
     if (api_->handles(request.path)) return api_->handle(std::move(request), reply, caller);
+    if (Router::handles(request.path)) return page_.handle(std::move(request), reply);
     reply->send(page_or_file(request));
   }
 
@@ -125,6 +126,7 @@ class Routes {
 
   const std::shared_ptr<serve::api::Api> api_;
   const std::shared_ptr<RunFiles> files_;
+  const Router& page_;
   serve::Gate& gate_;
   const RouteOptions options_;
 };
@@ -132,14 +134,14 @@ class Routes {
 }  // namespace
 
 std::vector<std::string> page_paths() {
-  std::vector<std::string> paths = {"/"};
+  std::vector<std::string> paths = {"/", "/api/app/"};
   for (const PageAsset& asset : page_assets()) paths.push_back(std::string(asset.path));
   return paths;
 }
 
-http::Handler make_routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, serve::Gate& gate,
-                          const RouteOptions& options) {
-  return Routes(std::move(api), std::move(files), gate, options);
+http::Handler make_routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, const Router& page,
+                          serve::Gate& gate, const RouteOptions& options) {
+  return Routes(std::move(api), std::move(files), page, gate, options);
 }
 
 }  // namespace loquat::app

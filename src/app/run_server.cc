@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "app/app.h"
 #include "app/routes.h"
 #include "base/log.h"
 #include "serve/access/access.h"
@@ -64,9 +65,13 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   api.more_metrics = [models = server->models_.get()] { return engine_metrics(*models); };
   server->background_ = std::make_unique<serve::Background>(kBackgroundThreads, kMostInBackground);
   api.background = [background = server->background_.get()](auto job) { return background->add(std::move(job)); };
-  const auto routes =
-      make_routes(std::make_shared<serve::api::Api>(server->models_, meter, std::move(api)),
-                  std::make_shared<RunFiles>(folder), server->access_->gate(), {.join_caches = options.join_caches});
+  AppOptions app;
+  app.accounts = !options.database.empty();
+  app.database = app.accounts ? options.database : folder + "/app.db";
+  TRY(server->app_, App::start(app));
+  const auto routes = make_routes(std::make_shared<serve::api::Api>(server->models_, meter, std::move(api)),
+                                  std::make_shared<RunFiles>(folder), server->app_->router(), server->access_->gate(),
+                                  {.join_caches = options.join_caches});
   TRY(server->http_, http::Server::start(options.http, routes));
   return server;
 }

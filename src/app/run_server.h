@@ -18,10 +18,14 @@ class Background;
 
 namespace loquat::app {
 
+class App;
+
 struct RunServerOptions {
   http::ServerOptions http;
   serve::ModelHostOptions models;
-  std::string database;                              // of keys and usage: a SQLite file or postgres://...; "": no keys
+  // Of keys, usage, people and all that they write: a SQLite file or postgres://... With it people sign in and programs
+  // need keys. "": neither, and what is written is kept in app.db in the folder.
+  std::string database;
   std::vector<std::string> cors_origins;             // other websites whose pages may call
   bool join_caches = false;                          // all callers use one prefix cache
   bool log_texts = false;                            // what people and models write goes into the log too
@@ -44,6 +48,7 @@ class RunServer {
  private:
   RunServer() = default;
   RunServerOptions options_;
+  std::unique_ptr<App> app_;
   std::shared_ptr<serve::ModelHost> models_;
   std::unique_ptr<serve::Access> access_;
   std::unique_ptr<serve::Background> background_;
