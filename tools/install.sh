@@ -5,8 +5,8 @@
 set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libpcre2-dev
-  libutf8proc-dev zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev libsodium-dev libssl-dev prometheus-cpp-dev
-  libgtest-dev libgmock-dev)
+  libutf8proc-dev zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev libsodium-dev libssl-dev
+  libcurl4-openssl-dev libcjose-dev prometheus-cpp-dev libgtest-dev libgmock-dev)
 least_boost=81 # Boost 1.81: older ones do not compile with coroutines of g++ 12
 
 say() { printf '%s\n' "$*"; }

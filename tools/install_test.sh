@@ -19,7 +19,7 @@ fresh_system() {
   local package
   for package in g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev \
     libpcre2-dev libutf8proc-dev zlib1g-dev libzstd-dev libsqlite3-dev libpq-dev libsodium-dev libssl-dev \
-    prometheus-cpp-dev libgtest-dev libgmock-dev libboost1.81-dev; do
+    libcurl4-openssl-dev libcjose-dev prometheus-cpp-dev libgtest-dev libgmock-dev libboost1.81-dev; do
     touch "$work/installed/$package"
   done
   printf 'libboost1.74-dev - x\nlibboost1.83-dev - x\n' >"$work/offered"
