@@ -25,7 +25,7 @@ foreach(file ${files})
   math(EXPR count "${count} + 1")
 endforeach()
 file(WRITE ${OUT}.new "// Made from web/page by src/app/embed_page.cmake.
-#include \"serve/page_assets.h\"
+#include \"app/page_assets.h\"
 
 namespace loquat::app {
 namespace {
