@@ -108,8 +108,8 @@ void match_reference(const Kernels& k, DType dtype, double tolerance, uint64_t s
   for (Case* c : {&a, &b}) c->shape.window = s.window, c->shape.softcap = s.softcap;
   a.forward(k);
   b.forward(reference::kTable);
-  expect_close(a.out[0], b.out[0], tolerance, "out");
-  expect_close(a.lse, b.lse, 2e-5, "lse");
+  expect_close(a.out[0], b.out[0], tolerance, "out", 0.1);
+  expect_close(a.lse, b.lse, 2e-5, "lse", 1);
   a.backward(k);
   a.backward(k);  // overwrites, does not add
   b.backward(reference::kTable);
@@ -181,7 +181,7 @@ TEST_P(AttentionTest, SharedPrefixMatchesReference) {
 }
 
 TEST_P(AttentionTest, MatchesReferenceOnRandomShapes) {
-  Rng rng(testing::UnitTest::GetInstance()->random_seed(), "attention.random");
+  Rng rng = random_shapes("attention.random");
   for (uint64_t i = 0; i < 20; ++i) {
     const auto below = [&](uint64_t n) { return static_cast<int64_t>(rng.below(n)); };
     std::vector<int64_t> lengths(static_cast<size_t>(1 + below(4)));
