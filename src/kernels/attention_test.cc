@@ -158,13 +158,17 @@ TEST_P(AttentionTest, WindowsAndCapsGiveTheSameBitsEverywhere) {
         AttentionSegment plain = all.segments[1];
         plain.q_begin = 0, plain.q_len = count, plain.kv_len = from + count;
         for (const AttentionSegment& one : {pages.segment(from, count), plain}) {
-          for (const size_t times : {1, 8}) {
-            const Tensor out(count, s.heads * s.head_dim, dtype());
-            const std::vector<AttentionSegment> segments(times, one);
-            k().attention(out, all.q().row_range(9 + from, 9 + from + count), segments, all.shape, nullptr);
-            for (int64_t r = 0; r < count; ++r) {
+          for (const int64_t times : {1, 8}) {
+            const Tensor q(times * count, s.heads * s.head_dim, dtype()), out(q);
+            std::vector<AttentionSegment> segments(static_cast<size_t>(times), one);
+            for (int64_t i = 0; i < times; ++i) {
+              segments[i].q_begin = i * count;
+              k().convert(q.mat().row_range(i * count, (i + 1) * count), all.q().row_range(9 + from, 9 + from + count));
+            }
+            k().attention(out, q, segments, all.shape, nullptr);
+            for (int64_t r = 0; r < times * count; ++r) {
               for (int64_t c = 0; c < out.mat().cols; ++c)
-                ASSERT_EQ(out.at(r, c), all.out[0].at(9 + from + r, c)) << from << " " << r << " " << c;
+                ASSERT_EQ(out.at(r, c), all.out[0].at(9 + from + r % count, c)) << from << " " << r << " " << c;
             }
           }
         }
