@@ -36,9 +36,13 @@ int run(CompareArguments& arguments) {
   progress.reset();
   if (stop && !report.ok()) return 130;
   if (!report.ok()) return bad_input(report.error());
-  std::printf("%s is better than %s in %.1f %% (%.1f to %.1f) of %lld prompts; %lld ties\n", request.right.c_str(),
-              request.left.c_str(), 100 * report->share.value, 100 * report->share.low, 100 * report->share.high,
-              static_cast<long long>(report->wins + report->losses), static_cast<long long>(report->ties));
+  const auto differ = static_cast<long long>(report->wins + report->losses);
+  if (differ == 0)
+    std::printf("both models are as good in all %zu prompts\n", report->prompts.size());
+  else
+    std::printf("%s is better than %s in %.1f %% (%.1f to %.1f) of %lld prompts; %lld ties\n", request.right.c_str(),
+                request.left.c_str(), 100 * report->share.value, 100 * report->share.low, 100 * report->share.high,
+                differ, static_cast<long long>(report->ties));
   if (arguments.out.empty()) return 0;
   const Status written = write_file(arguments.out, to_json(*report));
   return written.ok() ? 0 : bad_input(written.error());
