@@ -110,8 +110,10 @@ class Planner {
     }
     plan_.steps.push_back(std::move(step));
   }
-  std::string set(const std::string& key, const std::string& text) const { return fmt::format("{}='{}'", key, text); }
-
+  // As TOML reads it.
+  static std::string set(const std::string& key, const std::string& text) {
+    return key + "=" + nlohmann::json(text).dump();
+  }
   // The policy's next form: the new model where no later step changes it.
   std::string next_policy(const std::string& step, bool last) const {
     return last ? models_ + "/" + wanted_.name : work_ + "/models/" + step;

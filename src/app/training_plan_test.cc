@@ -64,7 +64,7 @@ TEST_F(TrainingPlanTest, OneStepMakesTheModel) {
   const jobs::Plan made = plan();
   EXPECT_EQ(names(made), std::vector<std::string>{"dpo"});  // nobody could judge
   EXPECT_THAT(made.steps[0].argv, Contains(folder_ / "models/next"));
-  EXPECT_THAT(made.steps[0].argv, Contains("policy='" + folder_ / "models/ppo" + "'"));
+  EXPECT_THAT(made.steps[0].argv, Contains("policy=\"" + folder_ / "models/ppo" + "\""));
   EXPECT_THAT(made.steps[0].argv, Contains("batch=20"));
   EXPECT_THAT(made.steps[0].argv, Contains("lr=0.0001"));
   EXPECT_EQ(made.model, "next");
@@ -79,10 +79,10 @@ TEST_F(TrainingPlanTest, StepsHandTheirModelsOnInTheRecipesOrder) {
   EXPECT_EQ(names(made), (std::vector<std::string>{"sft", "reward", "ppo", "compare"}));
   const std::string tuned = folder_ / "jobs/next/models/sft", reward = folder_ / "models/next-reward";
   EXPECT_THAT(made.steps[0].argv, Contains(tuned));
-  EXPECT_THAT(made.steps[1].argv, Contains("base='" + tuned + "'"));
+  EXPECT_THAT(made.steps[1].argv, Contains("base=\"" + tuned + "\""));
   EXPECT_THAT(made.steps[1].argv, Contains(reward));
-  EXPECT_THAT(made.steps[2].argv, Contains("policy='" + tuned + "'"));
-  EXPECT_THAT(made.steps[2].argv, Contains("reward='" + reward + "'"));
+  EXPECT_THAT(made.steps[2].argv, Contains("policy=\"" + tuned + "\""));
+  EXPECT_THAT(made.steps[2].argv, Contains("reward=\"" + reward + "\""));
   EXPECT_THAT(made.steps[2].argv, Contains(folder_ / "models/next"));
   EXPECT_THAT(made.steps[3].argv, Contains(reward));
   EXPECT_EQ(made.figures, folder_ / "jobs/next/compared.json");
