@@ -19,12 +19,12 @@ struct TalkUsage {
 
 // One step of a reply. Texts are UTF-8.
 struct TalkEvent {
-  std::string content, reasoning;         // new text
-  nlohmann::json tool_calls;              // all calls so far, [{id, name, arguments}]; null: nothing new of them
-  std::string finish;                     // "stop", "length", "tool_calls", ...; "": goes on
+  std::string content, reasoning;  // new text
+  nlohmann::json tool_calls;       // all calls so far, [{id, name, arguments}]; null: nothing new of them
+  std::string finish;              // "stop", "length", "tool_calls", ...; "": goes on
   std::optional<TalkUsage> usage;
-  bool ended = false;                     // the last event
-  std::optional<serve::ApiError> error;   // with `ended`: it failed
+  bool ended = false;                    // the last event
+  std::optional<serve::ApiError> error;  // with `ended`: it failed
 };
 
 using TalkSink = std::function<void(TalkEvent&& event)>;

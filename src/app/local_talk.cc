@@ -95,7 +95,8 @@ class LocalReply final : public http::Reply {
 
 class LocalTalks final : public Talk {
  public:
-  LocalTalks(std::shared_ptr<serve::api::Api> api, bool join_caches) : api_(std::move(api)), join_caches_(join_caches) {}
+  LocalTalks(std::shared_ptr<serve::api::Api> api, bool join_caches)
+      : api_(std::move(api)), join_caches_(join_caches) {}
 
   std::shared_ptr<Talking> start(nlohmann::json body, const std::string& person, TalkSink sink) override {
     body["stream"] = true;

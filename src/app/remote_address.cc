@@ -24,9 +24,9 @@ std::vector<http::Cidr> blocks(std::initializer_list<const char*> texts) {
 
 bool may_call(const std::string& address, bool allow_private) {
   // This network, link-local, multicast, reserved; and IPv6 that leads to IPv4 by a gateway.
-  static const auto kNever = blocks({"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "fe80::/10", "fec0::/10",
-                                     "ff00::/8", "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/23",
-                                     "fd00:ec2::254/128"});
+  static const auto kNever =
+      blocks({"0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3", "::/128", "fe80::/10", "fec0::/10", "ff00::/8",
+              "64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/23", "fd00:ec2::254/128"});
   static const auto kPrivate =
       blocks({"10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24",
               "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "::1/128", "fc00::/7"});

@@ -98,7 +98,8 @@ struct RemoteCall {
     curl_easy_setopt(h, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(h, CURLOPT_PROXY, "");  // the environment's would resolve names itself
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, 1L);  // another call's connection went to an address that is not looked at
+    curl_easy_setopt(h, CURLOPT_FRESH_CONNECT,
+                     1L);  // another call's connection went to an address that is not looked at
     curl_easy_setopt(h, CURLOPT_FORBID_REUSE, 1L);
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, limits.connect_seconds);
     curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -134,7 +135,8 @@ struct RemoteCall {
       return failed(502, "is at an address of a private network, which its entry does not allow.", "address_refused");
     if (broken) return reader.error();
     if (code == CURLE_OPERATION_TIMEDOUT) return failed(504, "took too long.", "timeout");
-    if (code != CURLE_OK) return failed(502, fmt::format("cannot be reached: {}.", curl_easy_strerror(code)), "unreachable");
+    if (code != CURLE_OK)
+      return failed(502, fmt::format("cannot be reached: {}.", curl_easy_strerror(code)), "unreachable");
     if (status() != 200) return error_of(static_cast<int>(status()), error_body);
     if (!reader.done()) return failed(502, "ended in the middle of its reply.", "cut");
     return std::nullopt;

@@ -22,8 +22,8 @@ class Talking {
 class Talk {
  public:
   virtual ~Talk() = default;
-  // `request`: a chat completion's, without `stream`. Events come one at a time, in order, from any thread, the caller's
-  // own among them; exactly one is the last. The sink must not wait. `person`: whose prefix cache is used.
+  // `request`: a chat completion's, without `stream`. Events come one at a time, in order, from any thread, the
+  // caller's own among them; exactly one is the last. The sink must not wait. `person`: whose prefix cache is used.
   virtual std::shared_ptr<Talking> start(nlohmann::json request, const std::string& person, TalkSink sink) = 0;
 };
 

@@ -306,7 +306,7 @@ TEST(ChatsText, CleanTitlesAndSnippets) {
   EXPECT_EQ(plain_text("茶"), "茶");
   EXPECT_EQ(title_of("  Two\nlines\there "), "Two lines here");
   EXPECT_EQ(title_of("Please write me a very long letter to the people who live next door"),
-            "Please write me a very long letter to the…");
+            "Please write me a very long letter to the people…");
   std::string chinese;
   for (int i = 0; i < 100; ++i) chinese += "茶";
   EXPECT_EQ(title_of(chinese).size(), 48 * 3 + std::string("…").size());
