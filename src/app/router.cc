@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/check.h"
+#include "base/json_depth.h"
 #include "people/words.h"
 
 namespace loquat::app {
@@ -95,6 +96,7 @@ Answer Router::answer(Call& call) const {
     return serve::ApiError{403, "Your roles do not allow this.", "invalid_request_error", "", "not_allowed"};
   call.body = json::object();
   if (!call.request.body.empty()) {
+    if (json_nests_deeper(call.request.body)) return bad_value("", "The body's JSON is nested too deep.");
     call.body = json::parse(call.request.body, nullptr, false);
     if (!call.body.is_object()) return bad_value("", "The body must be a JSON object.");
     if (has_nul(call.request.body)) return bad_value("", "The body must be text without NUL characters.");
