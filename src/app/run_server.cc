@@ -55,7 +55,16 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   TRY(const Kernels* kernels, best_kernels());
   std::unique_ptr<RunServer> server(new RunServer);
   server->options_ = options;
-  TRY(server->access_, serve::Access::start(access_options(options)));
+  if (options.database.empty() && !options.oidc.issuer.empty())
+    return Err("signing in by OpenID Connect needs a database of people: name one with --database");
+  AppOptions app;
+  app.accounts = !options.database.empty();
+  app.database = app.accounts ? options.database : folder + "/app.db";
+  app.oidc = options.oidc;
+  TRY(server->app_, App::start(app));
+  serve::Access::Options access = access_options(options);
+  TRY(access.listening.people, server->app_->has_people());
+  TRY(server->access_, serve::Access::start(access));
   server->models_ = std::make_shared<serve::ModelHost>(folder, *kernels, options.models);
   // The server's end waits for its requests' ends, so that nothing outlives the meter.
   const std::shared_ptr<serve::Meter> meter(std::shared_ptr<void>(), &server->access_->meter());
@@ -65,10 +74,6 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   api.more_metrics = [models = server->models_.get()] { return engine_metrics(*models); };
   server->background_ = std::make_unique<serve::Background>(kBackgroundThreads, kMostInBackground);
   api.background = [background = server->background_.get()](auto job) { return background->add(std::move(job)); };
-  AppOptions app;
-  app.accounts = !options.database.empty();
-  app.database = app.accounts ? options.database : folder + "/app.db";
-  TRY(server->app_, App::start(app));
   const auto routes = make_routes(std::make_shared<serve::api::Api>(server->models_, meter, std::move(api)),
                                   std::make_shared<RunFiles>(folder), server->app_->router(), server->access_->gate(),
                                   {.join_caches = options.join_caches});

@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "http/server.h"
+#include "people/oidc.h"
 #include "serve/model_host.h"
 
 namespace loquat::serve {
@@ -26,6 +27,7 @@ struct RunServerOptions {
   // Of keys, usage, people and all that they write: a SQLite file or postgres://... With it people sign in and programs
   // need keys. "": neither, and what is written is kept in app.db in the folder.
   std::string database;
+  people::OidcOptions oidc;                          // people sign in there too; needs a database
   std::vector<std::string> cors_origins;             // other websites whose pages may call
   bool join_caches = false;                          // all callers use one prefix cache
   bool log_texts = false;                            // what people and models write goes into the log too
