@@ -33,7 +33,7 @@ TEST(Agreement, AlphaIsThePublishedOne) {
 
 TEST(Agreement, AlphaOfNothingIsNone) {
   EXPECT_FALSE(krippendorff_alpha({}, Scale::kNominal));
-  EXPECT_FALSE(krippendorff_alpha({{1.0, 1.0}, {1.0, std::nullopt}}, Scale::kOrdinal));    // no two differ
+  EXPECT_FALSE(krippendorff_alpha({{1.0, 1.0}, {1.0, std::nullopt}}, Scale::kOrdinal));           // no two differ
   EXPECT_FALSE(krippendorff_alpha({{1.0, std::nullopt}, {std::nullopt, 2.0}}, Scale::kNominal));  // no unit has two
   EXPECT_DOUBLE_EQ(*krippendorff_alpha({{1.0, 1.0}, {2.0, 2.0}}, Scale::kInterval), 1.0);
 }

@@ -48,9 +48,12 @@ int64_t rows_of(const std::vector<File>& files) {
 }
 
 json described(const Row& row) {
-  return {{"hash", row.text(0)},     {"name", row.text(1)},
-          {"created", row.integer(2)}, {"rows", row.integer(3)},
-          {"files", from_stored(row.text(4))}, {"made_of", from_stored(row.text(5))},
+  return {{"hash", row.text(0)},
+          {"name", row.text(1)},
+          {"created", row.integer(2)},
+          {"rows", row.integer(3)},
+          {"files", from_stored(row.text(4))},
+          {"made_of", from_stored(row.text(5))},
           {"from", {{"labels", row.integer(6)}, {"conversations", row.integer(7)}, {"people", row.integer(8)}}}};
 }
 
@@ -84,9 +87,10 @@ Outcome<json> Datasets::make(const std::string& name, const RowsWanted& wanted) 
                     {hash, name, clock_(), rows_of(files), stored(request), stored(listed)}));
     if (added.changed == 0) return {};
     for (const Contribution& one : *all) {
-      TRY_STATUS(session.run("INSERT INTO feedback_dataset_sources (dataset, kind, source, person, conversation) VALUES "
-                             "($1, $2, $3, $4, $5)",
-                             {hash, one.kind, one.source, one.person, one.conversation}));
+      TRY_STATUS(
+          session.run("INSERT INTO feedback_dataset_sources (dataset, kind, source, person, conversation) VALUES "
+                      "($1, $2, $3, $4, $5)",
+                      {hash, one.kind, one.source, one.person, one.conversation}));
     }
     return {};
   });
@@ -124,9 +128,10 @@ Result<json> Datasets::list() const {
 }
 
 Status Datasets::record_model(const std::string& hash, const std::string& model) {
-  TRY_STATUS(database_->run("INSERT INTO feedback_dataset_models (dataset, model, created) VALUES ($1, $2, $3) ON "
-                            "CONFLICT (dataset, model) DO NOTHING",
-                            {hash, model, clock_()}));
+  TRY_STATUS(
+      database_->run("INSERT INTO feedback_dataset_models (dataset, model, created) VALUES ($1, $2, $3) ON "
+                     "CONFLICT (dataset, model) DO NOTHING",
+                     {hash, model, clock_()}));
   return {};
 }
 

@@ -1,5 +1,5 @@
-// Removing a person: what they made here goes, and what had been made of it is said. The data sets' files and the models
-// themselves stay: whoever erases decides about them.
+// Removing a person: what they made here goes, and what had been made of it is said. The data sets' files and the
+// models themselves stay: whoever erases decides about them.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ struct Erased {
   struct Dataset {
     std::string hash, name;
   };
-  std::vector<Dataset> datasets;  // that hold something of this person
+  std::vector<Dataset> datasets;    // that hold something of this person
   std::vector<std::string> models;  // that were trained on these
 };
 

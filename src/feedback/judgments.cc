@@ -42,23 +42,31 @@ Result<Judged> read_judgments(database::Database& database, const std::string& p
   if (of.rows.empty()) return out;
   out.kind = of.rows[0].text(0);
   out.criteria = from_stored(of.rows[0].text(1)).value("criteria", std::vector<std::string>{});
-  TRY(const Rows reviews, database.run("SELECT i.reviewed, r.label FROM feedback_labels r JOIN feedback_items i ON i.id = "
-                                       "r.item JOIN feedback_labels l ON l.id = i.reviewed WHERE l.project = $1 ORDER BY "
-                                       "r.created, r.id",
-                                       {project}));
+  TRY(const Rows reviews,
+      database.run("SELECT i.reviewed, r.label FROM feedback_labels r JOIN feedback_items i ON i.id = "
+                   "r.item JOIN feedback_labels l ON l.id = i.reviewed WHERE l.project = $1 ORDER BY "
+                   "r.created, r.id",
+                   {project}));
   const auto scores = review_scores(reviews);
   TRY(const Rows found,
-      database.run("SELECT i.id, i.messages, i.answers, i.gold, i.adjudicated, l.id, l.person, l.label, l.seconds, l.gold "
-                   "FROM feedback_items i JOIN feedback_labels l ON l.item = i.id WHERE i.project = $1 ORDER BY i.number, "
-                   "l.person",
-                   {project}));
+      database.run(
+          "SELECT i.id, i.messages, i.answers, i.gold, i.adjudicated, l.id, l.person, l.label, l.seconds, l.gold, "
+          "l.created "
+          "FROM feedback_items i JOIN feedback_labels l ON l.item = i.id WHERE i.project = $1 ORDER BY i.number, "
+          "l.person",
+          {project}));
   for (const Row& row : found.rows) {
     if (out.items.empty() || out.items.back().id != row.text(0)) {
-      out.items.push_back({row.text(0), from_stored(row.text(1)),
-                           row.null(2) ? json::array() : from_stored(row.text(2)), from_stored(row.text(3)),
-                           from_stored(row.text(4)), {}});
+      out.items.push_back({row.text(0),
+                           from_stored(row.text(1)),
+                           row.null(2) ? json::array() : from_stored(row.text(2)),
+                           from_stored(row.text(3)),
+                           from_stored(row.text(4)),
+                           {}});
     }
-    PersonsLabel label{row.text(5), row.text(6), from_stored(row.text(7)), row.real(8), {}, {}};
+    json said = from_stored(row.text(7));
+    if (is_flagged(said)) continue;
+    PersonsLabel label{row.text(5), row.text(6), std::move(said), row.real(8), row.integer(10), {}, {}};
     if (!row.null(9)) label.gold = row.real(9);
     if (const auto score = scores.find(label.id); score != scores.end()) label.score = score->second;
     out.items.back().labels.push_back(std::move(label));
@@ -87,8 +95,7 @@ Judgments table_of(const Judged& judged, const Observers& observers, const Of& o
     const size_t count = judged.kind == kRanking ? item.answers.size() : 1;
     for (size_t i = 0; i < count; ++i) {
       std::vector<std::optional<double>> unit(observers.size());
-      const std::string answer =
-          judged.kind == kRanking ? item.answers[i].at("id").get<std::string>() : std::string();
+      const std::string answer = judged.kind == kRanking ? item.answers[i].at("id").get<std::string>() : std::string();
       for (const PersonsLabel& label : item.labels) unit[observers.at(label.person)] = of(item, i, answer, label.label);
       units.push_back(std::move(unit));
     }
@@ -123,7 +130,11 @@ json by_criterion(const Judged& judged, const Observers& observers) {
   for (const std::string& name : names) {
     const auto score = [&](const JudgedItem&, size_t, const std::string& answer, const json& label) {
       const json scores = label.value("scores", json::object());
-      const json given = scores.is_object() ? scores.value(answer, json::object()).value(name, json()) : json();
+      const json of_answer = scores.is_object() ? scores.value(answer, json::object()) : json::object();
+      const json criteria = of_answer.value("criteria", json());
+      json given;
+      if (name == "overall") given = of_answer.value(name, json());
+      if (name != "overall" && criteria.is_object()) given = criteria.value(name, json());
       return given.is_number() ? std::optional(given.get<double>()) : std::nullopt;
     };
     out.push_back(criterion(name, table_of(judged, observers, score), Scale::kOrdinal));
@@ -232,7 +243,7 @@ json agreement_report(const Judged& judged) {
     by_labeler.push_back({{"person", id},
                           {"labels", person.labels},
                           {"percent", percent_of(agreement.people[id])},
-                          {"gold", or_null(mean(person.gold, person.golds))},
+                          {"gold", or_null(mean(100 * person.gold, person.golds))},
                           {"seconds", or_null(mean(person.seconds, person.labels))}});
   }
   return {{"pairs", std::move(pairs)},
@@ -280,16 +291,16 @@ json screening_report(const Judged& judged) {
   json people = json::array();
   for (const auto& [id, person] : people_of(judged)) {
     const auto agreed = share(agreement[id]), flags_right = share(flagged[id]);
-    const auto gold = mean(person.gold, person.golds), demonstrations = mean(person.score, person.scores);
+    const auto demonstrations = mean(person.score, person.scores);
     const bool measured = agreed || flags_right || demonstrations;
     const bool passes = measured && (!agreed || *agreed >= kScreeningShare) &&
                         (!flags_right || *flags_right >= kScreeningShare) &&
                         (!demonstrations || *demonstrations >= kScreeningDemonstrations);
     people.push_back({{"person", id},
-                      {"gold", or_null(gold)},
-                      {"agreement", or_null(agreed)},
+                      {"gold", or_null(mean(100 * person.gold, person.golds))},
+                      {"agreement", percent_of(agreement[id])},
                       {"demonstrations", or_null(demonstrations)},
-                      {"flags", or_null(flags_right)},
+                      {"flags", percent_of(flagged[id])},
                       {"passes", passes}});
   }
   return {{"people", std::move(people)}};

@@ -16,6 +16,7 @@ struct PersonsLabel {
   std::string id, person;
   nlohmann::json label;
   double seconds = 0;
+  int64_t created = 0;
   std::optional<double> gold;
   std::optional<double> score;  // 1 to 7, from its last review: the score given, else good 7, fix 4, reject 1
 };
@@ -24,7 +25,7 @@ struct JudgedItem {
   std::string id;
   nlohmann::json messages, answers;  // answers: a list, of rankings
   nlohmann::json gold, adjudicated;  // or null
-  std::vector<PersonsLabel> labels;  // by people in order of their ids
+  std::vector<PersonsLabel> labels;  // by people in order of their ids; without flagged ones
 };
 
 struct Judged {
@@ -42,10 +43,11 @@ Result<Judged> read_judgments(database::Database& database, const std::string& p
 nlohmann::json agreement_report(const Judged& judged);
 
 // As GET /projects/{id}/screening has it, without names. agreement: with the researchers' rankings (gold and
-// adjudicated). flags: of the sensitive flags that the gold question or the person gave, the share that both gave.
+// adjudicated), in percent, as gold is. flags: of the sensitive flags that the gold question or the person gave, the
+// share that both gave.
 nlohmann::json screening_report(const Judged& judged);
 
-inline constexpr double kScreeningShare = 0.75;         // the paper's soft cut
+inline constexpr double kScreeningShare = 0.75;        // the paper's soft cut
 inline constexpr double kScreeningDemonstrations = 6;  // of 7
 
 }  // namespace loquat::feedback

@@ -80,14 +80,8 @@ Wrong wrong_flags(const json& value, const std::string& field) {
   return {};
 }
 
-// JavaScript's length, in which the page counts.
-int64_t utf16_length(const std::string& text) {
-  int64_t units = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xC0) != 0x80) units += byte >= 0xF0 ? 2 : 1;
-  }
-  return units;
+int64_t code_points(const std::string& text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
 }
 
 const json* answer_of(const json& answers, const json& id) {
@@ -113,9 +107,10 @@ Wrong wrong_spans(const json& spans, const json* answers, const json& text) {
       if (answer == nullptr) return found(field + ".answer", at(span, "answer"), "the id of one of the answers");
       of = &answer->at("content");
     }
-    const int64_t length = utf16_length(of->get_ref<const std::string&>());
+    const int64_t length = code_points(of->get_ref<const std::string&>());
     if (auto wrong = wrong_integer(at(span, "end"), field + ".end", 1, length)) return wrong;
-    if (auto wrong = wrong_integer(at(span, "begin"), field + ".begin", 0, span["end"].get<int64_t>() - 1)) return wrong;
+    if (auto wrong = wrong_integer(at(span, "begin"), field + ".begin", 0, span["end"].get<int64_t>() - 1))
+      return wrong;
     const json& flag = at(span, "flag");
     if (!flag.is_string() || (flag != "" && !is_flag(flag.get_ref<const std::string&>())))
       return found(field + ".flag", flag, "a known flag or \"\"");
@@ -150,7 +145,8 @@ Wrong wrong_turns(const json& value, bool ends_with_assistant) {
     if (auto wrong = wrong_keys(message, field, kKeys)) return wrong;
     const json& role = at(message, "role");
     if (i == 0 && role == "system") {
-      if (auto wrong = wrong_text(at(message, "content"), field + ".content", true)) return wrong;
+      if (!at(message, "content").is_string()) return found(field + ".content", at(message, "content"), "text");
+      if (auto wrong = wrong_text(message["content"], field + ".content", true)) return wrong;
       continue;
     }
     const char* expected = before == "user" ? "assistant" : "user";
@@ -170,9 +166,10 @@ Wrong wrong_dialogue(const json& label) {
 }
 
 Wrong wrong_redteam(const json& label) {
-  static constexpr std::array<std::string_view, 6> kKeys = {"messages", "harm", "success", "tags", "comment", "seconds"};
+  static constexpr std::array<std::string_view, 6> kKeys = {"messages", "harm",    "success",
+                                                            "tags",     "comment", "seconds"};
   if (auto wrong = wrong_keys(label, "", kKeys)) return wrong;
-  if (auto wrong = wrong_turns(at(label, "messages"), true)) return wrong;
+  if (auto wrong = wrong_turns(at(label, "messages"), false)) return wrong;
   if (auto wrong = wrong_integer(at(label, "harm"), "harm", 0, 4)) return wrong;
   if (!at(label, "success").is_boolean()) return found("success", at(label, "success"), "true or false");
   const json& tags = at(label, "tags");
@@ -184,7 +181,7 @@ Wrong wrong_redteam(const json& label) {
 }
 
 Wrong wrong_review(const json& label) {
-  static constexpr std::array<std::string_view, 4> kKeys = {"verdict", "score", "comment", "seconds"};
+  static constexpr std::array<std::string_view, 5> kKeys = {"verdict", "score", "comment", "content", "seconds"};
   if (auto wrong = wrong_keys(label, "", kKeys)) return wrong;
   const json& verdict = at(label, "verdict");
   if (verdict != "good" && verdict != "fix" && verdict != "reject")
@@ -192,6 +189,7 @@ Wrong wrong_review(const json& label) {
   if (!at(label, "score").is_null()) {
     if (auto wrong = wrong_integer(at(label, "score"), "score", 1, 7)) return wrong;
   }
+  if (auto wrong = wrong_text(at(label, "content"), "content", true)) return wrong;
   return wrong_text(at(label, "comment"), "comment", true);
 }
 
@@ -208,25 +206,37 @@ Wrong wrong_by_answer(const json& value, const std::string& field, const json& a
 Wrong wrong_scores(const json& scores, const LabelSubject& subject) {
   if (scores.is_null()) return {};
   if (auto wrong = wrong_by_answer(scores, "scores", subject.answers)) return wrong;
-  std::vector<std::string_view> names = {"overall"};
-  names.insert(names.end(), subject.criteria.begin(), subject.criteria.end());
+  static constexpr std::array<std::string_view, 2> kKeys = {"overall", "criteria"};
+  const std::vector<std::string_view> names(subject.criteria.begin(), subject.criteria.end());
   for (const auto& [id, of_answer] : scores.items()) {
-    if (!of_answer.is_object()) return found("scores." + id, of_answer, "{\"overall\", ...}");
-    if (auto wrong = wrong_keys(of_answer, "scores." + id, names)) return wrong;
-    for (const auto& [name, score] : of_answer.items()) {
-      if (auto wrong = wrong_integer(score, "scores." + id + "." + name, 1, 7)) return wrong;
+    const std::string field = "scores." + id;
+    if (!of_answer.is_object()) return found(field, of_answer, "{\"overall\", \"criteria\"}");
+    if (auto wrong = wrong_keys(of_answer, field, kKeys)) return wrong;
+    if (of_answer.contains("overall")) {
+      if (auto wrong = wrong_integer(of_answer["overall"], field + ".overall", 1, 7)) return wrong;
+    }
+    const json& criteria = at(of_answer, "criteria");
+    if (criteria.is_null()) continue;
+    if (!criteria.is_object()) return found(field + ".criteria", criteria, "scores by criteria's names");
+    if (auto wrong = wrong_keys(criteria, field + ".criteria", names)) return wrong;
+    for (const auto& [name, score] : criteria.items()) {
+      if (auto wrong = wrong_integer(score, field + ".criteria." + name, 1, 7)) return wrong;
     }
   }
   return {};
 }
 
 Wrong wrong_ranking(const LabelSubject& subject, const json& label) {
-  static constexpr std::array<std::string_view, 7> kKeys = {"ranks", "scores",  "flags",  "spans",
+  static constexpr std::array<std::string_view, 7> kKeys = {"ranks",   "scores",  "flags",  "spans",
                                                             "flagged", "comment", "seconds"};
   if (auto wrong = wrong_keys(label, "", kKeys)) return wrong;
-  const json& ranks = at(label, "ranks");
+  if (auto wrong = wrong_text(at(label, "flagged"), "flagged", true)) return wrong;
+  const bool flagged = is_flagged(label);
+  static const json kNone = json::object();
+  const json& ranks = flagged && at(label, "ranks").is_null() ? kNone : at(label, "ranks");
   if (auto wrong = wrong_by_answer(ranks, "ranks", subject.answers)) return wrong;
   for (const json& answer : subject.answers) {
+    if (flagged) break;
     const auto id = answer.at("id").get<std::string>();
     if (!ranks.contains(id)) return wrong_field("ranks." + id, fmt::format("ranks.{}: this answer has no rank", id));
     if (auto wrong = wrong_integer(ranks[id], "ranks." + id, 1, static_cast<int64_t>(subject.answers.size())))
@@ -237,11 +247,11 @@ Wrong wrong_ranking(const LabelSubject& subject, const json& label) {
   if (!by_answer.is_null()) {
     if (auto wrong = wrong_by_answer(by_answer, "flags", subject.answers)) return wrong;
     for (const auto& [id, list] : by_answer.items()) {
+      if (!list.is_array()) return found("flags." + id, list, "a list of flags");
       if (auto wrong = wrong_flags(list, "flags." + id)) return wrong;
     }
   }
   if (auto wrong = wrong_spans(at(label, "spans"), &subject.answers, json())) return wrong;
-  if (auto wrong = wrong_text(at(label, "flagged"), "flagged", true)) return wrong;
   return wrong_text(at(label, "comment"), "comment", true);
 }
 
@@ -279,6 +289,11 @@ std::optional<Refused> wrong_message_feedback(const json& feedback) {
   if (auto wrong = wrong_flags(at(feedback, "flags"), "flags")) return wrong;
   if (auto wrong = wrong_text(at(feedback, "comment"), "comment", true)) return wrong;
   return wrong_text(at(feedback, "better"), "better", true);
+}
+
+bool is_flagged(const json& label) {
+  const json& flagged = at(label, "flagged");
+  return flagged.is_string() && flagged != "";
 }
 
 std::vector<double> places(const json& ranks, const json& answers) {

@@ -36,6 +36,9 @@ std::optional<Refused> wrong_label(const LabelSubject& subject, const nlohmann::
 // Thumb, flags, comment, better.
 std::optional<Refused> wrong_message_feedback(const nlohmann::json& feedback);
 
+// A ranking that says why the task cannot be done: it may lack ranks, and counts nowhere.
+bool is_flagged(const nlohmann::json& label);
+
 // A ranking's ranks as numbers by the item's order of answers; ties share their mean place (1, 2.5, 2.5, 4).
 std::vector<double> places(const nlohmann::json& ranks, const nlohmann::json& answers);
 

@@ -31,9 +31,9 @@ json ranks(int a, int b, int c, int d) {
 
 TEST(Label, Rankings) {
   const json right = {{"ranks", ranks(1, 2, 2, 4)},
-                      {"scores", {{"a1", {{"overall", 7}, {"truthful", 1}}}, {"a2", {{"overall", 1}}}}},
+                      {"scores", {{"a1", {{"overall", 7}, {"criteria", {{"truthful", 1}}}}}, {"a2", {{"overall", 1}}}}},
                       {"flags", {{"a3", {"violent", "hallucination"}}, {"a4", json::array()}}},
-                      {"spans", {{{"answer", "a1"}, {"begin", 6}, {"end", 8}, {"flag", "other"}}}},
+                      {"spans", {{{"answer", "a1"}, {"begin", 6}, {"end", 7}, {"flag", "other"}}}},
                       {"flagged", ""},
                       {"comment", "c"},
                       {"seconds", 12.5}};
@@ -48,12 +48,14 @@ TEST(Label, Rankings) {
       {{{"op", "remove"}, {"path", "/ranks"}}, "ranks"},
       {{{"op", "replace"}, {"path", "/scores/a1/overall"}, {"value", 8}}, "scores.a1.overall"},
       {{{"op", "add"}, {"path", "/scores/a1/kind"}, {"value", 3}}, "scores.a1.kind"},
+      {{{"op", "add"}, {"path", "/scores/a1/criteria/kind"}, {"value", 3}}, "scores.a1.criteria.kind"},
+      {{{"op", "replace"}, {"path", "/scores/a1/criteria/truthful"}, {"value", 0}}, "scores.a1.criteria.truthful"},
       {{{"op", "replace"}, {"path", "/scores"}, {"value", {1, 2}}}, "scores"},
       {{{"op", "replace"}, {"path", "/flags/a3"}, {"value", {"rude"}}}, "flags.a3"},
       {{{"op", "replace"}, {"path", "/flags/a3"}, {"value", {"violent", "violent"}}}, "flags.a3"},
       {{{"op", "replace"}, {"path", "/spans/0/answer"}, {"value", "zz"}}, "spans[0].answer"},
-      {{{"op", "replace"}, {"path", "/spans/0/end"}, {"value", 9}}, "spans[0].end"},
-      {{{"op", "replace"}, {"path", "/spans/0/begin"}, {"value", 8}}, "spans[0].begin"},
+      {{{"op", "replace"}, {"path", "/spans/0/end"}, {"value", 8}}, "spans[0].end"},
+      {{{"op", "replace"}, {"path", "/spans/0/begin"}, {"value", 7}}, "spans[0].begin"},
       {{{"op", "replace"}, {"path", "/spans/0/flag"}, {"value", "x"}}, "spans[0].flag"},
       {{{"op", "replace"}, {"path", "/comment"}, {"value", 7}}, "comment"},
       {{{"op", "replace"}, {"path", "/seconds"}, {"value", -1}}, "seconds"},
@@ -61,6 +63,8 @@ TEST(Label, Rankings) {
   };
   for (const auto& [patch, field] : cases) EXPECT_EQ(wrong(kRanking, right.patch({patch})), field) << patch;
   EXPECT_EQ(wrong(kRanking, json::array()), "label");
+  EXPECT_EQ(wrong(kRanking, {{"flagged", "not a question"}, {"ranks", json::object()}}), "");
+  EXPECT_EQ(wrong(kRanking, {{"flagged", ""}, {"ranks", json::object()}}), "ranks.a1");
 }
 
 TEST(Label, OtherKinds) {
@@ -115,10 +119,10 @@ TEST_P(LabelsTest, CorrectionsKeepTheirHistory) {
   const json now = *labels_->get(label);
   EXPECT_EQ(now["label"], ranking(task, "bcad"));
   ASSERT_EQ(now["history"].size(), 2u);
-  EXPECT_EQ(now["history"][0]["before"], ranking(task, "abcd"));
-  EXPECT_EQ(now["history"][0]["why"], "slip");
-  EXPECT_EQ(now["history"][1]["before"], ranking(task, "bacd"));
-  EXPECT_EQ(now["history"][1]["person"], "rev");
+  EXPECT_EQ(now["history"][1]["label"], ranking(task, "abcd"));
+  EXPECT_EQ(now["history"][1]["why"], "slip");
+  EXPECT_EQ(now["history"][0]["label"], ranking(task, "bacd"));
+  EXPECT_EQ(now["history"][0]["person"], "rev");
   EXPECT_EQ(labels_->list(id, "ada", "")->size(), 1u);
   EXPECT_EQ(labels_->list(id, "bob", "")->size(), 0u);
 }
@@ -178,8 +182,8 @@ TEST_P(LabelsTest, ScreeningGoesByTheResearchersRankings) {
   }
   const json people = screening_report(*read_judgments(*database_, id))["people"];
   ASSERT_EQ(people.size(), 2u);
-  EXPECT_NEAR(people[0]["agreement"].get<double>(), 5.0 / 6, 1e-9);
-  EXPECT_EQ(people[0]["flags"], 1.0);
+  EXPECT_NEAR(people[0]["agreement"].get<double>(), 500.0 / 6, 1e-9);
+  EXPECT_EQ(people[0]["flags"], 100.0);
   EXPECT_EQ(people[0]["passes"], true);
   EXPECT_EQ(people[1]["gold"], 0.0);
   EXPECT_EQ(people[1]["flags"], 0.0);

@@ -22,11 +22,11 @@ json described(const Row& row) {
           {"seconds", row.real(5)},
           {"created", row.integer(6)},
           {"changed", row.integer(7)},
-          {"gold", row.null(8) ? json() : json(row.real(8))},
+          {"gold", !row.null(11)},
+          {"gold_score", row.null(8) ? json() : json(row.real(8))},
           {"verdict", row.text(9)},
           {"kind", row.text(10)},
-          {"messages", from_stored(row.text(11))},
-          {"answers", row.null(12) ? json::array() : from_stored(row.text(12))}};
+          {"adjudicated", !row.null(12)}};
 }
 
 // 0 where all are of one mind, 1 where nobody is.
@@ -59,7 +59,7 @@ Labels::Labels(std::shared_ptr<database::Database> database, Clock clock)
 Outcome<json> Labels::list(const std::string& project, const std::string& person, const std::string& item) const {
   auto found = database_->run(
       "SELECT l.id, l.project, l.item, l.person, l.label, l.seconds, l.created, l.changed, l.gold, l.verdict, p.kind, "
-      "i.messages, i.answers FROM feedback_labels l JOIN feedback_items i ON i.id = l.item JOIN feedback_projects p ON "
+      "i.gold, i.adjudicated FROM feedback_labels l JOIN feedback_items i ON i.id = l.item JOIN feedback_projects p ON "
       "p.id = l.project WHERE l.project = $1 AND ($2 = '' OR l.person = $2) AND ($3 = '' OR l.item = $3) ORDER BY "
       "l.created DESC, l.id",
       {project, person, item});
@@ -72,21 +72,24 @@ Outcome<json> Labels::list(const std::string& project, const std::string& person
 Outcome<json> Labels::get(const std::string& id) const {
   auto found = database_->run(
       "SELECT l.id, l.project, l.item, l.person, l.label, l.seconds, l.created, l.changed, l.gold, l.verdict, p.kind, "
-      "i.messages, i.answers FROM feedback_labels l JOIN feedback_items i ON i.id = l.item JOIN feedback_projects p ON "
-      "p.id = l.project WHERE l.id = $1",
+      "i.gold, i.adjudicated, i.messages, i.answers FROM feedback_labels l JOIN feedback_items i ON i.id = l.item JOIN "
+      "feedback_projects p ON p.id = l.project WHERE l.id = $1",
       {id});
   if (!found.ok()) return Error{found.error()};
   if (found->rows.empty()) return not_there("There is no such label.");
   auto before = database_->run(
-      "SELECT before, person, why, time FROM feedback_label_history WHERE label = $1 ORDER BY number", {id});
+      "SELECT before, person, why, time FROM feedback_label_history WHERE label = $1 ORDER BY number DESC", {id});
   if (!before.ok()) return Error{before.error()};
-  json label = described(found->rows[0]);
+  const Row& row = found->rows[0];
+  json label = described(row);
+  label["messages"] = from_stored(row.text(13));
+  label["answers"] = row.null(14) ? json::array() : from_stored(row.text(14));
   label["history"] = json::array();
-  for (const Row& row : before->rows) {
-    label["history"].push_back({{"before", from_stored(row.text(0))},
-                                {"person", row.text(1)},
-                                {"why", from_stored(row.text(2))},
-                                {"time", row.integer(3)}});
+  for (const Row& correction : before->rows) {
+    label["history"].push_back({{"label", from_stored(correction.text(0))},
+                                {"person", correction.text(1)},
+                                {"why", from_stored(correction.text(2))},
+                                {"time", correction.integer(3)}});
   }
   return label;
 }
@@ -106,21 +109,26 @@ Outcome<json> Labels::correct(const std::string& id, const std::string& person, 
     TRY(const auto project, project_in(session, project_id));
     const LabelSubject subject{project->kind, (*known)["answers"], project->criteria};
     if (auto wrong = wrong_label(subject, label)) return refuse(*wrong);
-    TRY(const Rows now, session.run("SELECT label FROM feedback_labels WHERE id = $1", {id}));
-    if (now.rows.empty()) return refuse(not_there("There is no such label."));
-    TRY_STATUS(session.run(
-        "INSERT INTO feedback_label_history (label, number, before, person, why, time) VALUES ($1, (SELECT "
-        "COALESCE(MAX(number), 0) + 1 FROM feedback_label_history WHERE label = $1), $2, $3, $4, $5)",
-        {id, now.rows[0].text(0), person, stored(why), clock_()}));
-    // What a review asked to be fixed has been.
-    TRY_STATUS(session.run("UPDATE feedback_labels SET label = $2, changed = $3, verdict = CASE WHEN verdict = 'fix' "
-                           "THEN '' ELSE verdict END WHERE id = $1",
-                           {id, stored(label), clock_()}));
-    return {};
+    return correct_label(session, id, person, label, why, clock_());
   });
   if (refuse.get()) return *refuse.get();
   if (!status.ok()) return Error{status.error()};
   return get(id);
+}
+
+Status correct_label(Session& session, const std::string& id, const std::string& person, const json& label,
+                     const std::string& why, int64_t now) {
+  TRY_STATUS(
+      session.run("INSERT INTO feedback_label_history (label, number, before, person, why, time) SELECT l.id, "
+                  "(SELECT COALESCE(MAX(h.number), 0) + 1 FROM feedback_label_history h WHERE h.label = l.id), "
+                  "l.label, $2, $3, $4 FROM feedback_labels l WHERE l.id = $1",
+                  {id, person, stored(why), now}));
+  // What a review asked to be fixed has been.
+  TRY_STATUS(
+      session.run("UPDATE feedback_labels SET label = $2, changed = $3, verdict = CASE WHEN verdict = 'fix' THEN "
+                  "'' ELSE verdict END WHERE id = $1",
+                  {id, stored(label), now}));
+  return {};
 }
 
 Outcome<json> Labels::disagreements(const std::string& project, int64_t most) const {
@@ -128,7 +136,7 @@ Outcome<json> Labels::disagreements(const std::string& project, int64_t most) co
   if (!judged.ok()) return Error{judged.error()};
   std::vector<std::pair<double, const JudgedItem*>> parted;
   for (const JudgedItem& item : judged->items) {
-    if (item.labels.size() < 2 || !item.adjudicated.is_null()) continue;
+    if (item.labels.size() < 2 || !item.adjudicated.is_null() || !item.gold.is_null()) continue;
     std::vector<json> labels;
     for (const PersonsLabel& label : item.labels) labels.push_back(label.label);
     const double how_much = disagreement(judged->kind, labels, item.answers);
@@ -140,7 +148,15 @@ Outcome<json> Labels::disagreements(const std::string& project, int64_t most) co
   for (const auto& [how_much, item] : parted) {
     json labels = json::array();
     for (const PersonsLabel& label : item->labels)
-      labels.push_back({{"id", label.id}, {"person", label.person}, {"label", label.label}});
+      labels.push_back({{"id", label.id},
+                        {"project", project},
+                        {"item", item->id},
+                        {"kind", judged->kind},
+                        {"person", label.person},
+                        {"created", label.created},
+                        {"gold", false},
+                        {"adjudicated", false},
+                        {"label", label.label}});
     items.push_back({{"item", item->id},
                      {"messages", item->messages},
                      {"answers", item->answers},

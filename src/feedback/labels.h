@@ -14,10 +14,11 @@ class Labels {
  public:
   Labels(std::shared_ptr<database::Database> database, Clock clock);
 
-  // {"id", "project", "item", "person", "label", "seconds", "created", "changed", "gold", "verdict", "kind", "messages",
-  // "answers"}; `person` and `item` may be "". `gold` is the share of a gold question's pairs, or null.
+  // A list of {"id", "project", "item", "kind", "person", "label", "seconds", "created", "changed", "gold": bool,
+  // "gold_score", "verdict", "adjudicated": bool}; `person` and `item` may be "". `gold_score` is the share of a gold
+  // question's pairs, or null.
   Outcome<nlohmann::json> list(const std::string& project, const std::string& person, const std::string& item) const;
-  Outcome<nlohmann::json> get(const std::string& id) const;  // with "history": [{"before", "person", "why", "time"}]
+  Outcome<nlohmann::json> get(const std::string& id) const;  // and "messages", "answers", "history": [{"label", ...}]
   // A person who is no reviewer corrects their own labels alone, and not those that were reviewed as rejected.
   Outcome<nlohmann::json> correct(const std::string& id, const std::string& person, bool reviewer,
                                   const nlohmann::json& label, const std::string& why);
@@ -30,5 +31,9 @@ class Labels {
   const std::shared_ptr<database::Database> database_;
   const Clock clock_;
 };
+
+// Within a transaction: the label as it shall be, and in its history as it was.
+Status correct_label(database::Session& session, const std::string& id, const std::string& person,
+                     const nlohmann::json& label, const std::string& why, int64_t now);
 
 }  // namespace loquat::feedback

@@ -11,8 +11,12 @@ using database::Session;
 using nlohmann::json;
 
 json described(const AnswerSeen& answer) {
-  return {{"conversation", answer.conversation}, {"message", answer.message},       {"text", answer.text},
-          {"model", answer.model},               {"model_hash", answer.model_hash}, {"sampling", answer.sampling}};
+  return {{"conversation", answer.conversation},
+          {"message", answer.message},
+          {"text", answer.text},
+          {"model", answer.model},
+          {"model_hash", answer.model_hash},
+          {"sampling", answer.sampling}};
 }
 
 AnswerSeen answer_of(const json& value) {
@@ -35,10 +39,11 @@ Status insert_comparison(Session& session, const std::string& person, Consent co
                          const std::vector<AnswerSeen>& answers, const std::string& choice, int64_t best, int64_t now) {
   json list = json::array();
   for (const AnswerSeen& answer : answers) list.push_back(described(answer));
-  TRY_STATUS(session.run("INSERT INTO feedback_comparisons (id, person, conversation, kind, turns, answers, choice, best, "
-                         "created, may_review, may_train) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-                         {new_id("comparison-"), person, answers[0].conversation, kind, stored(answers[0].turns),
-                          stored(list), choice, best, now, int64_t{consent.may_review}, int64_t{consent.may_train}}));
+  TRY_STATUS(
+      session.run("INSERT INTO feedback_comparisons (id, person, conversation, kind, turns, answers, choice, best, "
+                  "created, may_review, may_train) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                  {new_id("comparison-"), person, answers[0].conversation, kind, stored(answers[0].turns), stored(list),
+                   choice, best, now, int64_t{consent.may_review}, int64_t{consent.may_train}}));
   return {};
 }
 
@@ -63,7 +68,8 @@ Outcome<json> MessageFeedback::put(const std::string& person, Consent consent, c
   }
   const auto put = database_->run(
       "INSERT INTO feedback_messages (id, person, conversation, message, feedback, turns, answer, created, may_review, "
-      "may_train) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (person, message) DO UPDATE SET feedback "
+      "may_train) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (person, message) DO UPDATE SET "
+      "feedback "
       "= excluded.feedback, turns = excluded.turns, answer = excluded.answer, created = excluded.created, may_review = "
       "excluded.may_review, may_train = excluded.may_train",
       {new_id("feedback-"), person, answer.conversation, answer.message, stored(kept), stored(answer.turns),
@@ -101,9 +107,9 @@ Outcome<Done> MessageFeedback::compare(const std::string& person, Consent consen
 Outcome<std::string> MessageFeedback::begin_blind(const std::string& person, const AnswerSeen& left,
                                                   const AnswerSeen& right) {
   const std::string id = new_id("blind-");
-  const auto made = database_->run(
-      "INSERT INTO feedback_blind (id, person, sides, created) VALUES ($1, $2, $3, $4)",
-      {id, person, stored({{"left", described(left)}, {"right", described(right)}}), clock_()});
+  const auto made =
+      database_->run("INSERT INTO feedback_blind (id, person, sides, created) VALUES ($1, $2, $3, $4)",
+                     {id, person, stored({{"left", described(left)}, {"right", described(right)}}), clock_()});
   if (!made.ok()) return Error{made.error()};
   return id;
 }
@@ -182,8 +188,8 @@ Status MessageFeedback::withdraw(const std::string& person, bool review, bool tr
 
 Status MessageFeedback::forget_conversation(const std::string& person, const std::string& conversation) {
   return database_->transaction([&](Session& session) -> Status {
-    TRY_STATUS(session.run("DELETE FROM feedback_messages WHERE person = $1 AND conversation = $2",
-                           {person, conversation}));
+    TRY_STATUS(
+        session.run("DELETE FROM feedback_messages WHERE person = $1 AND conversation = $2", {person, conversation}));
     TRY_STATUS(session.run("DELETE FROM feedback_comparisons WHERE person = $1 AND conversation = $2",
                            {person, conversation}));
     return {};

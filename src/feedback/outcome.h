@@ -37,8 +37,8 @@ inline Refused conflict(std::string code, std::string message) {
 template <typename T>
 class [[nodiscard]] Outcome {
  public:
-  Outcome(T value) : value_(std::move(value)) {}                                      // NOLINT: implicit on purpose
-  Outcome(Refused refused) : value_(std::move(refused)) {}                            // NOLINT
+  Outcome(T value) : value_(std::move(value)) {}                                       // NOLINT: implicit on purpose
+  Outcome(Refused refused) : value_(std::move(refused)) {}                             // NOLINT
   Outcome(Error error) : value_(Refused{Refused::Why::kFailed, "", error.message}) {}  // NOLINT
   bool ok() const { return std::holds_alternative<T>(value_); }
   T& operator*() { return std::get<T>(value_); }

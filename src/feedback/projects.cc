@@ -89,13 +89,14 @@ Wrong take_names(const json& body, const char* key, std::vector<std::string>& ou
 // What is there of a project's fields.
 Wrong take(const json& body, Project& project) {
   if (auto wrong = take_text(body, "name", 200, project.name)) return wrong;
-  if (project.name.find_first_not_of(' ') == project.name.npos) return wrong_field("name", "name: a project has a name");
+  if (project.name.find_first_not_of(' ') == project.name.npos)
+    return wrong_field("name", "name: a project has a name");
   if (auto wrong = take_text(body, "guidelines", 200'000, project.guidelines)) return wrong;
   if (auto wrong = take_text(body, "warning", 10'000, project.warning)) return wrong;
   if (auto wrong = take_names(body, "models", project.models)) return wrong;
   if (auto wrong = take_names(body, "criteria", project.criteria)) return wrong;
   if (std::find(project.criteria.begin(), project.criteria.end(), "overall") != project.criteria.end())
-    return wrong_field("criteria", "criteria: \"overall\" is always there");
+    return wrong_field("criteria", "criteria: an overall score is asked for in any case");
   if (auto wrong = take_integer(body, "k", 4, 9, project.k)) return wrong;
   if (auto wrong = take_integer(body, "overlap", 1, 1000, project.overlap)) return wrong;
   if (auto wrong = take_integer(body, "minutes", 1, 60 * 24 * 30, project.minutes)) return wrong;
@@ -129,7 +130,8 @@ Outcome<Project> Projects::create(const json& wanted) {
   project.kind = kind.get<std::string>();
   if (auto wrong = take(wanted, project)) return *wrong;
   const auto made = database_->run(
-      "INSERT INTO feedback_projects (id, name, kind, settings, overlap, closed, created, turn) VALUES ($1, $2, $3, $4, "
+      "INSERT INTO feedback_projects (id, name, kind, settings, overlap, closed, created, turn) VALUES ($1, $2, $3, "
+      "$4, "
       "$5, $6, $7, 0)",
       {project.id, project.name, project.kind, settings_of(project), project.overlap, int64_t{project.closed},
        project.created});
@@ -148,9 +150,9 @@ Outcome<Project> Projects::change(const std::string& id, const json& wanted) {
     if (const auto kind = wanted.find("kind"); kind != wanted.end() && *kind != project.kind)
       return refuse(*found("kind", *kind, fmt::format("\"{}\": a project's kind stays", project.kind)));
     if (auto wrong = take(wanted, project)) return refuse(*wrong);
-    TRY_STATUS(session.run(
-        "UPDATE feedback_projects SET name = $2, settings = $3, overlap = $4, closed = $5 WHERE id = $1",
-        {id, project.name, settings_of(project), project.overlap, int64_t{project.closed}}));
+    TRY_STATUS(
+        session.run("UPDATE feedback_projects SET name = $2, settings = $3, overlap = $4, closed = $5 WHERE id = $1",
+                    {id, project.name, settings_of(project), project.overlap, int64_t{project.closed}}));
     return {};
   });
   if (refuse.get()) return *refuse.get();
@@ -185,8 +187,10 @@ Result<std::vector<Project>> Projects::list() const {
 Outcome<json> Projects::described(const Project& project) const {
   auto counted = database_->run(
       "SELECT (SELECT COUNT(*) FROM feedback_items WHERE project = $1 AND gold IS NULL), (SELECT COUNT(*) FROM "
-      "feedback_tasks WHERE project = $1 AND state = 'open' AND expires > $2), (SELECT COUNT(*) FROM (SELECT l.item FROM "
-      "feedback_labels l JOIN feedback_items i ON i.id = l.item WHERE l.project = $1 AND i.gold IS NULL GROUP BY l.item "
+      "feedback_tasks WHERE project = $1 AND state = 'open' AND expires > $2), (SELECT COUNT(*) FROM (SELECT l.item "
+      "FROM "
+      "feedback_labels l JOIN feedback_items i ON i.id = l.item WHERE l.project = $1 AND i.gold IS NULL GROUP BY "
+      "l.item "
       "HAVING COUNT(*) >= $3) AS finished), (SELECT COUNT(*) FROM feedback_labels WHERE project = $1)",
       {project.id, clock_(), project.overlap});
   if (!counted.ok()) return Error{counted.error()};
@@ -258,7 +262,8 @@ Outcome<Imported> Projects::add_reviews(const Project& project, const json& body
   if (!reviewed.ok()) return reviewed.refused();
   if (reviewed->kind == kReview) return wrong_field("labels_of", "labels_of: reviews are not reviewed");
   auto labels = database_->run(
-      "SELECT l.id, l.person, i.messages, i.answers FROM feedback_labels l JOIN feedback_items i ON i.id = l.item WHERE "
+      "SELECT l.id, l.person, i.messages, i.answers FROM feedback_labels l JOIN feedback_items i ON i.id = l.item "
+      "WHERE "
       "l.project = $1 AND i.gold IS NULL ORDER BY l.created, l.id",
       {reviewed->id});
   if (!labels.ok()) return Error{labels.error()};

@@ -46,8 +46,8 @@ class Projects {
   // As the page has it, with its counts. Gold questions are not counted.
   Outcome<nlohmann::json> described(const Project& project) const;
 
-  // {"prompts": [{"messages", "answers"?, "suggestion"?, "gold"?}]}, {"text"} (JSONL in any shape that src/data reads, or
-  // a prompt per line), or, of a review, {"labels_of": project}. A prompt that the project has is a duplicate.
+  // {"prompts": [{"messages", "answers"?, "suggestion"?, "gold"?}]}, {"text"} (JSONL in any shape that src/data reads,
+  // or a prompt per line), or, of a review, {"labels_of": project}. A prompt that the project has is a duplicate.
   Outcome<Imported> add_prompts(const std::string& id, const nlohmann::json& body);
 
  private:

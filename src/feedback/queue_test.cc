@@ -135,9 +135,9 @@ TEST_P(QueueTest, GoldQuestionsLookLikeOthersAndAreCounted) {
     EXPECT_EQ(task.size(), 11u);
     EXPECT_EQ(task.dump().find("gold"), std::string::npos);
     const json label = *labels_->get(submit(task, "ada", ranking(task, "bacd")));
-    if (label["gold"].is_null()) continue;
+    if (!label["gold"].get<bool>()) continue;
     ++golds;
-    EXPECT_DOUBLE_EQ(label["gold"].get<double>(), 1);
+    EXPECT_DOUBLE_EQ(label["gold_score"].get<double>(), 1);
   }
   EXPECT_GT(golds, 2);
   EXPECT_LT(golds, 20);
@@ -170,8 +170,16 @@ TEST_P(QueueTest, ReviewsAreOfOthersLabels) {
   EXPECT_TRUE(next(review, "ada").is_null());
   const json mine = next(review, "bob");
   EXPECT_EQ(mine["reviewed"], (json{{"kind", "demonstration"}, {"label", {{"content", "Hello!"}}}}));
-  submit(mine, "bob", {{"verdict", "fix"}, {"score", 5}, {"comment", "shorter"}});
+  EXPECT_EQ(mine["answers"], (json{{{"id", "label"}, {"content", "Hello!"}}}));
+  submit(mine, "bob", {{"verdict", "fix"}, {"score", 5}, {"comment", "longer"}});
   EXPECT_EQ((*labels_->get(label))["verdict"], "fix");
+  const std::string second = project({{"kind", "review"}});
+  add(second, {{"labels_of", id}});
+  submit(next(second, "cyd"), "cyd", {{"verdict", "fix"}, {"content", "Hello, Bob!"}, {"comment", "named"}});
+  const json mended = *labels_->get(label);
+  EXPECT_EQ(mended["verdict"], "good");
+  EXPECT_EQ(mended["label"]["content"], "Hello, Bob!");
+  EXPECT_EQ(mended["history"][0]["label"]["content"], "Hello!");
 }
 
 TEST_P(QueueTest, AtOneInstantNobodyGetsTooMuch) {
@@ -196,7 +204,8 @@ TEST_P(QueueTest, AtOneInstantNobodyGetsTooMuch) {
   EXPECT_EQ(failed, 0);
   EXPECT_EQ(done, kItems * 3);
   EXPECT_EQ(count("SELECT COUNT(*) FROM feedback_tasks"), kItems * 3);
-  EXPECT_EQ(count("SELECT COUNT(*) FROM (SELECT item FROM feedback_labels GROUP BY item HAVING COUNT(*) <> 3) AS w"), 0);
+  EXPECT_EQ(count("SELECT COUNT(*) FROM (SELECT item FROM feedback_labels GROUP BY item HAVING COUNT(*) <> 3) AS w"),
+            0);
 }
 
 TEST_P(QueueTest, PromptsThatCannotBeUsedAreSaid) {

@@ -63,7 +63,7 @@ void add_label(const std::string& kind, const json& messages, const json& answer
     out.demonstrations.push_back({out.source, answered(messages_of(messages), label.at("content").get<std::string>())});
   } else if (kind == kDialogue) {
     out.demonstrations.push_back({out.source, messages_of(label.at("messages"))});
-  } else if (kind == kRanking) {
+  } else if (kind == kRanking && !is_flagged(label)) {
     out.rankings.push_back({out.source, messages_of(messages), responses_of(answers, label)});
   }
 }
@@ -77,10 +77,11 @@ Status add_project(Database& database, const std::string& project, std::vector<C
   if (known.rows.empty()) return Err("{}: there is no such project", project);
   const std::string kind = known.rows[0].text(0);
   TRY(const Rows labels,
-      database.run("SELECT l.id, l.person, i.messages, i.answers, l.label FROM feedback_labels l JOIN feedback_items i ON "
-                   "i.id = l.item WHERE l.project = $1 AND i.gold IS NULL AND i.adjudicated IS NULL AND l.verdict NOT IN "
-                   "('reject', 'fix')",
-                   {project}));
+      database.run(
+          "SELECT l.id, l.person, i.messages, i.answers, l.label FROM feedback_labels l JOIN feedback_items i ON "
+          "i.id = l.item WHERE l.project = $1 AND i.gold IS NULL AND i.adjudicated IS NULL AND l.verdict NOT IN "
+          "('reject', 'fix')",
+          {project}));
   TRY(const Rows adjudicated, database.run("SELECT id, adjudicator, messages, answers, adjudicated FROM feedback_items "
                                            "WHERE project = $1 AND gold IS NULL AND adjudicated IS NOT NULL",
                                            {project}));

@@ -14,7 +14,7 @@
 namespace loquat::feedback {
 
 struct Contribution {
-  std::string kind;  // "label", "message", "comparison"
+  std::string kind;                          // "label", "message", "comparison"
   std::string source, person, conversation;  // source: its id; conversation: "" of the studio
   std::vector<Demonstration> demonstrations;
   std::vector<Ranking> rankings;

@@ -200,7 +200,8 @@ TEST_P(MessagesTest, FeedbackIsKeptChangedAndTakenBack) {
   EXPECT_EQ(messages_->put("ada", yes, seen("1", "x"), {{"thumb", "sideways"}}).refused().what, "thumb");
   EXPECT_EQ(messages_->put("ada", yes, seen("1", "x"), {{"flags", {"rude"}}}).refused().what, "flags");
   const json kept = *messages_->put("ada", yes, seen("1", "x"), {{"thumb", "up"}, {"comment", std::string("a\0b", 3)}});
-  EXPECT_EQ(kept, (json{{"thumb", "up"}, {"flags", json::array()}, {"comment", std::string("a\0b", 3)}, {"better", ""}}));
+  EXPECT_EQ(kept,
+            (json{{"thumb", "up"}, {"flags", json::array()}, {"comment", std::string("a\0b", 3)}, {"better", ""}}));
   EXPECT_EQ(messages_->of_conversation("ada", "talk-1")->at("1"), kept);
   EXPECT_TRUE(messages_->of_conversation("bob", "talk-1")->empty());
   (void)*messages_->put("ada", yes, seen("1", "x"), {{"flags", {"hallucination"}}});
