@@ -112,7 +112,8 @@ void AnswerWriter::answer_an_item(const feedback::Project& project, const std::s
   std::shared_ptr<Item> item;
   {
     std::lock_guard lock(mutex_);
-    const auto free = std::find_if(open->begin(), open->end(), [&](const auto& one) { return !items_.contains(one.item); });
+    const auto free =
+        std::find_if(open->begin(), open->end(), [&](const auto& one) { return !items_.contains(one.item); });
     if (free == open->end()) {
       items_.at(open->front().item)->waiting.push_back(std::move(done));
       return;

@@ -18,9 +18,11 @@ namespace loquat::app {
 
 struct ChatDesk;
 struct PeopleDesk;
+struct StudioDesk;
 
 struct AppOptions {
   std::string database;   // a SQLite file's path or postgres://...
+  std::string datasets;   // a folder: what the studio makes for training
   bool accounts = false;  // people sign in; else whoever comes is the one person
   people::OidcOptions oidc;
   people::PasswordCost password_cost;
@@ -31,8 +33,8 @@ class App {
  public:
   // An error where the database cannot be opened or brought up to this program.
   static Result<std::unique_ptr<App>> start(const AppOptions& options);
-  // Conversations and their routes: `api` answers with the models of `models`. Once, before the router is used.
-  // `join_caches`: all people use one prefix cache.
+  // Conversations, feedback, the studio and their routes: `api` answers with the models of `models`. Once, before the
+  // router is used. `join_caches`: all people use one prefix cache.
   Status start_chats(std::shared_ptr<serve::api::Api> api, std::shared_ptr<serve::Backend> models, bool join_caches);
   // Beside the HTTP server's own end: replies get `grace`, all that was written is saved, the streams end.
   void stop(std::chrono::milliseconds grace);
@@ -42,9 +44,12 @@ class App {
 
  private:
   App() = default;
+  Status start_studio();
+  AppOptions options_;
   std::shared_ptr<database::Database> database_;
   std::shared_ptr<PeopleDesk> people_;
-  std::shared_ptr<ChatDesk> chats_;  // null: not started
+  std::shared_ptr<ChatDesk> chats_;     // null: not started
+  std::shared_ptr<StudioDesk> studio_;  // null: not started
   std::unique_ptr<Router> router_;
 };
 

@@ -1,6 +1,8 @@
 // What the routes of conversations and models stand on, in the order in which it must end.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
 
 #include "app/chat_models.h"
@@ -29,6 +31,12 @@ struct ChatDesk {
   std::unique_ptr<Streams> streams;
   std::unique_ptr<Replies> replies;
   std::unique_ptr<serve::Background> background;  // exports and imports
+  // What others keep of conversations; may be null. A conversation that its person has removed goes there too; what was
+  // said of its messages, by message.
+  std::function<Status(const std::string& person, const std::string& conversation)> removed;
+  std::function<Result<std::map<std::string, nlohmann::json>>(const std::string& person,
+                                                              const std::string& conversation)>
+      feedback;
 };
 
 // A reply to `parent`'s words is begun: its message is in the store and goes to the tab as it is written. `settings`

@@ -136,11 +136,18 @@ class ChatRoutes {
     if (!messages.ok()) return unavailable(messages.error());
     json out = conversation_json(conversation);
     json& list = out["messages"] = json::array();
+    std::map<std::string, json> feedback;
+    if (desk_->feedback) {
+      auto read = desk_->feedback(call.person.id, conversation.id);
+      if (!read.ok()) return unavailable(read.error());
+      feedback = *std::move(read);
+    }
     for (const Message& message : *messages) {
       // What is being written is ahead of the store.
       std::optional<Message> now;
       if (message.state == "writing") now = desk_->replies->under_way(call.person.id, message.id);
       list.push_back(message_json(now ? *now : message));
+      if (const auto said = feedback.find(message.id); said != feedback.end()) list.back()["feedback"] = said->second;
     }
     return out;
   }
@@ -169,6 +176,10 @@ class ChatRoutes {
     auto found = own(call);
     if (const auto* error = std::get_if<ApiError>(&found)) return *error;
     desk_->replies->stop_conversation(call.person.id, call.at("id"));
+    if (desk_->removed) {
+      const Status told = desk_->removed(call.person.id, call.at("id"));
+      if (!told.ok()) return unavailable(told.error());
+    }
     const auto removed = desk_->chats->remove(call.person.id, call.at("id"));
     if (!removed.ok()) return unavailable(removed.error());
     return no_content();

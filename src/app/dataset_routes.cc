@@ -41,14 +41,14 @@ class DatasetRoutes {
     if (!most.is_null() && (!most.is_number_integer() || most < 0 || most > 1'000'000))
       return bad_value("most_per_person", "most_per_person: expected a whole number; 0 is no limit");
     if (!most.is_null()) wanted.most_per_person = most.get<int64_t>();
-    const bool taken = desk_->writer.later([this, wanted, name = name.get<std::string>(), person = call.person.id,
-                                            reply = call.reply] {
-      auto made = desk_->datasets.make(name, wanted);
-      if (made.ok() && desk_->parts.audit)
-        desk_->parts.audit(person, "make_dataset", (*made)["hash"], {{"rows", (*made)["rows"]}});
-      if (reply->gone()) return;
-      reply->send(made.ok() ? json_response(*made) : serve::error_response(refused(made.refused())));
-    });
+    const bool taken = desk_->writer.later(
+        [this, wanted, name = name.get<std::string>(), person = call.person.id, reply = call.reply] {
+          auto made = desk_->datasets.make(name, wanted);
+          if (made.ok() && desk_->parts.audit)
+            desk_->parts.audit(person, "make_dataset", (*made)["hash"], {{"rows", (*made)["rows"]}});
+          if (reply->gone()) return;
+          reply->send(made.ok() ? json_response(*made) : serve::error_response(refused(made.refused())));
+        });
     if (!taken) return broken("too much is waiting");
     return AnsweredLater{};
   }

@@ -42,7 +42,8 @@ class LabelRoutes {
     auto label = desk_->labels.correct(call.at("id"), call.person.id, reviewer, call.body.value("label", json()),
                                        why.get<std::string>());
     if (!label.ok()) return refused(label.refused());
-    if (reviewer && desk_->parts.audit) desk_->parts.audit(call.person.id, "correct_label", call.at("id"), json::object());
+    if (reviewer && desk_->parts.audit)
+      desk_->parts.audit(call.person.id, "correct_label", call.at("id"), json::object());
     // To its labeler it does not tell what it was measured by.
     if (!reviewer) {
       for (const char* key : {"gold", "gold_score", "verdict", "adjudicated"}) label->erase(key);
@@ -50,12 +51,8 @@ class LabelRoutes {
     return named(*std::move(label));
   }
 
-  Answer agreement(Call& call) {
-    return report(call, feedback::agreement_report, "by_labeler");
-  }
-  Answer screening(Call& call) {
-    return report(call, feedback::screening_report, "people");
-  }
+  Answer agreement(Call& call) { return report(call, feedback::agreement_report, "by_labeler"); }
+  Answer screening(Call& call) { return report(call, feedback::screening_report, "people"); }
 
   Answer disagreements(Call& call) {
     const auto project = desk_->projects.get(call.at("id"));

@@ -130,8 +130,8 @@ void add_task_routes(Router& router, const std::shared_ptr<StudioDesk>& desk) {
   const auto add = [&](const char* method, const char* path, Rule rule, Answer (TaskRoutes::*handle)(Call&)) {
     router.add({method, path, rule, [routes, handle](Call& call) { return ((*routes).*handle)(call); }});
   };
-  add("POST", "/api/app/projects/{id}/next",
-      Rule::roles(people::kLabeler | people::kRedTeamer | people::kReviewer), &TaskRoutes::next);
+  add("POST", "/api/app/projects/{id}/next", Rule::roles(people::kLabeler | people::kRedTeamer | people::kReviewer),
+      &TaskRoutes::next);
   add("POST", "/api/app/tasks/{id}/submit", Rule::own(), &TaskRoutes::submit);
   add("PUT", "/api/app/tasks/{id}/draft", Rule::own(), &TaskRoutes::draft);
   add("POST", "/api/app/tasks/{id}/skip", Rule::own(), &TaskRoutes::skip);
