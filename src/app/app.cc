@@ -7,6 +7,8 @@
 #include "app/people_routes.h"
 #include "app/session_door.h"
 #include "app/studio_routes.h"
+#include "app/training_routes.h"
+#include "base/log.h"
 #include "feedback/erase.h"
 
 namespace loquat::app {
@@ -79,10 +81,30 @@ Status App::start_studio() {
     return erased;
   });
   add_studio_routes(*router_, studio_);
+  start_training();
   return {};
 }
 
+void App::start_training() {
+  jobs::Jobs::Options options;
+  options.program = options_.program;
+  options.folder = options_.run_folder + "/jobs";
+  options.on_change = [streams = chats_->streams.get(), studio = studio_.get()](const jobs::Job& job) {
+    streams->send_to_person(job.plan.person, "job", {{"job", jobs::to_json(job)}});
+    if (job.state != "done") return;
+    const Status recorded = studio->datasets.record_model(job.plan.dataset, job.plan.model);
+    if (!recorded.ok()) log_warning("data set {}: {}", job.plan.dataset, recorded.error());
+  };
+  auto started = jobs::Jobs::start(database_, options);
+  if (started.ok())
+    jobs_ = *std::move(started);
+  else
+    log_warning("no training from the page: {}", started.error());
+  add_training_routes(*router_, {jobs_, options_.run_folder, studio_});
+}
+
 void App::stop(std::chrono::milliseconds grace) {
+  if (jobs_) jobs_->end();
   if (chats_) chats_->stop(grace);
 }
 

@@ -9,6 +9,7 @@
 #include "app/router.h"
 #include "base/result.h"
 #include "database/database.h"
+#include "jobs/jobs.h"
 #include "people/clock.h"
 #include "people/oidc.h"
 #include "people/passwords.h"
@@ -23,6 +24,8 @@ struct StudioDesk;
 struct AppOptions {
   std::string database;   // a SQLite file's path or postgres://...
   std::string datasets;   // a folder: what the studio makes for training
+  std::string run_folder;                  // whose models are trained on
+  std::string program = "/proc/self/exe";  // `loquat`, for jobs
   bool accounts = false;  // people sign in; else whoever comes is the one person
   people::OidcOptions oidc;
   people::PasswordCost password_cost;
@@ -45,11 +48,13 @@ class App {
  private:
   App() = default;
   Status start_studio();
+  void start_training();
   AppOptions options_;
   std::shared_ptr<database::Database> database_;
   std::shared_ptr<PeopleDesk> people_;
   std::shared_ptr<ChatDesk> chats_;     // null: not started
   std::shared_ptr<StudioDesk> studio_;  // null: not started
+  std::shared_ptr<jobs::Jobs> jobs_;    // null: not started, or nothing can be written into the folder
   std::unique_ptr<Router> router_;
 };
 

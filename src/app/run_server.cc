@@ -84,6 +84,7 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
     TRY(app.database, local_database(folder, &server->temporary_));
   }
   app.datasets = folder + "/datasets";
+  app.run_folder = folder;
   app.oidc = options.oidc;
   TRY(server->app_, App::start(app));
   serve::Access::Options access = access_options(options);
