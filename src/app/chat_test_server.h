@@ -74,7 +74,7 @@ class TabReader {
 
  private:
   bool read() {
-    if (!socket_.more()) return false;
+    if (ended_ || !socket_.more()) return false;
     std::string& raw = socket_.received;
     if (head_.empty()) {
       const size_t end = raw.find("\r\n\r\n");
@@ -89,12 +89,13 @@ class TabReader {
       if (raw.size() < line + 2 + size + 2) return true;
       text_ += raw.substr(line + 2, size);
       raw.erase(0, line + 2 + size + 2);
-      if (size == 0) return false;
+      ended_ = ended_ || size == 0;
     }
   }
 
   Socket socket_;
   std::string head_, text_;
+  bool ended_ = false;
 };
 
 class ChatServerTest : public testing::Test {
