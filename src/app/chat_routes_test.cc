@@ -48,8 +48,8 @@ TEST_F(ChatRoutesTest, AReplyHearsItsOwnBranchAlone) {
   EXPECT_THAT(prompt(1), testing::AllOf(HasSubstr("first question"), HasSubstr("Hello."), HasSubstr("second")));
   EXPECT_THAT(prompt(2), testing::Not(HasSubstr("first question")));
   // Another answer to the second question.
-  const Answer again = ask("POST", "/conversations/" + id + "/replies",
-                           {{"parent", second["user"]["id"]}, {"tab", "tab1"}, {"sampling", {{"max_tokens", 2}}}});
+  const Got again = ask("POST", "/conversations/" + id + "/replies",
+                        {{"parent", second["user"]["id"]}, {"tab", "tab1"}, {"sampling", {{"max_tokens", 2}}}});
   ASSERT_EQ(again.status, 200) << again.body;
   const Json reply = finished(id, again.json()["reply"]["id"]);
   EXPECT_EQ(reply["parent"], second["user"]["id"]);
@@ -74,8 +74,7 @@ TEST_F(ChatRoutesTest, WhatTheApiRefusesIsAFailedReplyThatCanBeAskedAgain) {
   const Json longer = say(id, std::string(500, 'x'));
   EXPECT_EQ(finished(id, longer["reply"]["id"])["state"], "failed");
   talker().context_tokens = 4096;
-  const Answer again =
-      ask("POST", "/conversations/" + id + "/replies", {{"parent", made["user"]["id"]}, {"tab", "tab1"}});
+  const Got again = ask("POST", "/conversations/" + id + "/replies", {{"parent", made["user"]["id"]}, {"tab", "tab1"}});
   EXPECT_EQ(finished(id, again.json()["reply"]["id"])["content"], "Hello.");
 }
 
@@ -160,7 +159,7 @@ TEST_F(ChatRoutesTest, ExportsAndImports) {
   const std::string id = new_chat();
   const Json made = say(id, "Hi", {{"files", {{{"name", "a.txt"}, {"text", "inside"}}}}});
   finished(id, made["reply"]["id"]);
-  const Answer exported = ask("GET", "/export");
+  const Got exported = ask("GET", "/export");
   EXPECT_THAT(exported.head, HasSubstr("Content-Disposition: attachment"));
   EXPECT_THAT(ask("GET", "/conversations/" + id + "/export?format=markdown").body, HasSubstr("## talker\n\nHello.\n"));
   Json body = exported.json();
@@ -190,7 +189,7 @@ TEST_F(ChatRoutesTest, ModelsAndRemotes) {
   EXPECT_EQ(models["models"][0]["kind"], "local");
   EXPECT_EQ(models["models"][0]["context"], 4096);
   const Json remote = {{"id", "gpt"}, {"url", "https://example.org/v1/"}, {"model", "gpt-x"}, {"key", "sk-secret"}};
-  const Answer made = ask("POST", "/remotes", remote, "boss");
+  const Got made = ask("POST", "/remotes", remote, "boss");
   ASSERT_EQ(made.status, 200) << made.body;
   EXPECT_EQ(made.json()["url"], "https://example.org/v1");
   EXPECT_EQ(made.json()["has_key"], true);

@@ -8,7 +8,7 @@
 
 namespace loquat::app {
 
-using http::Answer;
+using Got = http::Answer;
 using http::Json;
 using http::Socket;
 
@@ -74,7 +74,7 @@ class TabReader {
 
  private:
   bool read() {
-    if (!socket_.more()) return false;
+    if (ended_ || !socket_.more()) return false;
     std::string& raw = socket_.received;
     if (head_.empty()) {
       const size_t end = raw.find("\r\n\r\n");
@@ -89,12 +89,13 @@ class TabReader {
       if (raw.size() < line + 2 + size + 2) return true;
       text_ += raw.substr(line + 2, size);
       raw.erase(0, line + 2 + size + 2);
-      if (size == 0) return false;
+      ended_ = ended_ || size == 0;
     }
   }
 
   Socket socket_;
   std::string head_, text_;
+  bool ended_ = false;
 };
 
 class ChatServerTest : public testing::Test {
@@ -131,15 +132,15 @@ class ChatServerTest : public testing::Test {
   void stop(std::chrono::milliseconds grace = {}) {
     if (!server_) return;
     std::thread pages([&] { desk_->stop(grace); });
-    server_->drain(grace);
+    server_->drain(grace + std::chrono::seconds(10));  // no longer than until the streams have ended
     pages.join();
     server_.reset();
     router_.reset();
     desk_.reset();
   }
 
-  Answer ask(const std::string& method, const std::string& path, const Json& body = nullptr,
-             const std::string& person = "ada") {
+  Got ask(const std::string& method, const std::string& path, const Json& body = nullptr,
+          const std::string& person = "ada") {
     const std::string text = body.is_null() ? "" : body.dump();
     Socket socket(server_->port());
     socket.send(method + " /api/app" + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nx-person: " +
@@ -147,21 +148,22 @@ class ChatServerTest : public testing::Test {
     return http::parse_answer(socket.all());
   }
   std::string new_chat(const Json& body = Json::object(), const std::string& person = "ada") {
-    const Answer made = ask("POST", "/conversations", body, person);
+    const Got made = ask("POST", "/conversations", body, person);
     EXPECT_EQ(made.status, 200) << made.body;
     return made.json().value("id", "");
   }
   Json say(const std::string& conversation, const std::string& content, const Json& more = Json::object()) {
     Json body = {{"parent", nullptr}, {"content", content}, {"tab", "tab1"}};
     body.update(more);
-    const Answer answer = ask("POST", "/conversations/" + conversation + "/messages", body);
+    const Got answer = ask("POST", "/conversations/" + conversation + "/messages", body);
     EXPECT_EQ(answer.status, 200) << answer.body;
     return answer.json();
   }
   // The message as the store has it, once it is no longer being written.
   Json finished(const std::string& conversation, const std::string& message) {
     for (int i = 0; i < 2000; ++i) {
-      for (const Json& one : ask("GET", "/conversations/" + conversation).json()["messages"]) {
+      const Json shown = ask("GET", "/conversations/" + conversation).json();
+      for (const Json& one : shown["messages"]) {
         if (one["id"] == message && one["state"] != "writing") return one;
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(5));

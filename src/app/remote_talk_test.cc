@@ -72,7 +72,10 @@ class RemoteTalkTest : public testing::Test {
     model.key = "sk-secret";
     model.allow_private = true;
   }
-  ~RemoteTalkTest() override { held.clear(); }
+  ~RemoteTalkTest() override {
+    std::lock_guard lock(mutex_);
+    held.clear();
+  }
   void talk(Heard& heard) {
     talk_.start(model, {{"model", "far"}, {"messages", {{{"role", "user"}, {"content", "Hi"}}}}}, heard.sink());
     ASSERT_TRUE(heard.wait());

@@ -116,8 +116,9 @@ RunServer::~RunServer() {
 
 void RunServer::stop() {
   if (!http_) return;
-  // Both at once: the page's replies and streams end by the one, programs' by the other.
-  std::thread pages([this] { app_->stop(options_.grace); });
+  // Both at once: the page's replies and streams end by the one, programs' by the other. The page's first, so that its
+  // tabs still hear of it.
+  std::thread pages([this] { app_->stop(options_.grace * 3 / 4); });
   http_->drain(options_.grace);
   pages.join();
   http_.reset();

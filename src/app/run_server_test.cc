@@ -193,6 +193,34 @@ TEST_F(RunServerTest, OnlyThisMachinesPagesReachIn) {
                      415);
 }
 
+TEST_F(RunServerTest, ThePageChatsWithAModel) {
+  serve::write_model(folder_ / "models/sft", 1);
+  const Json chat = post("/api/app/conversations", {{"sampling", {{"max_tokens", 8}}}}).json();
+  const std::string at = "/api/app/conversations/" + chat["id"].get<std::string>();
+  const Json made = post(at + "/messages", {{"content", "Where?"}, {"tab", "t"}}).json();
+  Json reply = made["reply"];
+  for (int i = 0; i < 2000 && reply["state"] == "writing"; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    reply = get(at).json()["messages"][1];
+  }
+  EXPECT_TRUE(reply["state"] == "done" || reply["state"] == "cut") << reply;
+  EXPECT_EQ(reply["model"], "sft");
+  EXPECT_GT(reply["usage"]["prompt_tokens"], 0);
+  server_.reset();
+  start({});
+  EXPECT_EQ(get(at).json()["messages"][1]["content"], reply["content"]);
+}
+
+TEST_F(RunServerTest, AFolderThatCannotBeWrittenIsServed) {
+  server_.reset();
+  RunServerOptions options;
+  options.http.port = 0;
+  auto started = RunServer::start("/proc/self", options);
+  ASSERT_TRUE(started.ok()) << started.error();
+  server_ = *std::move(started);
+  EXPECT_EQ(post("/api/app/conversations", {{"title", "kept for now"}}).status, 200);
+}
+
 TEST_F(RunServerTest, KeysAreNeededWhereThereIsADatabase) {
   serve::write_model(folder_ / "models/sft", 1);
   RunServerOptions options;
