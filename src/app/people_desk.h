@@ -1,6 +1,7 @@
 // All that the routes of people share: accounts, sessions, settings, the audit log and what slows down those who guess.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "app/app.h"
@@ -37,6 +38,8 @@ struct PeopleDesk {
   people::SettingsStore settings;
   people::Audit audit;
   Erasers erasers;
+  // Told before an answer says that it is so; null: nobody keeps anything that hangs on settings.
+  std::function<Status(const std::string& person, const people::Settings& settings)> settings_changed;
   people::Throttle peers{20, 3};        // of a peer: wrong passwords and invitations
   people::Throttle sign_ins{30, 2};     // of a peer: sign-ins by OpenID Connect begun
   people::Throttle by_account{10, 30};  // of an e-mail address: wrong passwords

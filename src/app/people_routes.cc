@@ -69,6 +69,10 @@ class SessionRoutes {
       return bad_value("asked", "Whoever allows review or training has been asked.");
     const Status written = desk_.settings.set(call.person.id, settings);
     if (!written.ok()) return unavailable(written.error());
+    if (desk_.settings_changed) {
+      const Status told = desk_.settings_changed(call.person.id, settings);
+      if (!told.ok()) return unavailable(told.error());
+    }
     if (settings.may_review != read->may_review || settings.may_train != read->may_train) {
       desk_.audit.add(call.person.id, "consent", call.person.id,
                       {{"may_review", settings.may_review}, {"may_train", settings.may_train}});
