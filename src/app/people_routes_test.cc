@@ -1,5 +1,6 @@
 // Signing in, joining, passwords, settings and the administration of people, and what those get who should not.
 #include <array>
+#include <atomic>
 #include <future>
 #include <thread>
 
@@ -106,11 +107,14 @@ TEST_F(PeopleRoutesTest, TooManyAtOnceGet429) {
   const Person ada = person(people::kUser);
   std::promise<void> open;
   const std::shared_future<void> opened = open.get_future().share();
-  while (desk().passwords->add([opened] { opened.wait(); })) {
-  }
-  // Its two threads may still have been about to take theirs.
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  while (desk().passwords->add([opened] { opened.wait(); })) {
+  std::atomic<int> running{0};
+  const auto wait = [&running, opened] {
+    ++running;
+    opened.wait();
+  };
+  for (int i = 0; i < people::Passwords::kAtOnce; ++i) ASSERT_TRUE(desk().passwords->add(wait));
+  while (running < people::Passwords::kAtOnce) std::this_thread::yield();
+  while (desk().passwords->add(wait)) {
   }
   for (int i = 0; i < 30; ++i) {
     const auto answer = login(ada.email, kPassword);
@@ -118,6 +122,7 @@ TEST_F(PeopleRoutesTest, TooManyAtOnceGet429) {
     EXPECT_EQ(code_of(answer), "queue_full");
   }
   open.set_value();
+  app_.reset();  // what waits uses what is above
 }
 
 TEST_F(PeopleRoutesTest, ASignInTakesNoSessionOver) {
