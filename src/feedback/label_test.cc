@@ -61,7 +61,8 @@ TEST(Label, Rankings) {
       {{{"op", "replace"}, {"path", "/seconds"}, {"value", -1}}, "seconds"},
       {{{"op", "add"}, {"path", "/gold"}, {"value", 1}}, "gold"},
   };
-  for (const auto& [patch, field] : cases) EXPECT_EQ(wrong(kRanking, right.patch({patch})), field) << patch;
+  for (const auto& [patch, field] : cases)
+    EXPECT_EQ(wrong(kRanking, right.patch(json::array({patch}))), field) << patch;
   EXPECT_EQ(wrong(kRanking, json::array()), "label");
   EXPECT_EQ(wrong(kRanking, {{"flagged", "not a question"}, {"ranks", json::object()}}), "");
   EXPECT_EQ(wrong(kRanking, {{"flagged", ""}, {"ranks", json::object()}}), "ranks.a1");

@@ -130,7 +130,8 @@ TEST_P(TrainingRowsTest, FeedbackOfThoseWhoAllowIt) {
   ASSERT_EQ(rankings.size(), 2u);
   EXPECT_EQ(read_demonstrations(file_of(rows, RowShape::kMessages))->at(0).messages.back().content, "It is blue.");
   int64_t good = 0, bad = 0;
-  for (const auto& reply : *read_unpaired(file_of(rows, RowShape::kKto))) ++(reply.desirable ? good : bad);
+  const auto judged = *read_unpaired(file_of(rows, RowShape::kKto));
+  for (const auto& reply : judged) ++(reply.desirable ? good : bad);
   EXPECT_EQ(good, 2);  // the better one, and the chosen one
   EXPECT_EQ(bad, 5);   // thumbed down, its pair's other half, the rejected one, both that were bad
   for (const Contribution& one : rows) EXPECT_EQ(one.person, "ada");

@@ -39,13 +39,15 @@ class Passwords {
   // Within a job. `stored` "": nobody's password; the answer, false, takes the same time.
   Result<std::string> hash(const std::string& password) const;
   bool verify(const std::string& stored, const std::string& password) const;
+  // What is computed where there is no password: a hash of this cost that no password has.
+  const std::string& nobodys() const { return nobodys_; }
 
  private:
   void run();
 
   const PasswordCost cost_;
   const size_t waiting_;
-  std::string nobodys_;  // a hash that no password has
+  std::string nobodys_;
   std::mutex mutex_;
   std::condition_variable added_;
   std::deque<std::function<void()>> queue_;  // under mutex_
