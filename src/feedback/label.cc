@@ -291,6 +291,13 @@ std::optional<Refused> wrong_message_feedback(const json& feedback) {
   return wrong_text(at(feedback, "better"), "better", true);
 }
 
+json unnamed(const json& answers) {
+  json out = json::array();
+  if (!answers.is_array()) return out;
+  for (const json& answer : answers) out.push_back({{"id", answer.at("id")}, {"content", answer.at("content")}});
+  return out;
+}
+
 bool is_flagged(const json& label) {
   const json& flagged = at(label, "flagged");
   return flagged.is_string() && flagged != "";

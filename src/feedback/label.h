@@ -36,6 +36,9 @@ std::optional<Refused> wrong_label(const LabelSubject& subject, const nlohmann::
 // Thumb, flags, comment, better.
 std::optional<Refused> wrong_message_feedback(const nlohmann::json& feedback);
 
+// Answers as people see them: ids and contents, without what tells who wrote them.
+nlohmann::json unnamed(const nlohmann::json& answers);
+
 // A ranking that says why the task cannot be done: it may lack ranks, and counts nowhere.
 bool is_flagged(const nlohmann::json& label);
 

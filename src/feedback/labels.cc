@@ -83,7 +83,7 @@ Outcome<json> Labels::get(const std::string& id) const {
   const Row& row = found->rows[0];
   json label = described(row);
   label["messages"] = from_stored(row.text(13));
-  label["answers"] = row.null(14) ? json::array() : from_stored(row.text(14));
+  label["answers"] = unnamed(from_stored(row.text(14)));
   label["history"] = json::array();
   for (const Row& correction : before->rows) {
     label["history"].push_back({{"label", from_stored(correction.text(0))},
@@ -159,7 +159,7 @@ Outcome<json> Labels::disagreements(const std::string& project, int64_t most) co
                         {"label", label.label}});
     items.push_back({{"item", item->id},
                      {"messages", item->messages},
-                     {"answers", item->answers},
+                     {"answers", unnamed(item->answers)},
                      {"labels", std::move(labels)},
                      {"disagreement", how_much}});
   }

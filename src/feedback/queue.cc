@@ -96,10 +96,7 @@ Result<std::string> new_task(Session& session, const Project& project, const std
 
 // In an order of the task's own, without what tells who wrote them.
 json shown_answers(const json& answers, const std::string& task) {
-  std::vector<json> out;
-  if (answers.is_array()) {
-    for (const json& answer : answers) out.push_back({{"id", answer.at("id")}, {"content", answer.at("content")}});
-  }
+  std::vector<json> out = unnamed(answers).get<std::vector<json>>();
   Rng(hash64(task), "answers").shuffle(out);
   return out;
 }
