@@ -7,10 +7,9 @@ import {chat} from "../../i18n/chat";
 import {useModels} from "../../models";
 import {Link, navigate} from "../../router";
 import {useRecipeState} from "../../recipe";
-import {useSession} from "../../session";
 import {Button, Icon, IconButton, Menu, Spinner, toastError} from "../../ui";
 import {common} from "../../i18n/common";
-import type {ViewProps} from "../../App";
+import type {ViewProps} from "../view";
 import {Compare} from "./Compare";
 import {Composer, type ComposerHandle} from "./Composer";
 import {FirstRun} from "./FirstRun";
@@ -187,7 +186,6 @@ function Existing({id}: {id: string}) {
   const [store] = useState(() => chatStore.of(id));
   const state = useSyncExternalStore(store.watch, store.get);
   const models = useModels();
-  const {settings} = useSession();
   const [panel, setPanel] = useState(false);
   const [shown, setShown] = useState(SHOWN);
   const composer = useRef<ComposerHandle>(null);
@@ -277,7 +275,6 @@ function Existing({id}: {id: string}) {
               <div className="row"><Button icon="again" onClick={() => void store.answer(last.id, usable).catch(toastError)}>{t.regenerate}</Button></div>
             )}
             {before && after && after.state !== "writing" && <Compare before={before} after={after} store={store} />}
-            {!settings.asked && path.length > 1 && <FirstRun />}
           </div>
         </div>
         <div className="composer-host">
