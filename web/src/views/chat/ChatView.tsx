@@ -158,10 +158,12 @@ function useFollow(state: ConversationState) {
     const box = scroll.current;
     if (!box || !inner.current) return;
     let top = box.scrollTop;
+    let touched = -Infinity;
+    const hand = () => { touched = performance.now(); };
     const moved = () => {
       const gap = box.scrollHeight - box.scrollTop - box.clientHeight;
-      // Only a move upwards is the reader's; growth alone is not.
-      if (box.scrollTop < top - 2 && gap > 60) follows.current = false;
+      // Only a move upwards by hand is the reader's wish: what is laid out late moves it too.
+      if (box.scrollTop < top - 2 && gap > 60 && performance.now() - touched < 800) follows.current = false;
       else if (gap < 40) follows.current = true;
       top = box.scrollTop;
       setAway(gap > 200 && !follows.current);
@@ -169,10 +171,13 @@ function useFollow(state: ConversationState) {
     const grown = new ResizeObserver(() => {
       if (follows.current) box.scrollTop = box.scrollHeight;
     });
+    const hands = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
+    for (const name of hands) box.addEventListener(name, hand, {passive: true});
     box.addEventListener("scroll", moved, {passive: true});
     grown.observe(inner.current);
     grown.observe(box);
     return () => {
+      for (const name of hands) box.removeEventListener(name, hand);
       box.removeEventListener("scroll", moved);
       grown.disconnect();
     };
