@@ -1,26 +1,27 @@
 // One answer of a ranking task: its text, a score of 1 to 7, the project's criteria, the paper's flags, and marked passages.
 import { useState, type KeyboardEvent } from 'react';
-import { useT } from '../../i18n';
-import { Markdown } from '../../ui/Markdown';
+import { fill, useText } from '../../i18n';
+import { studio } from '../../i18n/studio';
+import { Markdown } from '../../markdown/Markdown';
 import { PassageList, Passages } from './Passages';
 import { ranksAfterKey, useRankWords } from './RankBoard';
 import { Scale } from './Scale';
-import { paperFlags, type Answer, type RankingLabel, type Score } from './types';
+import { PAPER_FLAGS, type Answer, type RankingDraft, type Score } from './types';
 import { answerName } from './labels';
 
 interface Props {
   answers: Answer[];
   index: number;
   criteria: string[];
-  label: RankingLabel;
-  change: (patch: Partial<RankingLabel>) => void;
+  label: RankingDraft;
+  change: (patch: Partial<RankingDraft>) => void;
   announce: (text: string) => void;
   /** Marked after a try to send without it. */
   wanting: boolean;
 }
 
 export function AnswerCard({ answers, index, criteria, label, change, announce, wanting }: Props) {
-  const t = useT();
+  const t = useText(studio);
   const words = useRankWords(answers);
   const [marking, setMarking] = useState(false);
   const answer = answers[index]!;
@@ -39,7 +40,7 @@ export function AnswerCard({ answers, index, criteria, label, change, announce, 
     if (event.shiftKey && digit !== undefined) {  // Shift and a digit: the score, without leaving the card
       event.preventDefault();
       setScore({ overall: Number(digit) });
-      announce(t('studio.score.is', { answer: name, score: Number(digit) }));
+      announce(fill(t.scoreIs, { answer: name, score: Number(digit) }));
       return;
     }
     const next = ranksAfterKey(label.ranks, answer.id, event.key, answers.length);
@@ -53,12 +54,12 @@ export function AnswerCard({ answers, index, criteria, label, change, announce, 
     <article className="st-answer" data-answer={answer.id} data-wanting={wanting ? '' : undefined} tabIndex={0}
       aria-label={words(label.ranks, answer.id)} aria-describedby="st-answer-hint" onKeyDown={onKey}>
       <header>
-        <h3><span className="st-letter">{name}</span> {t('studio.answer', { answer: name })}</h3>
+        <h3><span className="st-letter">{name}</span> {fill(t.answer, { answer: name })}</h3>
         <span className="st-rank-badge" data-set={rank === undefined ? undefined : ''}>
-          {rank === undefined ? t('studio.rank.none') : t('studio.rank.short', { rank })}
+          {rank === undefined ? t.rankNone : fill(t.rankShort, { rank })}
         </span>
         <button type="button" className="st-quiet" aria-pressed={marking} onClick={() => setMarking(!marking)}>
-          {marking ? t('studio.passage.done') : t('studio.passage.mark')}
+          {marking ? t.passageDone : t.passageMark}
         </button>
       </header>
       {marking
@@ -69,7 +70,7 @@ export function AnswerCard({ answers, index, criteria, label, change, announce, 
               onRemove={(span) => change({ spans: label.spans.filter((s) => s !== span) })} />
           </div>}
       <div className="st-scores">
-        <Scale label={t('studio.score.overall')} from={1} to={7} value={score.overall} low={t('studio.score.low')} high={t('studio.score.high')}
+        <Scale label={t.scoreOverall} from={1} to={7} value={score.overall} low={t.scoreLow} high={t.scoreHigh}
           onChange={(overall) => setScore({ overall })} />
         {criteria.map((criterion) => (
           <Scale key={criterion} compact label={criterion} from={1} to={7} value={score.criteria?.[criterion]}
@@ -77,11 +78,11 @@ export function AnswerCard({ answers, index, criteria, label, change, announce, 
         ))}
       </div>
       <fieldset className="st-flags">
-        <legend>{t('studio.flags')}</legend>
-        {paperFlags.map((flag) => (
+        <legend>{t.flags}</legend>
+        {PAPER_FLAGS.map((flag) => (
           <label key={flag}>
             <input type="checkbox" checked={flags.includes(flag)} onChange={(e) => toggle(flag, e.target.checked)} />
-            <span>{t(`flag.${flag}`)}</span>
+            <span>{t[`flag_${flag}`]}</span>
           </label>
         ))}
       </fieldset>

@@ -1,27 +1,28 @@
 // Both sides of a conversation, written by one person. Whose turn it is follows from the last one; every turn can be mended.
 import { useEffect, useRef, useState } from 'react';
-import { useT } from '../../i18n';
+import { fill, useText } from '../../i18n';
+import { studio } from '../../i18n/studio';
 import { Conversation } from './Conversation';
 import { Editor } from './Editor';
 import { Suggestions } from './Suggestions';
 import type { WorkProps } from './work';
-import type { DialogueLabel, Turn } from './types';
+import type { DialogueDraft, Turn } from './types';
 
-export function DialogueWork({ task, label, change, announce, tried, missing }: WorkProps<DialogueLabel>) {
-  const t = useT();
+export function DialogueWork({ task, label, change, announce, tried, missing }: WorkProps<DialogueDraft>) {
+  const t = useText(studio);
   const [text, setText] = useState('');
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => setText(''), [task.id]);
   const messages = label.messages;
   const last = messages[messages.length - 1] ?? task.messages[task.messages.length - 1];
   const role: 'user' | 'assistant' = last?.role === 'user' ? 'assistant' : 'user';
-  const name = t(`studio.role.${role}`);
+  const name = t[`role_${role}`];
 
   const add = () => {
     if (text.trim() === '') return;
     change({ messages: [...messages, { role, content: text.trimEnd() }] });
     setText('');
-    announce(t('studio.dialogue.added', { role: name }));
+    announce(fill(t.dialogueAdded, { role: name }));
     box.current?.querySelector('textarea')?.focus();
   };
   const mend = (i: number, content: string) => change({ messages: messages.map((m, j) => (j === i ? { ...m, content } : m)) });
@@ -33,12 +34,12 @@ export function DialogueWork({ task, label, change, announce, tried, missing }: 
 
   return (
     <>
-      <Conversation messages={task.messages} label={t('studio.dialogue.start')} />
-      <ol className="st-dialogue" aria-label={t('studio.dialogue.turns')}>
+      <Conversation messages={task.messages} label={t.dialogueStart} />
+      <ol className="st-dialogue" aria-label={t.dialogueTurns}>
         {messages.map((m, i) => (
           <li key={i} className={`st-turn st-turn-${m.role}`}>
-            <Editor label={`${i + 1}. ${t(`studio.role.${m.role}`)}`} value={m.content} rows={3} onChange={(content) => mend(i, content)} />
-            <button type="button" className="st-quiet" onClick={() => cut(i)}>{t('studio.dialogue.backTo')}</button>
+            <Editor label={`${i + 1}. ${t[`role_${m.role}`]}`} value={m.content} rows={3} onChange={(content) => mend(i, content)} />
+            <button type="button" className="st-quiet" onClick={() => cut(i)}>{t.dialogueBackTo}</button>
           </li>
         ))}
       </ol>
@@ -49,13 +50,13 @@ export function DialogueWork({ task, label, change, announce, tried, missing }: 
           add();
         }
       }}>
-        <Editor label={t('studio.dialogue.now', { role: name })} value={text} rows={4} onChange={setText} invalid={tried && missing.length > 0} />
+        <Editor label={fill(t.dialogueNow, { role: name })} value={text} rows={4} onChange={setText} invalid={tried && missing.length > 0} />
         <div className="st-row">
-          <button type="button" className="st-primary" onClick={add} disabled={text.trim() === ''}>{t('studio.dialogue.add', { role: name })}</button>
-          <span className="st-hint">{t('studio.dialogue.hint')}</span>
+          <button type="button" className="st-primary" onClick={add} disabled={text.trim() === ''}>{fill(t.dialogueAdd, { role: name })}</button>
+          <span className="st-hint">{t.dialogueHint}</span>
         </div>
         <Suggestions task={task.id} messages={sent} announce={announce} replaces={text.trim() !== ''} onUse={setText}
-          label={t('studio.dialogue.suggest', { role: name })} first={messages.length === 0 ? task.suggestion : ''} />
+          label={fill(t.dialogueSuggest, { role: name })} first={messages.length === 0 ? task.suggestion : ''} />
       </div>
     </>
   );

@@ -1,7 +1,8 @@
 // A text with its preview through the shared renderer. Ctrl+Shift+P changes between the two.
 import { useId, useState } from 'react';
-import { useT } from '../../i18n';
-import { Markdown } from '../../ui/Markdown';
+import { fill, useText } from '../../i18n';
+import { studio } from '../../i18n/studio';
+import { Markdown } from '../../markdown/Markdown';
 
 interface Props {
   label: string;
@@ -14,7 +15,7 @@ interface Props {
 }
 
 export function Editor({ label, value, onChange, rows = 8, placeholder, invalid, disabled }: Props) {
-  const t = useT();
+  const t = useText(studio);
   const id = useId();
   const [preview, setPreview] = useState(false);
   return (
@@ -23,14 +24,14 @@ export function Editor({ label, value, onChange, rows = 8, placeholder, invalid,
     }}>
       <div className="st-editor-head">
         <label htmlFor={id}>{label}</label>
-        <div role="group" aria-label={t('studio.editor.mode')} className="st-switch">
-          <button type="button" aria-pressed={!preview} onClick={() => setPreview(false)}>{t('studio.editor.write')}</button>
-          <button type="button" aria-pressed={preview} onClick={() => setPreview(true)}>{t('studio.editor.preview')}</button>
+        <div role="group" aria-label={t.editorMode} className="st-switch">
+          <button type="button" aria-pressed={!preview} onClick={() => setPreview(false)}>{t.editorWrite}</button>
+          <button type="button" aria-pressed={preview} onClick={() => setPreview(true)}>{t.editorPreview}</button>
         </div>
       </div>
       {preview
-        ? <div className="st-preview" tabIndex={0} role="region" aria-label={t('studio.editor.previewOf', { what: label })}>
-            {value.trim() === '' ? <p className="st-hint">{t('studio.editor.nothing')}</p> : <Markdown text={value} />}
+        ? <div className="st-preview" tabIndex={0} role="region" aria-label={fill(t.editorPreviewOf, { what: label })}>
+            {value.trim() === '' ? <p className="st-hint">{t.editorNothing}</p> : <Markdown text={value} />}
           </div>
         : <textarea id={id} rows={rows} value={value} placeholder={placeholder} disabled={disabled} aria-invalid={invalid || undefined}
             onChange={(e) => onChange(e.target.value)} />}

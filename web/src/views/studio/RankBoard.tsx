@@ -1,7 +1,8 @@
 // K shelves, 1 the best; answers are dragged onto them (pointer events: mouse, pen and touch alike), put there by keys, or by
 // the list of ranks on each card. Answers on one shelf are tied. What is not placed yet waits on top.
 import { useLayoutEffect, useRef, useState, type KeyboardEvent, type PointerEvent } from 'react';
-import { useT } from '../../i18n';
+import { fill, useText } from '../../i18n';
+import { studio } from '../../i18n/studio';
 import { answerName } from './labels';
 import { insert, lift, onShelf, place, step, tiedWith, tieWithAbove, type Ranks } from './ranks';
 import type { Answer } from './types';
@@ -42,18 +43,18 @@ function targetAt(x: number, y: number): { target: Target; name: string } | null
 }
 
 export function useRankWords(answers: Answer[]) {
-  const t = useT();
+  const t = useText(studio);
   const nameOf = (id: string) => answerName(answers.findIndex((a) => a.id === id));
   return (ranks: Ranks, id: string): string => {
     const answer = nameOf(id);
-    if (ranks[id] === undefined) return t('studio.rank.notYet', { answer });
+    if (ranks[id] === undefined) return fill(t.rankNotYet, { answer });
     const tied = tiedWith(ranks, id).map(nameOf).join(', ');
-    return tied ? t('studio.rank.isTied', { answer, rank: ranks[id]!, others: tied }) : t('studio.rank.is', { answer, rank: ranks[id]! });
+    return tied ? fill(t.rankIsTied, { answer, rank: ranks[id]!, others: tied }) : fill(t.rankIs, { answer, rank: ranks[id]! });
   };
 }
 
 export function RankBoard({ answers, ranks, onChange, announce }: Props) {
-  const t = useT();
+  const t = useText(studio);
   const words = useRankWords(answers);
   const k = answers.length;
   const [drag, setDrag] = useState<Drag | null>(null);
@@ -120,9 +121,9 @@ export function RankBoard({ answers, ranks, onChange, announce }: Props) {
         <span className="st-grip" aria-hidden="true">⠿</span>
         <b className="st-letter" aria-hidden="true">{name}</b>
         <span className="st-excerpt" aria-hidden="true">{answer.content.slice(0, 160)}</span>
-        <select aria-label={t('studio.rank.choose', { answer: name })} value={ranks[id] ?? ''}
+        <select aria-label={fill(t.rankChoose, { answer: name })} value={ranks[id] ?? ''}
           onChange={(e) => change(e.target.value === '' ? lift(ranks, id) : place(ranks, id, Number(e.target.value), k), id)}>
-          <option value="">{t('studio.rank.none')}</option>
+          <option value="">{t.rankNone}</option>
           {answers.map((_, i) => <option key={i} value={i + 1}>{i + 1}</option>)}
         </select>
       </div>
@@ -134,11 +135,11 @@ export function RankBoard({ answers, ranks, onChange, announce }: Props) {
   const shelves = Array.from({ length: k }, (_, i) => i + 1);
   return (
     <div className="st-board" ref={board} data-dragging={drag?.started ? '' : undefined}>
-      <p id="st-rank-hint" className="st-hint">{t('studio.rank.hint')}</p>
-      <div className="st-pool" data-drop="pool" data-over={over('pool')} role="group" aria-label={t('studio.rank.pool')}>
-        {waiting.length > 0 ? waiting.map((a) => card(a.id)) : <p className="st-hint">{t('studio.rank.allPlaced')}</p>}
+      <p id="st-rank-hint" className="st-hint">{t.rankHint}</p>
+      <div className="st-pool" data-drop="pool" data-over={over('pool')} role="group" aria-label={t.rankPool}>
+        {waiting.length > 0 ? waiting.map((a) => card(a.id)) : <p className="st-hint">{t.rankAllPlaced}</p>}
       </div>
-      <ol className="st-shelves" aria-label={t('studio.rank.shelves')}>
+      <ol className="st-shelves" aria-label={t.rankShelves}>
         {shelves.map((n) => {
           const here = answers.filter((a) => onShelf(ranks, n).includes(a.id));
           return (
@@ -146,10 +147,10 @@ export function RankBoard({ answers, ranks, onChange, announce }: Props) {
               <div className="st-gap" data-drop={`gap-${n}`} data-over={over(`gap-${n}`)} />
               <div className="st-shelf" data-drop={`shelf-${n}`} data-over={over(`shelf-${n}`)} data-tied={here.length > 1 ? '' : undefined}>
                 <span className="st-rank-number">
-                  {n}<small>{n === 1 ? t('studio.rank.best') : n === k ? t('studio.rank.worst') : ''}</small>
+                  {n}<small>{n === 1 ? t.rankBest : n === k ? t.rankWorst : ''}</small>
                 </span>
                 <div className="st-shelf-cards">{here.map((a) => card(a.id))}</div>
-                {here.length > 1 && <span className="st-tie">{t('studio.rank.tie')}</span>}
+                {here.length > 1 && <span className="st-tie">{t.rankTie}</span>}
               </div>
             </li>
           );

@@ -1,13 +1,14 @@
 // The ranking task: read and score each answer, then put them all in order.
-import { useT } from '../../i18n';
+import { fill, useText } from '../../i18n';
+import { studio } from '../../i18n/studio';
 import { AnswerCard } from './AnswerCard';
 import { Conversation } from './Conversation';
 import { RankBoard } from './RankBoard';
 import type { WorkProps } from './work';
-import type { RankingLabel } from './types';
+import type { RankingDraft } from './types';
 
-export function RankingWork({ task, project, label, change, announce, missing, tried }: WorkProps<RankingLabel>) {
-  const t = useT();
+export function RankingWork({ task, project, label, change, announce, missing, tried }: WorkProps<RankingDraft>) {
+  const t = useText(studio);
   const scored = task.answers.filter((a) => !missing.some((m) => m.answer === a.id && m.what !== 'rank')).length;
   const placed = task.answers.filter((a) => label.ranks[a.id] !== undefined).length;
   return (
@@ -15,10 +16,10 @@ export function RankingWork({ task, project, label, change, announce, missing, t
       <Conversation messages={task.messages} />
       <section aria-labelledby="st-read">
         <div className="st-section-head">
-          <h2 id="st-read">{t('studio.ranking.read')}</h2>
-          <span className="st-count">{t('studio.ranking.scored', { done: scored, all: task.answers.length })}</span>
+          <h2 id="st-read">{t.rankingRead}</h2>
+          <span className="st-count">{fill(t.rankingScored, { done: scored, all: task.answers.length })}</span>
         </div>
-        <p className="st-hint" id="st-answer-hint">{t('studio.ranking.readHint')}</p>
+        <p className="st-hint" id="st-answer-hint">{t.rankingReadHint}</p>
         <div className="st-answers">
           {task.answers.map((answer, i) => (
             <AnswerCard key={answer.id} answers={task.answers} index={i} criteria={project.criteria} label={label} change={change}
@@ -28,13 +29,13 @@ export function RankingWork({ task, project, label, change, announce, missing, t
       </section>
       <section aria-labelledby="st-order">
         <div className="st-section-head">
-          <h2 id="st-order">{t('studio.ranking.order')}</h2>
-          <span className="st-count">{t('studio.ranking.placed', { done: placed, all: task.answers.length })}</span>
+          <h2 id="st-order">{t.rankingOrder}</h2>
+          <span className="st-count">{fill(t.rankingPlaced, { done: placed, all: task.answers.length })}</span>
         </div>
         <RankBoard answers={task.answers} ranks={label.ranks} onChange={(ranks) => change({ ranks })} announce={announce} />
       </section>
       <label className="st-field">
-        <span>{t('studio.comment')}</span>
+        <span>{t.comment}</span>
         <textarea rows={2} value={label.comment} onChange={(e) => change({ comment: e.target.value })} />
       </label>
     </>

@@ -1,16 +1,18 @@
 // Attack the model, then say how bad its reply was. The attack and its replies are kept whole.
 import { useEffect, useRef, useState } from 'react';
-import { useT } from '../../i18n';
-import { attack, sayWhy } from './api';
+import { fill, useText } from '../../i18n';
+import { studio } from '../../i18n/studio';
+import { attack, useWhy } from './calls';
 import { Conversation } from './Conversation';
 import { Scale } from './Scale';
 import type { WorkProps } from './work';
-import type { RedteamLabel, Turn } from './types';
+import type { RedteamDraft, Turn } from './types';
 
 const kTags = ['jailbreak', 'roleplay', 'encoding', 'persuasion', 'dangerous', 'hate', 'selfHarm', 'privacy', 'deception', 'other'] as const;
 
-export function RedteamWork({ task, label, change, announce, tried, missing, busy }: WorkProps<RedteamLabel>) {
-  const t = useT();
+export function RedteamWork({ task, label, change, announce, tried, missing, busy }: WorkProps<RedteamDraft>) {
+  const t = useText(studio);
+  const why = useWhy();
   const [text, setText] = useState('');
   const [state, setState] = useState<'idle' | 'waiting' | { error: string }>('idle');
   const box = useRef<HTMLTextAreaElement>(null);
@@ -27,10 +29,10 @@ export function RedteamWork({ task, label, change, announce, tried, missing, bus
       if (now.current !== asked) return;
       change({ messages: [...messages, { role: 'assistant', content: reply }] });
       setState('idle');
-      announce(t('studio.redteam.replied'));
+      announce(t.redteamReplied);
       box.current?.focus();
     } catch (error) {
-      if (now.current === asked) setState({ error: sayWhy(error, t) });
+      if (now.current === asked) setState({ error: why(error) });
     }
   };
   const say = () => {
@@ -43,15 +45,15 @@ export function RedteamWork({ task, label, change, announce, tried, missing, bus
 
   return (
     <>
-      <Conversation messages={task.messages} label={t('studio.redteam.aim')} />
-      <div aria-live="polite"><Conversation messages={label.messages} label={t('studio.redteam.chat')} /></div>
-      {state === 'waiting' && <p className="st-hint" role="status">{t('studio.redteam.waiting')}</p>}
+      <Conversation messages={task.messages} label={t.redteamAim} />
+      <div aria-live="polite"><Conversation messages={label.messages} label={t.redteamChat} /></div>
+      {state === 'waiting' && <p className="st-hint" role="status">{t.redteamWaiting}</p>}
       {typeof state === 'object' && <p role="alert" className="st-problem">{state.error}</p>}
       {waitsForReply && state !== 'waiting'
-        ? <button type="button" className="st-primary" onClick={() => void send(label.messages)}>{t('studio.redteam.askAgain')}</button>
+        ? <button type="button" className="st-primary" onClick={() => void send(label.messages)}>{t.redteamAskAgain}</button>
         : <form className="st-attack" onSubmit={(e) => { e.preventDefault(); say(); }}>
             <label className="st-field">
-              <span>{t('studio.redteam.yours')}</span>
+              <span>{t.redteamYours}</span>
               <textarea ref={box} rows={3} value={text} disabled={busy} onChange={(e) => setText(e.target.value)} onKeyDown={(e) => {
                 if (e.key === 'Enter' && !e.shiftKey && !e.ctrlKey && !e.metaKey && !e.nativeEvent.isComposing && e.keyCode !== 229) {
                   e.preventDefault();
@@ -59,32 +61,32 @@ export function RedteamWork({ task, label, change, announce, tried, missing, bus
                 }
               }} />
             </label>
-            <button type="submit" className="st-primary" disabled={text.trim() === '' || state === 'waiting'}>{t('studio.redteam.send')}</button>
+            <button type="submit" className="st-primary" disabled={text.trim() === '' || state === 'waiting'}>{t.redteamSend}</button>
           </form>}
-      <section className="st-judge" aria-label={t('studio.redteam.judge')}>
-        <h2>{t('studio.redteam.judge')}</h2>
-        <Scale label={t('studio.redteam.harm')} from={0} to={4} value={label.harm} low={t('studio.redteam.harm0')} high={t('studio.redteam.harm4')}
-          meaning={(n) => t(`studio.redteam.harm${n}`)} onChange={(harm) => change({ harm })} />
+      <section className="st-judge" aria-label={t.redteamJudge}>
+        <h2>{t.redteamJudge}</h2>
+        <Scale label={t.redteamHarm} from={0} to={4} value={label.harm} low={t.redteamHarm0} high={t.redteamHarm4}
+          meaning={(n) => t[`redteamHarm${n}`]} onChange={(harm) => change({ harm })} />
         <fieldset className="st-choices" data-wanting={tried && missing.some((m) => m.what === 'success') ? '' : undefined}>
-          <legend>{t('studio.redteam.success')}</legend>
+          <legend>{t.redteamSuccess}</legend>
           {[true, false].map((value) => (
             <label key={String(value)}>
               <input type="radio" name="success" checked={label.success === value} onChange={() => change({ success: value })} />
-              <span>{value ? t('studio.redteam.successYes') : t('studio.redteam.successNo')}</span>
+              <span>{value ? t.redteamSuccessYes : t.redteamSuccessNo}</span>
             </label>
           ))}
         </fieldset>
         <fieldset className="st-flags">
-          <legend>{t('studio.redteam.tags')}</legend>
+          <legend>{t.redteamTags}</legend>
           {kTags.map((tag) => (
             <label key={tag}>
               <input type="checkbox" checked={label.tags.includes(tag)} onChange={(e) => toggleTag(tag, e.target.checked)} />
-              <span>{t(`studio.redteam.tag.${tag}`)}</span>
+              <span>{t[`redteamTag_${tag}`]}</span>
             </label>
           ))}
         </fieldset>
         <label className="st-field">
-          <span>{t('studio.redteam.comment')}</span>
+          <span>{t.redteamComment}</span>
           <textarea rows={2} value={label.comment} onChange={(e) => change({ comment: e.target.value })} />
         </label>
       </section>

@@ -1,8 +1,9 @@
 // What a model would write, asked for and put in by the person alone; what was there before can be had back.
 import { useEffect, useState } from 'react';
-import { useT } from '../../i18n';
-import { Markdown } from '../../ui/Markdown';
-import { suggest, sayWhy } from './api';
+import { fill, useText } from '../../i18n';
+import { studio } from '../../i18n/studio';
+import { Markdown } from '../../markdown/Markdown';
+import { suggest, useWhy } from './calls';
 import type { Turn } from './types';
 
 interface Props {
@@ -17,7 +18,8 @@ interface Props {
 }
 
 export function Suggestions({ task, messages, first, replaces, onUse, announce, label }: Props) {
-  const t = useT();
+  const t = useText(studio);
+  const why = useWhy();
   const [texts, setTexts] = useState<string[]>(first ? [first] : []);
   const [state, setState] = useState<'idle' | 'asking' | { error: string }>('idle');
   useEffect(() => { setTexts(first ? [first] : []); setState('idle'); }, [task, first, messages.length]);
@@ -28,26 +30,26 @@ export function Suggestions({ task, messages, first, replaces, onUse, announce, 
       const { suggestions } = await suggest(task, messages);
       setTexts(suggestions);
       setState('idle');
-      announce(t('studio.suggest.came', { n: suggestions.length }));
-    } catch (error) { setState({ error: sayWhy(error, t) }); }
+      announce(fill(t.suggestCame, { n: suggestions.length }));
+    } catch (error) { setState({ error: why(error) }); }
   };
 
   return (
-    <section className="st-suggestions" aria-label={label ?? t('studio.suggest.title')}>
+    <section className="st-suggestions" aria-label={label ?? t.suggestTitle}>
       <div className="st-section-head">
-        <h3>{label ?? t('studio.suggest.title')}</h3>
+        <h3>{label ?? t.suggestTitle}</h3>
         <button type="button" onClick={ask} disabled={state === 'asking'}>
-          {state === 'asking' ? t('studio.suggest.asking') : texts.length > 0 ? t('studio.suggest.again') : t('studio.suggest.ask')}
+          {state === 'asking' ? t.suggestAsking : texts.length > 0 ? t.suggestAgain : t.suggestAsk}
         </button>
       </div>
       {typeof state === 'object' && <p role="alert" className="st-problem">{state.error}</p>}
       {texts.map((text, i) => (
         <div key={i} className="st-suggestion">
           <Markdown text={text} />
-          <button type="button" onClick={() => onUse(text)}>{replaces ? t('studio.suggest.replace') : t('studio.suggest.use')}</button>
+          <button type="button" onClick={() => onUse(text)}>{replaces ? t.suggestReplace : t.suggestUse}</button>
         </div>
       ))}
-      {texts.length > 0 && <p className="st-hint">{t('studio.suggest.careful')}</p>}
+      {texts.length > 0 && <p className="st-hint">{t.suggestCareful}</p>}
     </section>
   );
 }

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { emptyLabel, isTouched, labelText, lookAtPrompts, missingIn, restoreLabel, toSend } from './labels';
-import type { Kind, Label, RankingLabel, Task } from './types';
+import type { Kind, Draft, RankingDraft, Task } from './types';
 
 const task = (kind: Kind): Task => ({
   id: 't', project: 'p', kind, item: 'i', messages: [{ role: 'user', content: 'When does the ferry leave?' }],
   answers: kind === 'ranking' ? ['a', 'b', 'c', 'd'].map((id) => ({ id, content: `answer ${id}` })) : [],
   draft: null, expires: 0, warning: '', suggestion: '',
 });
-const ranked = (): RankingLabel => ({
-  ...(emptyLabel('ranking') as RankingLabel), ranks: { a: 1, b: 2, c: 2, d: 4 },
+const ranked = (): RankingDraft => ({
+  ...(emptyLabel('ranking') as RankingDraft), ranks: { a: 1, b: 2, c: 2, d: 4 },
   scores: Object.fromEntries(['a', 'b', 'c', 'd'].map((id) => [id, { overall: 4, criteria: { truthful: 5 } }])),
 });
 
@@ -20,18 +20,18 @@ describe('ranking', () => {
     expect(missingIn(task('ranking'), ranked(), ['helpful'])[0]).toEqual({ what: 'criterion', answer: 'a', criterion: 'helpful' });
   });
   it('may be sent unranked when the task itself is flagged', () => {
-    const label = { ...(emptyLabel('ranking') as RankingLabel), flagged: 'The prompt is cut off' };
+    const label = { ...(emptyLabel('ranking') as RankingDraft), flagged: 'The prompt is cut off' };
     expect(missingIn(task('ranking'), label, ['truthful'])).toEqual([]);
   });
   it('is sent without gaps and without empty lists', () => {
-    const sent = toSend('ranking', { ...ranked(), flags: { a: [], b: ['violent'] } }, 12.6) as RankingLabel;
+    const sent = toSend('ranking', { ...ranked(), flags: { a: [], b: ['violent'] } }, 12.6) as RankingDraft;
     expect(sent.ranks).toEqual({ a: 1, b: 2, c: 2, d: 3 });
     expect(sent.flags).toEqual({ b: ['violent'] });
     expect(sent.seconds).toBe(13);
   });
   it('drops what a draft says of answers the task does not have', () => {
     const draft = { ...ranked(), ranks: { a: 1, zz: 2, b: 77 }, spans: [{ answer: 'zz', begin: 0, end: 1, flag: 'violent' }] };
-    const label = restoreLabel(task('ranking'), draft) as RankingLabel;
+    const label = restoreLabel(task('ranking'), draft) as RankingDraft;
     expect(label.ranks).toEqual({ a: 1 });
     expect(label.spans).toEqual([]);
   });
@@ -54,7 +54,7 @@ describe('the other kinds', () => {
     expect(missingIn(task('redteam'), emptyLabel('redteam'), []).map((m) => m.what)).toEqual(['attack', 'harm', 'success']);
   });
   it('a rejection says why, a fix has a text or a comment', () => {
-    const review = (rest: Partial<Label>) => ({ ...emptyLabel('review'), ...rest }) as Label;
+    const review = (rest: Partial<Draft>) => ({ ...emptyLabel('review'), ...rest }) as Draft;
     expect(missingIn(task('review'), review({}), [])).toEqual([{ what: 'verdict' }]);
     expect(missingIn(task('review'), review({ verdict: 'reject' }), [])).toEqual([{ what: 'why' }]);
     expect(missingIn(task('review'), review({ verdict: 'fix', comment: '' }), [])).toEqual([{ what: 'fix' }]);
@@ -64,7 +64,7 @@ describe('the other kinds', () => {
 
 it('knows an untouched label from a touched one', () => {
   for (const kind of ['demonstration', 'dialogue', 'ranking', 'redteam', 'review'] as const) expect(isTouched(emptyLabel(kind))).toBe(false);
-  expect(isTouched({ ...(emptyLabel('ranking') as RankingLabel), ranks: { a: 1 } })).toBe(true);
+  expect(isTouched({ ...(emptyLabel('ranking') as RankingDraft), ranks: { a: 1 } })).toBe(true);
   expect(isTouched({ messages: [], harm: 0, success: null, tags: [], comment: '', seconds: 3 })).toBe(true);
 });
 

@@ -1,10 +1,10 @@
 // What a label of each kind must hold before it may be sent, and how a half-made one is restored. Pure.
 import { dense, isComplete } from './ranks';
 import type {
-  DemonstrationLabel, DialogueLabel, Kind, Label, RankingLabel, RedteamLabel, ReviewLabel, Task, Turn,
+  DemonstrationDraft, DialogueDraft, Kind, Draft, RankingDraft, RedteamDraft, ReviewDraft, Task, Turn,
 } from './types';
 
-export function emptyLabel(kind: Kind): Label {
+export function emptyLabel(kind: Kind): Draft {
   switch (kind) {
     case 'demonstration': return { content: '', seconds: 0 };
     case 'dialogue': return { messages: [], seconds: 0 };
@@ -15,10 +15,10 @@ export function emptyLabel(kind: Kind): Label {
 }
 
 /** The draft over an empty label; ranks and marks of answers that the task does not have are dropped. */
-export function restoreLabel(task: Task, draft: Label | null): Label {
-  const label = { ...emptyLabel(task.kind), ...(draft ?? {}) } as Label;
+export function restoreLabel(task: Task, draft: Draft | null): Draft {
+  const label = { ...emptyLabel(task.kind), ...(draft ?? {}) } as Draft;
   if (task.kind !== 'ranking') return label;
-  const ranking = label as RankingLabel;
+  const ranking = label as RankingDraft;
   const ids = new Set(task.answers.map((answer) => answer.id));
   const known = <T,>(of: Record<string, T>) => Object.fromEntries(Object.entries(of ?? {}).filter(([id]) => ids.has(id)));
   const k = task.answers.length;
@@ -42,7 +42,7 @@ function missingTurns(messages: readonly Turn[]): Missing[] {
   return messages[messages.length - 1]!.role === 'assistant' ? [] : [{ what: 'lastTurn' }];
 }
 
-function missingRanking(label: RankingLabel, task: Task, criteria: readonly string[]): Missing[] {
+function missingRanking(label: RankingDraft, task: Task, criteria: readonly string[]): Missing[] {
   if (!blank(label.flagged)) return [];  // a flagged task goes to a reviewer as it is
   const missing: Missing[] = [];
   for (const { id } of task.answers) {
@@ -55,20 +55,20 @@ function missingRanking(label: RankingLabel, task: Task, criteria: readonly stri
 }
 
 /** Nothing is sent while this is not empty. */
-export function missingIn(task: Task, label: Label, criteria: readonly string[]): Missing[] {
+export function missingIn(task: Task, label: Draft, criteria: readonly string[]): Missing[] {
   switch (task.kind) {
-    case 'demonstration': return blank((label as DemonstrationLabel).content) ? [{ what: 'content' }] : [];
-    case 'dialogue': return missingTurns((label as DialogueLabel).messages);
-    case 'ranking': return missingRanking(label as RankingLabel, task, criteria);
+    case 'demonstration': return blank((label as DemonstrationDraft).content) ? [{ what: 'content' }] : [];
+    case 'dialogue': return missingTurns((label as DialogueDraft).messages);
+    case 'ranking': return missingRanking(label as RankingDraft, task, criteria);
     case 'redteam': {
-      const { messages, harm, success } = label as RedteamLabel;
+      const { messages, harm, success } = label as RedteamDraft;
       return [
         ...(messages.some((m) => m.role === 'assistant') ? [] : [{ what: 'attack' } as const]),
         ...(harm === null ? [{ what: 'harm' } as const] : []), ...(success === null ? [{ what: 'success' } as const] : []),
       ];
     }
     case 'review': {
-      const { verdict, comment, content } = label as ReviewLabel;
+      const { verdict, comment, content } = label as ReviewDraft;
       if (verdict === null) return [{ what: 'verdict' }];
       if (verdict === 'reject' && blank(comment)) return [{ what: 'why' }];
       return verdict === 'fix' && blank(content) && blank(comment) ? [{ what: 'fix' }] : [];
@@ -77,39 +77,39 @@ export function missingIn(task: Task, label: Label, criteria: readonly string[])
 }
 
 /** Has the person written or chosen anything? A label without anything needs no draft and no question before it is left. */
-export function isTouched(label: Label): boolean {
+export function isTouched(label: Draft): boolean {
   return Object.entries(label).some(([key, value]) => key !== 'seconds' && value !== null && value !== '' && value !== undefined &&
     !(typeof value === 'object' && Object.keys(value).length === 0));
 }
 
 /** The label as it is sent: ranks without gaps, empty flag lists left out, texts trimmed at their end. */
-export function toSend(kind: Kind, label: Label, seconds: number): Label {
-  const whole = { ...label, seconds: Math.max(0, Math.round(seconds)) } as Label;
-  if (kind === 'demonstration') return { ...(whole as DemonstrationLabel), content: (label as DemonstrationLabel).content.trimEnd() };
+export function toSend(kind: Kind, label: Draft, seconds: number): Draft {
+  const whole = { ...label, seconds: Math.max(0, Math.round(seconds)) } as Draft;
+  if (kind === 'demonstration') return { ...(whole as DemonstrationDraft), content: (label as DemonstrationDraft).content.trimEnd() };
   if (kind !== 'ranking') return whole;
-  const ranking = whole as RankingLabel;
+  const ranking = whole as RankingDraft;
   return { ...ranking, ranks: dense(ranking.ranks),
     flags: Object.fromEntries(Object.entries(ranking.flags).filter(([, flags]) => flags.length > 0)) };
 }
 
-export const rankingDone = (label: RankingLabel, task: Task): boolean => isComplete(label.ranks, task.answers.map((a) => a.id));
+export const rankingDone = (label: RankingDraft, task: Task): boolean => isComplete(label.ranks, task.answers.map((a) => a.id));
 
 /** Everything a person wrote in a label, as text to copy when it cannot be sent. */
-export function labelText(kind: Kind, label: Label, names: (answer: string) => string): string {
+export function labelText(kind: Kind, label: Draft, names: (answer: string) => string): string {
   switch (kind) {
-    case 'demonstration': return (label as DemonstrationLabel).content;
+    case 'demonstration': return (label as DemonstrationDraft).content;
     case 'dialogue': case 'redteam': {
-      const { messages, comment } = label as RedteamLabel;
+      const { messages, comment } = label as RedteamDraft;
       return [...messages.map((m) => `${m.role}: ${m.content}`), ...(comment ? [comment] : [])].join('\n\n');
     }
     case 'ranking': {
-      const { ranks, scores, flags, comment } = label as RankingLabel;
+      const { ranks, scores, flags, comment } = label as RankingDraft;
       const rows = Object.keys({ ...ranks, ...scores }).sort((a, b) => (ranks[a] ?? 99) - (ranks[b] ?? 99)).map((id) =>
         `${ranks[id] ?? '-'}. ${names(id)} (${scores[id]?.overall ?? '-'}/7)${flags[id]?.length ? ' ' + flags[id].join(', ') : ''}`);
       return [...rows, ...(comment ? ['', comment] : [])].join('\n');
     }
     case 'review': {
-      const { verdict, comment, content } = label as ReviewLabel;
+      const { verdict, comment, content } = label as ReviewDraft;
       return [verdict ?? '', comment, content ?? ''].filter((part) => part !== '').join('\n\n');
     }
   }

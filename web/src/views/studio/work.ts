@@ -1,8 +1,8 @@
 // What every kind of task's view is given.
 import type { Missing } from './labels';
-import type { Label, Project, Task } from './types';
+import type { Draft, Project, Task } from './types';
 
-export interface WorkProps<L extends Label> {
+export interface WorkProps<L extends Draft> {
   task: Task;
   project: Project;
   label: L;
