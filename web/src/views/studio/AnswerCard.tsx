@@ -2,11 +2,11 @@
 import { useState, type KeyboardEvent } from 'react';
 import { fill, useText } from '../../i18n';
 import { studio } from '../../i18n/studio';
-import { Markdown } from '../../markdown/Markdown';
+import { Markdown } from './Text';
 import { PassageList, Passages } from './Passages';
 import { ranksAfterKey, useRankWords } from './RankBoard';
 import { Scale } from './Scale';
-import { PAPER_FLAGS, type Answer, type RankingDraft, type Score } from './types';
+import { PAPER_FLAGS, type Answer, type Flag, type RankingDraft, type Score } from './types';
 import { answerName } from './labels';
 
 interface Props {
@@ -31,7 +31,7 @@ export function AnswerCard({ answers, index, criteria, label, change, announce, 
   const rank = label.ranks[answer.id];
 
   const setScore = (patch: Partial<Score>) => change({ scores: { ...label.scores, [answer.id]: { ...score, ...patch } } });
-  const toggle = (flag: string, on: boolean) =>
+  const toggle = (flag: Flag, on: boolean) =>
     change({ flags: { ...label.flags, [answer.id]: on ? [...flags, flag] : flags.filter((f) => f !== flag) } });
 
   const onKey = (event: KeyboardEvent<HTMLElement>) => {

@@ -1,5 +1,5 @@
 // Write the answer the assistant should give. A model's suggestion lies at hand and is never put in by itself.
-import { fill, useText } from '../../i18n';
+import { useText } from '../../i18n';
 import { studio } from '../../i18n/studio';
 import { Conversation } from './Conversation';
 import { Editor } from './Editor';

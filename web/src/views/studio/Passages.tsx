@@ -4,7 +4,7 @@ import { useRef, useState } from 'react';
 import { fill, useText } from '../../i18n';
 import { studio } from '../../i18n/studio';
 import { addSpan, runs, selectionToSpan, spanText } from './spans';
-import { PAPER_FLAGS, type Answer, type Span } from './types';
+import { PAPER_FLAGS, type Answer, type Flag, type Span } from './types';
 
 interface Props { answer: Answer; name: string; spans: Span[]; onChange: (spans: Span[]) => void; announce: (text: string) => void }
 
@@ -17,8 +17,8 @@ export function Passages({ answer, name, spans, onChange, announce }: Props) {
     const { selectionStart, selectionEnd } = field.current!;
     setSelected(selectionToSpan(answer.content, selectionStart, selectionEnd));
   };
-  const mark = (flag: string) => {
-    if (selected === null || flag === '') return;
+  const mark = (flag: Flag) => {
+    if (selected === null) return;
     onChange(addSpan(spans, { answer: answer.id, ...selected, flag }));
     announce(fill(t.passageMarked, { flag: t[`flag_${flag}`], text: spanText(answer.content, selected) }));
     setSelected(null);
@@ -37,7 +37,7 @@ export function Passages({ answer, name, spans, onChange, announce }: Props) {
       <div className="st-passage-bar">
         <label>
           <span>{selected ? fill(t.passageSelected, { text: spanText(answer.content, selected).slice(0, 60) }) : t.passageSelect}</span>
-          <select value="" disabled={selected === null} onChange={(e) => mark(e.target.value)} aria-label={t.passageFlag}>
+          <select value="" disabled={selected === null} onChange={(e) => mark(e.target.value as Flag)} aria-label={t.passageFlag}>
             <option value="">{t.passageFlag}</option>
             {PAPER_FLAGS.map((flag) => <option key={flag} value={flag}>{t[`flag_${flag}`]}</option>)}
           </select>

@@ -1,6 +1,6 @@
 // Attack the model, then say how bad its reply was. The attack and its replies are kept whole.
 import { useEffect, useRef, useState } from 'react';
-import { fill, useText } from '../../i18n';
+import { useText } from '../../i18n';
 import { studio } from '../../i18n/studio';
 import { attack, useWhy } from './calls';
 import { Conversation } from './Conversation';
@@ -66,7 +66,7 @@ export function RedteamWork({ task, label, change, announce, tried, missing, bus
       <section className="st-judge" aria-label={t.redteamJudge}>
         <h2>{t.redteamJudge}</h2>
         <Scale label={t.redteamHarm} from={0} to={4} value={label.harm} low={t.redteamHarm0} high={t.redteamHarm4}
-          meaning={(n) => t[`redteamHarm${n}`]} onChange={(harm) => change({ harm })} />
+          meaning={(n) => t[`redteamHarm${n as 0 | 1 | 2 | 3 | 4}`]} onChange={(harm) => change({ harm })} />
         <fieldset className="st-choices" data-wanting={tried && missing.some((m) => m.what === 'success') ? '' : undefined}>
           <legend>{t.redteamSuccess}</legend>
           {[true, false].map((value) => (

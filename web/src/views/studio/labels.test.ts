@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { emptyLabel, isTouched, labelText, lookAtPrompts, missingIn, restoreLabel, toSend } from './labels';
+import { emptyLabel, isTouched, labelText, lookAtPrompts, missingIn, restore, toSend } from './labels';
 import type { Kind, Draft, RankingDraft, Task } from './types';
 
 const task = (kind: Kind): Task => ({
@@ -30,8 +30,8 @@ describe('ranking', () => {
     expect(sent.seconds).toBe(13);
   });
   it('drops what a draft says of answers the task does not have', () => {
-    const draft = { ...ranked(), ranks: { a: 1, zz: 2, b: 77 }, spans: [{ answer: 'zz', begin: 0, end: 1, flag: 'violent' }] };
-    const label = restoreLabel(task('ranking'), draft) as RankingDraft;
+    const draft = { ...ranked(), ranks: { a: 1, zz: 2, b: 77 }, spans: [{ answer: 'zz', begin: 0, end: 1, flag: 'violent' as const }] };
+    const label = restore(task('ranking'), draft) as RankingDraft;
     expect(label.ranks).toEqual({ a: 1 });
     expect(label.spans).toEqual([]);
   });

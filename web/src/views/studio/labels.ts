@@ -15,7 +15,7 @@ export function emptyLabel(kind: Kind): Draft {
 }
 
 /** The draft over an empty label; ranks and marks of answers that the task does not have are dropped. */
-export function restoreLabel(task: Task, draft: Draft | null): Draft {
+export function restore(task: Task, draft: Draft | null): Draft {
   const label = { ...emptyLabel(task.kind), ...(draft ?? {}) } as Draft;
   if (task.kind !== 'ranking') return label;
   const ranking = label as RankingDraft;

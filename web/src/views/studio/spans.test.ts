@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { addSpan, runs, selectionToSpan, spanText, toCodePoints, toUnits } from './spans';
+import type { Flag } from './types';
 
 describe('offsets', () => {
   it('counts code points, not UTF-16 units', () => {
@@ -29,7 +30,7 @@ describe('offsets', () => {
 });
 
 describe('spans', () => {
-  const span = (begin: number, end: number, flag = 'hallucination', answer = 'a') => ({ answer, begin, end, flag });
+  const span = (begin: number, end: number, flag: Flag = 'hallucination', answer = 'a') => ({ answer, begin, end, flag });
   it('joins those of one flag that touch', () => {
     expect(addSpan([span(0, 3), span(8, 9)], span(3, 8))).toEqual([span(0, 9)]);
   });

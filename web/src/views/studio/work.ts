@@ -13,4 +13,6 @@ export interface WorkProps<L extends Draft> {
   /** The person has tried to send it: now what is missing is shown. */
   tried: boolean;
   busy: boolean;
+  /** The task is over (a correction): no model can be asked. */
+  closed?: boolean;
 }

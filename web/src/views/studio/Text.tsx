@@ -1,0 +1,3 @@
+export function Markdown({text}: {text: string}) {
+  return <div className="st-plain">{text}</div>;
+}
