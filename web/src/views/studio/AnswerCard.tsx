@@ -2,7 +2,7 @@
 import { useState, type KeyboardEvent } from 'react';
 import { fill, useText } from '../../i18n';
 import { studio } from '../../i18n/studio';
-import { Markdown } from './Text';
+import { Markdown } from '../../markdown/Markdown';
 import { PassageList, Passages } from './Passages';
 import { ranksAfterKey, useRankWords } from './RankBoard';
 import { Scale } from './Scale';

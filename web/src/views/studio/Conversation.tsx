@@ -1,7 +1,7 @@
 // A conversation to read: who says what, as markdown through the one renderer.
 import { useText } from '../../i18n';
 import { studio } from '../../i18n/studio';
-import { Markdown } from './Text';
+import { Markdown } from '../../markdown/Markdown';
 import type { Turn } from './types';
 
 export function Conversation({ messages, label }: { messages: readonly Turn[]; label?: string }) {

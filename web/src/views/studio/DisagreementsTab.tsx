@@ -11,7 +11,7 @@ import {LabelEditor} from "./LabelEditor";
 import {answerName, missingIn, restore, toSend} from "./labels";
 import {taskOf} from "./LabelView";
 import {Loaded, useLoad} from "./load";
-import {Markdown} from "./Text";
+import {Markdown} from "../../markdown/Markdown";
 import type {Answer, Draft, Project, RankingDraft, StoredLabel, Turn} from "./types";
 
 interface Item {

@@ -2,7 +2,7 @@
 import {useState} from "react";
 import {useText} from "../../i18n";
 import {studio} from "../../i18n/studio";
-import {Markdown} from "./Text";
+import {Markdown} from "../../markdown/Markdown";
 import type {Project} from "./types";
 
 export function Guidelines({project}: {project: Project}) {

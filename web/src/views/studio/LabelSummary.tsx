@@ -6,7 +6,7 @@ import {Conversation} from "./Conversation";
 import {answerName} from "./labels";
 import {PassageList} from "./Passages";
 import {groups} from "./ranks";
-import {Markdown} from "./Text";
+import {Markdown} from "../../markdown/Markdown";
 import type {Answer, DemonstrationDraft, DialogueDraft, Draft, Kind, RankingDraft, RedteamDraft, ReviewDraft} from "./types";
 
 export function LabelSummary({kind, label, answers}: {kind: Kind; label: Draft; answers: Answer[]}) {

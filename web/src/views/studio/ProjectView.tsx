@@ -17,7 +17,7 @@ import {ProjectForm} from "./ProjectForm";
 import {Progress, useMayLabel} from "./ProjectsView";
 import {PromptsTab} from "./PromptsTab";
 import {ScreeningTab} from "./ScreeningTab";
-import {Markdown} from "./Text";
+import {Markdown} from "../../markdown/Markdown";
 import type {Project} from "./types";
 
 const TABS = ["overview", "prompts", "labels", "agreement", "disagreements", "screening", "gold", "settings"] as const;

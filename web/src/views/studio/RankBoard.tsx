@@ -95,8 +95,9 @@ export function RankBoard({ answers, ranks, onChange, announce }: Props) {
     if (drag === null) return;
     const far = Math.hypot(event.clientX - drag.x, event.clientY - drag.y) > kDragStart;
     if (!drag.started && !far) return;
-    if (event.clientY < kScrollEdge) window.scrollBy(0, -12);
-    else if (event.clientY > window.innerHeight - kScrollEdge) window.scrollBy(0, 12);
+    const scroller = board.current?.closest('main, dialog');
+    if (event.clientY < kScrollEdge) scroller?.scrollBy(0, -12);
+    else if (event.clientY > window.innerHeight - kScrollEdge) scroller?.scrollBy(0, 12);
     setDrag({ ...drag, started: true, x: event.clientX, y: event.clientY, over: targetAt(event.clientX, event.clientY)?.name ?? '' });
   };
   const onUp = (event: PointerEvent<HTMLElement>) => {

@@ -1,7 +1,7 @@
 // A second person's look at a label: good, mended, or rejected with a reason.
 import { useText } from '../../i18n';
 import { studio } from '../../i18n/studio';
-import { Markdown } from './Text';
+import { Markdown } from '../../markdown/Markdown';
 import { Conversation } from './Conversation';
 import { Editor } from './Editor';
 import type { WorkProps } from './work';

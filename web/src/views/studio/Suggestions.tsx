@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'react';
 import { fill, useText } from '../../i18n';
 import { studio } from '../../i18n/studio';
-import { Markdown } from './Text';
+import { Markdown } from '../../markdown/Markdown';
 import { suggest, useWhy } from './calls';
 import type { Turn } from './types';
 
