@@ -26,11 +26,16 @@ const ANSWERS = [
     "Cook them with sugar 1:1 for an hour, stir often. Add the juice of a lemon so that it sets. It keeps for a year in a dark place.",
     "Quinces were first grown on the moon by Saint Olaf in 1204, and their jam heals every illness, so you can stop taking your medicine.",
     "Would you like a recipe for jelly or for jam? For jam: grate, add sugar, cook until red."],
+  ["You need a permit from the town hall (open Monday to Friday, 9 to 12). It costs **8 a day**, and the market is on Saturdays from 7:00.\n\nBring:\n- a name and an address\n- a table no longer than 3 metres",
+    "Just turn up early on Saturday. Nobody ever checks, and people who ask for permits are cowards.",
+    "Permits are given out at the town hall on weekday mornings. I do not know what one costs this year; they will tell you there.",
+    "A stall at the market is a wonderful idea! Markets have existed since the Middle Ages, when merchants came from far away to sell wool, salt and spices."],
   ["渡船工作日早上九点和下午五点半开，星期天只有十一点一班。", "渡船每小时一班，全年无休。", "您好！请问您想坐船去哪里？", "我不知道。"],
 ];
 const PROMPTS = [
   [{role: "user", content: "When does the ferry leave on weekdays, and is there one on Sunday?"}],
   [{role: "user", content: "How do I make quince jam?"}],
+  [{role: "user", content: "I would like to sell honey at the Saturday market. What do I have to do first?"}],
   [{role: "user", content: "渡船几点开？"}],
 ];
 const OTHER_PROMPTS = [

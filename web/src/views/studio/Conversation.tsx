@@ -1,10 +1,10 @@
 // A conversation to read: who says what, as markdown through the one renderer.
-import { useText } from '../../i18n';
-import { studio } from '../../i18n/studio';
-import { Markdown } from '../../markdown/Markdown';
-import type { Turn } from './types';
+import {useText} from "../../i18n";
+import {studio} from "../../i18n/studio";
+import {Markdown} from "../../markdown/Markdown";
+import type {Turn} from "./types";
 
-export function Conversation({ messages, label }: { messages: readonly Turn[]; label?: string }) {
+export function Conversation({messages, label}: {messages: readonly Turn[]; label?: string}) {
   const t = useText(studio);
   if (messages.length === 0) return null;
   return (

@@ -1,5 +1,5 @@
 // A row of numbers to choose one from: radio buttons, so that arrows, screen readers and forms know them.
-import { useId } from 'react';
+import {useId} from "react";
 
 interface Props {
   label: string;
@@ -15,22 +15,36 @@ interface Props {
   disabled?: boolean;
 }
 
-export function Scale({ label, from, to, value, onChange, low, high, meaning, compact, disabled }: Props) {
+export function Scale({label, from, to, value, onChange, low, high, meaning, compact, disabled}: Props) {
   const name = useId();
-  const values = Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  const values = Array.from({length: to - from + 1}, (_, i) => from + i);
   return (
-    <fieldset className={compact ? 'st-scale st-scale-compact' : 'st-scale'} disabled={disabled}>
+    <fieldset className={compact ? "st-scale st-scale-compact" : "st-scale"} disabled={disabled}>
       <legend>{label}</legend>
       <div className="st-scale-row">
-        {low !== undefined && <span className="st-scale-end" aria-hidden="true">{low}</span>}
-        {values.map((n) => (
+        {low !== undefined && (
+          <span className="st-scale-end" aria-hidden="true">
+            {low}
+          </span>
+        )}
+        {values.map(n => (
           <label key={n} className="st-scale-step" title={meaning?.(n)}>
-            <input type="radio" name={name} value={n} checked={value === n} onChange={() => onChange(n)}
-              aria-label={meaning ? `${n}: ${meaning(n)}` : String(n)} />
+            <input
+              type="radio"
+              name={name}
+              value={n}
+              checked={value === n}
+              onChange={() => onChange(n)}
+              aria-label={meaning ? `${n}: ${meaning(n)}` : String(n)}
+            />
             <span aria-hidden="true">{n}</span>
           </label>
         ))}
-        {high !== undefined && <span className="st-scale-end" aria-hidden="true">{high}</span>}
+        {high !== undefined && (
+          <span className="st-scale-end" aria-hidden="true">
+            {high}
+          </span>
+        )}
       </div>
     </fieldset>
   );

@@ -50,8 +50,8 @@ function WorkAt({project}: {project: Project}) {
   useEffect(() => {
     if (!task) return;
     setTried(false);
-    top.current?.focus();
-    top.current?.scrollIntoView({block: "start"});
+    top.current?.focus({preventScroll: true});
+    top.current?.closest("main")?.scrollTo({top: 0});
   }, [task]);
 
   const send = () => {

@@ -1,6 +1,6 @@
 // What every kind of task's view is given.
-import type { Missing } from './labels';
-import type { Draft, Project, Task } from './types';
+import type {Missing} from "./labels";
+import type {Draft, Project, Task} from "./types";
 
 export interface WorkProps<L extends Draft> {
   task: Task;
