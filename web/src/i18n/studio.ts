@@ -160,7 +160,7 @@ export const studio = area(
     step_dpoText: "Learns from pairs directly, without a reward model.", step_ppo: "PPO",
     step_ppoText: "Practises against the reward model.", jobs: "Training", job_waiting: "waiting", job_running: "running", job_done: "done",
     job_failed: "failed", job_stopped: "stopped", jobProgress: "{name}: {percent} %", stop: "Stop", stopNamed: "Stop: {name}",
-    winsText: "{model} beats {last} on {percent} of held-out prompts.", compareBlind: "Compare blind", talkTo: "Talk to {model}",
+    winsText: "{model} beats {last} on {percent} of held-out prompts.", compareBlind: "Compare blind",
   },
   {
     // the list of projects
@@ -291,6 +291,6 @@ export const studio = area(
     step_dpoText: "直接从成对比较中学习，无需奖励模型。", step_ppo: "PPO", step_ppoText: "对照奖励模型进行强化学习。", jobs: "训练任务",
     job_waiting: "等待中", job_running: "进行中", job_done: "已完成", job_failed: "失败", job_stopped: "已停止",
     jobProgress: "{name}：{percent}%", stop: "停止", stopNamed: "停止：{name}", winsText: "{model} 在 {percent} 的留出提示上优于 {last}。",
-    compareBlind: "盲测对比", talkTo: "与 {model} 对话",
+    compareBlind: "盲测对比",
   },
 );

@@ -63,7 +63,10 @@ export function AnswerCard({answers, index, criteria, label, change, announce, w
     >
       <header>
         <h3>
-          <span className="st-letter">{name}</span> {fill(t.answer, {answer: name})}
+          <span className="st-letter" aria-hidden="true">
+            {name}
+          </span>
+          <span>{fill(t.answer, {answer: name})}</span>
         </h3>
         <span className="st-rank-badge" data-set={rank === undefined ? undefined : ""}>
           {rank === undefined ? t.rankNone : fill(t.rankShort, {rank})}

@@ -80,7 +80,7 @@ function JobRow({job, onChange}: {job: Job; onChange: () => Promise<void>}) {
       {live && <Progress value={job.fraction} label={fill(t.jobProgress, {name: job.name, percent: Math.round(job.fraction * 100)})} />}
       {job.message && <p className={job.state === "failed" ? "st-problem" : "muted small"}>{job.message}</p>}
       {job.state === "done" && job.wins !== null && <Compared job={job} wins={job.wins} />}
-      {job.state === "done" && job.model && <div className="row"><Link to="/blind" className="button">{t.compareBlind}</Link><Link to={`/?model=${encodeURIComponent(job.model)}`} className="button">{fill(t.talkTo, {model: job.model})}</Link></div>}
+      {job.state === "done" && job.model && <div className="row"><Link to="/blind" className="button">{t.compareBlind}</Link></div>}
     </li>
   );
 }

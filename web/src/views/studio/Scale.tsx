@@ -20,13 +20,16 @@ export function Scale({label, from, to, value, onChange, low, high, meaning, com
   const values = Array.from({length: to - from + 1}, (_, i) => from + i);
   return (
     <fieldset className={compact ? "st-scale st-scale-compact" : "st-scale"} disabled={disabled}>
-      <legend>{label}</legend>
-      <div className="st-scale-row">
+      <legend>
+        {label}
         {low !== undefined && (
-          <span className="st-scale-end" aria-hidden="true">
-            {low}
-          </span>
+          <small>
+            {" "}
+            ({from} {low}, {to} {high})
+          </small>
         )}
+      </legend>
+      <div className="st-scale-row">
         {values.map(n => (
           <label key={n} className="st-scale-step" title={meaning?.(n)}>
             <input
@@ -40,11 +43,6 @@ export function Scale({label, from, to, value, onChange, low, high, meaning, com
             <span aria-hidden="true">{n}</span>
           </label>
         ))}
-        {high !== undefined && (
-          <span className="st-scale-end" aria-hidden="true">
-            {high}
-          </span>
-        )}
       </div>
     </fieldset>
   );

@@ -89,7 +89,7 @@ function WorkAt({project}: {project: Project}) {
           <span className="badge">{t[`kind_${project.kind}`]}</span>
           <span className="grow" />
           {task && <TaskClock task={task} seconds={seconds} />}
-          <Button kind="quiet" onClick={() => setDialog("keys")}>{t.keys}</Button>
+          <Button kind="quiet" className="st-keys-button" onClick={() => setDialog("keys")}>{t.keys}</Button>
         </header>
         <p className="visually-hidden" role="status" aria-live="polite">{said}</p>
         {sent && (
