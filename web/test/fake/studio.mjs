@@ -114,14 +114,18 @@ export function addStudio(world, route) {
   };
   route("POST", "/api/app/tasks/{id}/submit", LABELER, ({params, person, body}) => {
     const task = own(params, person);
+    const project = world.projects.get(task.project);
+    const next = () => project.items.some(i => !done(project, i) && !labelsOf(i).some(l => l.person === person.id));
+    // A browser sends a request twice by itself where a kept connection broke: the same label gets the same answer.
+    if (task.label && JSON.stringify(task.label.label) === JSON.stringify(body)) return {label: task.label.id, next: next()};
     stillOpen(task, body);
     task.state = "submitted";
-    const project = world.projects.get(task.project);
     const label = {id: newId(), project: project.id, item: task.item, kind: project.kind, person: person.id, name: person.name || "You", created: now(),
       gold: false, adjudicated: false, label: body, history: []};
+    task.label = label;
     world.labels.push(label);
     world.submitted.push({task: task.id, label: body});
-    return {label: label.id, next: project.items.some(i => !done(project, i) && !labelsOf(i).some(l => l.person === person.id))};
+    return {label: label.id, next: next()};
   });
   route("PUT", "/api/app/tasks/{id}/draft", LABELER, ({params, person, body}) => {
     const task = own(params, person);

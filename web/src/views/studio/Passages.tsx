@@ -1,5 +1,5 @@
-// Marks passages of an answer with a flag. The text is selected in a read-only field (so by mouse, by touch and by keyboard
-// alike); the marks are drawn on the same text behind it.
+// Marks passages of an answer with a flag. The text is selected in a field that takes no input (so by mouse, by touch and by
+// keyboard alike: Chromium moves no caret in one that is readonly); the marks are drawn on the same text behind it.
 import {useRef, useState} from "react";
 import {fill, useText} from "../../i18n";
 import {studio} from "../../i18n/studio";
@@ -41,10 +41,19 @@ export function Passages({answer, name, spans, onChange, announce}: Props) {
         </div>
         <textarea
           ref={field}
-          readOnly
           value={answer.content}
           aria-label={fill(t.passageField, {answer: name})}
+          aria-readonly="true"
+          inputMode="none"
           spellCheck={false}
+          onChange={() => {}}
+          onBeforeInput={event => event.preventDefault()}
+          onCut={event => event.preventDefault()}
+          onPaste={event => event.preventDefault()}
+          onDrop={event => event.preventDefault()}
+          onKeyDown={event => {
+            if (event.key === "Backspace" || event.key === "Delete") event.preventDefault();
+          }}
           onSelect={look}
           onKeyUp={look}
           onPointerUp={look}
