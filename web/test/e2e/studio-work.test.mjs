@@ -59,7 +59,7 @@ describe("ranking", {skip}, () => {
     assert.equal(world.requests.filter(r => r.endsWith("/submit")).length, 0);
   }));
 
-  it("moves answers by mouse: onto a rank, between two, and back", () => withPage({path: RANK, context: {viewport: {width: 1366, height: 2400}}}, async (page, world) => {
+  it("moves answers by mouse: onto a rank, between two, and back", () => withPage({path: RANK, context: {viewport: {width: 1366, height: 3200}}}, async (page, world) => {
     await card(page, "A").waitFor();
     const drag = async (letter, target) => {
       const from = await chip(page, letter).boundingBox();
