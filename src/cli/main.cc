@@ -18,6 +18,7 @@ int main(int argc, char** argv) {
   loquat::add_serve_verb(app, exit_code);
   loquat::add_keys_verb(app, exit_code);
   loquat::add_eval_verb(app, exit_code);
+  loquat::add_compare_verb(app, exit_code);
   loquat::add_stage_verbs(app, exit_code);
   loquat::add_data_verb(app, exit_code);
   loquat::add_town_verb(app, exit_code);

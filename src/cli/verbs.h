@@ -17,6 +17,7 @@ namespace loquat {
 void add_recipe_verb(CLI::App& app, int& exit_code);
 void add_stage_verbs(CLI::App& app, int& exit_code);  // pretrain, sft, reward, ppo, dpo, kto, orpo, grpo, ...
 void add_eval_verb(CLI::App& app, int& exit_code);
+void add_compare_verb(CLI::App& app, int& exit_code);
 void add_data_verb(CLI::App& app, int& exit_code);  // inspect, convert, split
 void add_town_verb(CLI::App& app, int& exit_code);
 void add_tokenizer_verb(CLI::App& app, int& exit_code);

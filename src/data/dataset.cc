@@ -5,34 +5,15 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "data/items.h"
 #include "data/jsonl.h"
 #include "data/shapes.h"
-#include "data/source.h"
 #include "store/files.h"
 
 namespace loquat {
 namespace {
 
 using nlohmann::json;
-
-Error nothing_in(const std::string& path, std::string_view expected) {
-  std::error_code error;
-  const bool empty = std::filesystem::is_regular_file(path, error) && std::filesystem::file_size(path, error) == 0;
-  return Err("{}: found no usable example{}, expected at least one {}", path, empty ? ": the file is empty" : "",
-             expected);
-}
-
-// f(row, shape, id of a row without one) for all rows of a data path.
-template <typename F>
-Status read_items(const std::string& path, F f) {
-  TRY(const std::vector<DataSource> sources, data_sources(path));
-  for (const DataSource& source : sources) {
-    TRY_STATUS(for_each_row(source, [&](const std::string& file, const RowPlace& place, json& row) {
-      return f(row, source.shape, place.id(file));
-    }));
-  }
-  return {};
-}
 
 template <typename T, typename F>
 Status write_items(const std::string& path, const std::vector<T>& items, F to_line) {
@@ -45,6 +26,13 @@ Status write_items(const std::string& path, const std::vector<T>& items, F to_li
 }
 
 }  // namespace
+
+Error nothing_in(const std::string& path, std::string_view expected) {
+  std::error_code error;
+  const bool empty = std::filesystem::is_regular_file(path, error) && std::filesystem::file_size(path, error) == 0;
+  return Err("{}: found no usable example{}, expected at least one {}", path, empty ? ": the file is empty" : "",
+             expected);
+}
 
 Result<std::vector<std::string>> read_texts(const std::string& path) {
   std::vector<std::string> out;

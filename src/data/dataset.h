@@ -18,6 +18,7 @@ struct Demonstration {
   std::string id;
   Messages messages;                    // ends with an assistant's turn
   std::vector<int64_t> untrained = {};  // the assistant's messages that are no targets, by their places
+  std::string tools = {};               // what the assistant could call, as ChatOptions has them; "": none
 };
 
 struct RankedResponse {

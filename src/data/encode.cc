@@ -39,9 +39,10 @@ std::vector<Cut> cuts_of(const Messages& messages) {
 // tells only of whole conversations.
 class Rendering {
  public:
-  static Result<Rendering> of(const ChatTemplate& chat, const Messages& messages) {
+  static Result<Rendering> of(const ChatTemplate& chat, const Messages& messages, const std::string& tools = "") {
     Rendering out(chat);
-    TRY(out.messages_, chat.plain_turns(messages));
+    out.options_.tools = tools;
+    TRY(out.messages_, chat.plain_turns(messages, out.options_));
     if (!chat.by_turns()) return out;
     for (const Message& m : out.messages_) {
       TRY(RenderedChat turn, chat.render({m}));
@@ -62,7 +63,7 @@ class Rendering {
 
   // `opened`: with what opens a reply, and no targets.
   Result<RenderedChat> render(const Cut& cut, bool opened) const {
-    if (!chat_->by_turns()) return opened ? chat_->open_reply(kept(cut)) : chat_->render(kept(cut));
+    if (!chat_->by_turns()) return opened ? chat_->open_reply(kept(cut), options_) : chat_->render(kept(cut), options_);
     RenderedChat out;
     const auto add = [&](const RenderedChat& turn) {
       out.tokens.insert(out.tokens.end(), turn.tokens.begin(), turn.tokens.end());
@@ -89,7 +90,7 @@ class Rendering {
 
   Result<int64_t> size_of(const Cut& cut, bool opened) const {
     if (!chat_->by_turns()) {  // with what opens a reply in any case: to render without is more work
-      TRY(const std::vector<int32_t> tokens, chat_->prompt(kept(cut)));
+      TRY(const std::vector<int32_t> tokens, chat_->prompt(kept(cut), options_));
       return static_cast<int64_t>(tokens.size());
     }
     int64_t size = cut.system ? static_cast<int64_t>(turns_[0].tokens.size()) : 0;
@@ -98,6 +99,7 @@ class Rendering {
   }
 
   const ChatTemplate* chat_;
+  ChatOptions options_;
   Messages messages_;
   std::vector<RenderedChat> turns_;  // by_turns(): one message each
 };
@@ -131,7 +133,7 @@ Result<std::vector<T>> map_all(int64_t n, F f) {
 Result<TokenSequence> encode_one(const ChatTemplate& chat, const Demonstration& item, int64_t context,
                                  int64_t* untrained) {
   const auto render = [&]() -> Result<RenderedChat> {
-    TRY(const Rendering rendering, Rendering::of(chat, item.messages));
+    TRY(const Rendering rendering, Rendering::of(chat, item.messages, item.tools));
     TRY(const Cut cut, rendering.cut(context, false));
     return rendering.render(cut, false);
   };

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/threads.h"
+#include "data/jsonl.h"
 #include "store/test_folder.h"
 
 namespace loquat {
@@ -163,6 +164,30 @@ TEST(EncodeForeign, AModelsOwnTemplateIsCutAsAWhole) {
   // Without tools in its template a result is a turn of the user's.
   ASSERT_TRUE(result.ok()) << result.error();
   EXPECT_THAT(text(result->tokens), HasSubstr("<u><tool_response>\nx"));
+}
+
+// What a model is shown while it learns to call is what it is shown when it is asked to.
+TEST(EncodeTools, StandWhereServingPutsThem) {
+  const auto tokenizer = Tokenizer::train(std::vector<std::string>{"weather in town call tool name"},
+                                          {.vocab_size = 300, .special_tokens = loquat_special_tokens()});
+  ASSERT_TRUE(tokenizer.ok());
+  const auto chat = ChatTemplate::make(*tokenizer);
+  ASSERT_TRUE(chat.ok()) << chat.error();
+  const std::string line =
+      R"({"messages":[{"role":"user","content":"weather?"},{"role":"assistant","content":"","tool_calls":[)"
+      R"({"id":"1","type":"function","function":{"name":"weather","arguments":"{\"town\":\"X\"}"}}]}],)"
+      R"("tools":[{"type":"function","function":{"name":"weather"}}]})";
+  const auto item = demonstration_from_json(line);
+  ASSERT_TRUE(item.ok()) << item.error();
+  EXPECT_EQ(demonstration_from_json(to_json(*item))->tools, item->tools);
+  const auto encoded = encode_demonstration(*chat, *item, 4096);
+  ASSERT_TRUE(encoded.ok()) << encoded.error();
+  const auto asked = chat->prompt({item->messages[0]}, {.tools = item->tools});
+  ASSERT_TRUE(asked.ok()) << asked.error();
+  ASSERT_GT(encoded->tokens.size(), asked->size());
+  EXPECT_TRUE(std::equal(asked->begin(), asked->end(), encoded->tokens.begin()));
+  EXPECT_THAT(tokenizer->decode(*asked), HasSubstr("weather\""));
+  EXPECT_FALSE(demonstration_from_json(R"({"messages":[{"role":"assistant","content":"x"}],"tools":7})").ok());
 }
 
 }  // namespace

@@ -161,6 +161,9 @@ class Inspection {
     if (!read) return pass_over("compares nothing: equal replies, or replies to different prompts");
     if (kind == RowKind::kDemonstration && is_rejected_reply(row)) return pass_over("is a reply that was not wanted");
     example.row = *std::move(read);
+    if (kind == RowKind::kDemonstration) {
+      TRY(example.row.tools, tools_of_row(row));
+    }
     TRY_STATUS(fit(example, kind));
     if (kind == RowKind::kText && example.row.messages.empty() && example.row.text.empty())
       return pass_over("is empty");
@@ -231,7 +234,8 @@ class Inspection {
     }
     if (kind == RowKind::kDemonstration) {
       TRY(TokenSequence out,
-          encode_demonstration(*options_.chat, {example.id, example.row.messages, example.row.untrained}, context));
+          encode_demonstration(*options_.chat,
+                               {example.id, example.row.messages, example.row.untrained, example.row.tools}, context));
       return std::vector{std::move(out)};
     }
     TRY(EncodedRanking out,

@@ -75,7 +75,9 @@ std::string text_to_json(std::string_view text) {
 }
 
 std::string to_json(const Demonstration& item) {
-  return line_of({{"id", item.id}, {"messages", to_list(item.messages, item.untrained)}});
+  ordered_json row = {{"id", item.id}, {"messages", to_list(item.messages, item.untrained)}};
+  if (!item.tools.empty()) row["tools"] = ordered_json::parse(item.tools);
+  return line_of(row);
 }
 
 std::string to_json(const Ranking& item) {

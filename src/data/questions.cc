@@ -3,17 +3,18 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/jsonl.h"
-#include "store/files.h"
+#include "data/items.h"
+#include "data/shapes.h"
 
 namespace loquat {
 
-Result<Question> question_from_json(std::string_view line) {
+namespace {
+
+Result<Question> question_of_row(const nlohmann::json& row, const std::string& shape) {
   Question out;
-  TRY(out.prompt, prompt_from_json(line));  // and so the line is a JSON object of bounded depth
-  const auto object = nlohmann::json::parse(line, nullptr, false);
-  const auto found = object.find("answer");
-  if (found == object.end() || found->is_null()) return out;
+  TRY(out.prompt, prompt_of_row(row, shape));
+  const auto found = row.find("answer");
+  if (found == row.end() || found->is_null()) return out;
   if (found->is_string()) {
     out.answer = found->get<std::string>();
   } else if (found->is_number()) {
@@ -25,17 +26,21 @@ Result<Question> question_from_json(std::string_view line) {
   return out;
 }
 
+}  // namespace
+
+Result<Question> question_from_json(std::string_view line) {
+  TRY(const nlohmann::json row, parse_row(line));
+  return question_of_row(row, "");
+}
+
 Result<std::vector<Question>> read_questions(const std::string& path) {
   std::vector<Question> out;
-  TRY_STATUS(for_each_line(path, [&](int64_t number, std::string_view line) -> Status {
-    if (line.find_first_not_of(" \t\r\n") == line.npos) return {};
-    auto item = question_from_json(line);
-    if (!item.ok()) return Err("{}: line {}: {}", path, number, item.error());
-    out.push_back(*std::move(item));
+  TRY_STATUS(read_items(path, [&](const nlohmann::json& row, const std::string& shape, const std::string&) -> Status {
+    TRY(Question item, question_of_row(row, shape));
+    out.push_back(std::move(item));
     return {};
   }));
-  if (out.empty())
-    return Err(R"({}: found no usable example, expected at least one {{"prompt"}} or {{"prompt", "answer"}})", path);
+  if (out.empty()) return nothing_in(path, R"({"prompt"} or {"prompt", "answer"})");
   return out;
 }
 

@@ -233,9 +233,20 @@ Result<std::string> text_of_row(const json& row, const std::string& shape) {
   return text;
 }
 
+Result<std::string> tools_of_row(const json& row) {
+  const auto found = row.find("tools");
+  if (found == row.end() || found->is_null()) return std::string();
+  const json tools = found->is_string() ? json::parse(found->get_ref<const std::string&>(), nullptr, false) : *found;
+  const bool sound =
+      tools.is_array() && std::all_of(tools.begin(), tools.end(), [](const json& t) { return t.is_object(); });
+  if (!sound) return Err("tools: found {}, expected a list of objects", found->type_name());
+  return tools.empty() ? std::string() : tools.dump();
+}
+
 Result<Demonstration> demonstration_of_row(const json& row, const std::string& shape) {
   TRY(std::string id, id_of(row));
   TRY(ReadRow read, read_as(row, RowKind::kDemonstration, shape));
+  TRY(read.tools, tools_of_row(row));
   // A conversation may end with what nobody answered: there is nothing to learn there.
   while (!read.messages.empty() && read.messages.back().role != "assistant") read.messages.pop_back();
   if (read.messages.empty()) return Err("found no assistant's turn, expected a reply to learn from");
@@ -243,7 +254,7 @@ Result<Demonstration> demonstration_of_row(const json& row, const std::string& s
       std::count_if(read.messages.begin(), read.messages.end(), [](const Message& m) { return m.role == "assistant"; });
   if (replies == static_cast<std::ptrdiff_t>(read.untrained.size()))
     return Err("every assistant's turn has the weight 0, expected a reply to learn from");
-  return Demonstration{std::move(id), std::move(read.messages), std::move(read.untrained)};
+  return Demonstration{std::move(id), std::move(read.messages), std::move(read.untrained), std::move(read.tools)};
 }
 
 Result<std::optional<Ranking>> ranking_of_row(const json& row, const std::string& shape) {

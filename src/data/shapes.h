@@ -23,6 +23,7 @@ struct ReadRow {
   std::string text;                       // texts
   Messages messages;                      // a conversation, or the prompt before `responses`
   std::vector<int64_t> untrained;         // demonstrations: which of the assistant's messages are no targets
+  std::string tools;                      // demonstrations: a JSON array of them; "": none
   std::vector<RankedResponse> responses;  // rankings: at least two; unpaired: one
   bool desirable = false;                 // unpaired
 };
@@ -54,6 +55,9 @@ bool keys_make_a_row(std::span<const std::string> keys);
 using ColumnMap = std::vector<std::pair<std::string, std::string>>;
 Result<ColumnMap> parse_map(const std::string& text);  // "prompt=question,completion=answer"
 Status rename_columns(nlohmann::json& row, const ColumnMap& map);
+
+// A row's "tools" (a list, or its JSON as text), as ChatOptions takes them; "": it has none.
+Result<std::string> tools_of_row(const nlohmann::json& row);
 
 // From a row, as one kind. `shape`: a name, or empty. Errors name the key, what was found and what is expected.
 Result<std::string> text_of_row(const nlohmann::json& row, const std::string& shape = "");

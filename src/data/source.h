@@ -1,11 +1,13 @@
 // What may stand where a path of data is taken, and reading it. A data path is
-//   a file              data.jsonl.gz
-//   a folder            chats/               all data files in it; its .txt and .md files only where there are no
-//   others a glob              chats/2024-*.csv a weight            chats/@2.5           any of these with a share of
-//   what is drawn (data/mixture.h) a mixture           mixture.toml         [[mixture]] tables: path or paths, weight,
-//   shape, map, limit, split a table             {"path": "faq.csv", "map": {"prompt": "question"}}    such a table as
-//   JSON; in a recipe's or a
-//                       stage's TOML it is written as [[SECTION.KEY]] (data_paths)
+//
+// - a file: data.jsonl.gz
+// - a folder: chats/ (all data files in it; its .txt and .md files only where there are no others)
+// - a glob: chats/2024-*.csv
+// - any of these with a weight, its share of what is drawn (data/mixture.h): chats/@2.5
+// - a mixture: mixture.toml, whose [[mixture]] tables have path or paths, weight, shape, map, limit, split
+// - such a table as JSON, {"path": "faq.csv", "map": {"prompt": "question"}}; in a recipe's or a stage's TOML it is
+//   written as [[SECTION.KEY]] (data_paths)
+//
 // Paths are read from where the program is started.
 #pragma once
 

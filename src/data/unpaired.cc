@@ -2,32 +2,29 @@
 #include "data/unpaired.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "base/json_depth.h"
-#include "data/jsonl.h"
-#include "store/files.h"
+#include "data/items.h"
+#include "data/shapes.h"
 
 namespace loquat {
 namespace {
 
 using nlohmann::json;
 
-// null: the line has no label, so that it must be a comparison. What is no JSON object at all is left to the readers
-// of jsonl.h, which say so.
-Result<json> label_of(std::string_view line) {
-  if (json_nests_deeper(line)) return json();
-  const json object = json::parse(line, nullptr, false);
-  if (!object.is_object()) return json();
-  const auto found = object.find("label");
-  if (found == object.end()) {
-    if (object.contains("completion"))
+// null: the row has no label, so that it must be a comparison.
+Result<json> label_of(const json& row) {
+  const auto found = row.find("label");
+  if (found == row.end()) {
+    if (row.contains("completion"))
       return Err("found \"completion\" without a \"label\", expected \"label\": true or false");
     return json();
   }
   if (found->is_boolean()) return *found;
   if (*found == 0 || *found == 1) return json(*found == 1);
+  // A CSV file's values are texts.
+  if (*found == "true" || *found == "1") return json(true);
+  if (*found == "false" || *found == "0") return json(false);
   return Err("label: found {}, expected true or false", found->dump(-1, ' ', false, json::error_handler_t::replace));
 }
 
@@ -47,13 +44,13 @@ std::vector<UnpairedReply> unpaired_from_ranking(const Ranking& ranking) {
   return out;
 }
 
-Result<std::vector<UnpairedReply>> unpaired_from_json(std::string_view line) {
-  TRY(const json label, label_of(line));
+Result<std::vector<UnpairedReply>> unpaired_of_row(const json& row, const std::string& shape) {
+  TRY(const json label, label_of(row));
   if (label.is_null()) {
-    TRY(const std::optional<Ranking> ranking, ranking_from_json(line));
+    TRY(const std::optional<Ranking> ranking, ranking_of_row(row, shape));
     return ranking ? unpaired_from_ranking(*ranking) : std::vector<UnpairedReply>{};
   }
-  TRY(Demonstration item, demonstration_from_json(line));
+  TRY(Demonstration item, demonstration_of_row(row, shape));
   std::string reply = std::move(item.messages.back().content);
   item.messages.pop_back();
   if (item.messages.empty() || item.messages.back().role != "user")
@@ -62,22 +59,22 @@ Result<std::vector<UnpairedReply>> unpaired_from_json(std::string_view line) {
       {std::move(item.id), std::move(item.messages), std::move(reply), label.get<bool>()}};
 }
 
+Result<std::vector<UnpairedReply>> unpaired_from_json(std::string_view line) {
+  TRY(const json row, parse_row(line));
+  return unpaired_of_row(row, "");
+}
+
 Result<std::vector<UnpairedReply>> read_unpaired(const std::string& path) {
   std::vector<UnpairedReply> out;
-  const std::string name = std::filesystem::path(path).filename().string();
-  TRY_STATUS(for_each_line(path, [&](int64_t number, std::string_view line) -> Status {
-    if (line.find_first_not_of(" \t\r\n") == line.npos) return {};
-    auto items = unpaired_from_json(line);
-    if (!items.ok()) return Err("{}: line {}: {}", path, number, items.error());
-    for (UnpairedReply& item : *items) {
-      if (item.id.empty()) item.id = fmt::format("{}:{}", name, number);
+  TRY_STATUS(read_items(path, [&](const json& row, const std::string& shape, const std::string& id) -> Status {
+    TRY(std::vector<UnpairedReply> items, unpaired_of_row(row, shape));
+    for (UnpairedReply& item : items) {
+      if (item.id.empty()) item.id = id;
       out.push_back(std::move(item));
     }
     return {};
   }));
-  if (out.empty())
-    return Err("{}: found no usable example, expected at least one {}", path,
-               R"({"prompt", "completion", "label"} or {"prompt", "chosen", "rejected"})");
+  if (out.empty()) return nothing_in(path, R"({"prompt", "completion", "label"} or {"prompt", "chosen", "rejected"})");
   return out;
 }
 

@@ -3,6 +3,7 @@
 // best replies, wanted, and its worst ones, unwanted.
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,11 +19,12 @@ struct UnpairedReply {
   bool desirable = false;
 };
 
-// One line: one reply, or those of a comparison (none where it compares nothing).
+// One row: one reply, or those of a comparison (none where it compares nothing). `shape`: of shapes.h; empty: any.
+Result<std::vector<UnpairedReply>> unpaired_of_row(const nlohmann::json& row, const std::string& shape);
 Result<std::vector<UnpairedReply>> unpaired_from_json(std::string_view line);
 // The best and the worst of a ranking; none where all are tied.
 std::vector<UnpairedReply> unpaired_from_ranking(const Ranking& ranking);
-// A file; both kinds of lines may be mixed. Errors as in dataset.h.
+// A data path; both kinds of rows may be mixed. Errors as in dataset.h.
 Result<std::vector<UnpairedReply>> read_unpaired(const std::string& path);
 
 }  // namespace loquat

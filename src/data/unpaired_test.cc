@@ -3,7 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "data/questions.h"
+#include "store/test_folder.h"
 
 namespace loquat {
 namespace {
@@ -65,6 +69,33 @@ TEST(Questions, AnswersMayBeTextOrNumbers) {
   EXPECT_FALSE(question_from_json(R"({"prompt":"2+2"})")->answer.has_value());
   EXPECT_FALSE(question_from_json(R"({"prompt":"2+2","answer":[4]})").ok());
   EXPECT_FALSE(question_from_json(R"({"answer":"4"})").ok());
+}
+
+TEST(Unpaired, AnyContainerIsRead) {
+  const TestFolder folder;
+  std::filesystem::create_directory(folder / "judged");
+  std::ofstream(folder / "judged/a.csv") << "prompt,completion,label\nHow?,So.,true\n\"Who, me?\",You.,0\n";
+  std::ofstream(folder / "judged/b.json") << R"([{"prompt":"p","chosen":"c","rejected":"r","id":"x"}])";
+  const auto got = read_unpaired(folder / "judged");
+  ASSERT_TRUE(got.ok()) << got.error();
+  ASSERT_EQ(got->size(), 4u);
+  EXPECT_TRUE((*got)[0].desirable);
+  EXPECT_EQ((*got)[1].prompt, (Messages{{"user", "Who, me?"}}));
+  EXPECT_FALSE((*got)[1].desirable);
+  EXPECT_EQ((*got)[1].id, "a.csv:3");
+  EXPECT_EQ((*got)[2].id, "x");
+  std::ofstream(folder / "judged/a.csv") << "prompt,completion,label\nHow?,So.,perhaps\n";
+  const auto bad = read_unpaired(folder / "judged");
+  ASSERT_FALSE(bad.ok());
+  EXPECT_NE(bad.error().find("a.csv: line 2: label: found \"perhaps\""), std::string::npos) << bad.error();
+}
+
+TEST(Questions, AnyContainerIsRead) {
+  const TestFolder folder;
+  std::ofstream(folder / "sums.csv") << "prompt,answer\n1 + 1?,2\n";
+  const auto got = read_questions(folder / "sums.csv");
+  ASSERT_TRUE(got.ok()) << got.error();
+  EXPECT_EQ((*got)[0].answer, "2");
 }
 
 }  // namespace

@@ -56,13 +56,14 @@ void match_reference(const Kernels& k, DType dtype, double tolerance, Rng& rng, 
   Rng again = rng;
   const Quantized w(k, rng, s.n, s.k, dtype, type), w_ref(reference::kTable, again, s.n, s.k, dtype, type);
   const Tensor x = Tensor::random(rng, s.rows, s.k, dtype, 1, 3);
+  const double terms = std::sqrt(s.k) * (1 << (bits_of(type) - 2));
   for (const DType out : {DType::kF32, dtype}) {
     for (const bool add : {false, true}) {
       if (add && out != DType::kF32) continue;
       const Tensor y0 = Tensor::random(rng, s.rows, s.n, out, 1, 2), y(y0), y_ref(y0);
       k.linear(y, x, w, add);
       reference::linear(y_ref, x, w_ref, add);
-      expect_close(y, y_ref, out == DType::kF32 ? 2e-5 : tolerance, "y");
+      expect_close(y, y_ref, out == DType::kF32 ? 2e-5 : tolerance, "y", terms);
     }
   }
 }
@@ -75,7 +76,7 @@ TEST_P(QuantizedTest, MatchesReference) {
 }
 
 TEST_P(QuantizedTest, MatchesReferenceOnRandomShapes) {
-  Rng rng(testing::UnitTest::GetInstance()->random_seed(), "quantized.random");
+  Rng rng = random_shapes("quantized.random");
   for (int i = 0; i < 25; ++i) {
     const auto below = [&](uint64_t n) { return static_cast<int64_t>(rng.below(n)); };
     match_reference(k(), dtype(), tolerance(), rng, {below(3) ? below(50) : below(4), 1 + below(150), 1 + below(300)},

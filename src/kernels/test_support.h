@@ -82,13 +82,20 @@ inline std::vector<int32_t> random_tokens(Rng& rng, int64_t n, int64_t vocab) {
   return tokens;
 }
 
-// Each element within `tolerance` of the expected one, relative to its size plus the tensor's root mean square.
-inline void expect_close(Mat actual, Mat expected, double tolerance, const std::string& what) {
+// Shapes at random: the same in every run, others with --gtest_random_seed=N.
+inline Rng random_shapes(const std::string& name) {
+  return Rng(static_cast<uint64_t>(GTEST_FLAG_GET(random_seed)), name);
+}
+
+// Each element within `tolerance` of the expected one, relative to its size plus the tensor's root mean square; where
+// the tensor is a few sums that may all come out near zero, plus `terms`, which is what their terms let expect.
+inline void expect_close(Mat actual, Mat expected, double tolerance, const std::string& what, double terms = 0) {
   double squares = 0;
   for (int64_t r = 0; r < expected.rows; ++r) {
     for (int64_t c = 0; c < expected.cols; ++c) squares += std::pow(reference::get(expected, r, c), 2);
   }
-  const double rms = std::sqrt(squares / std::max<double>(1, static_cast<double>(expected.rows * expected.cols)));
+  const double rms =
+      std::max(terms, std::sqrt(squares / std::max<double>(1, static_cast<double>(expected.rows * expected.cols))));
   for (int64_t r = 0; r < expected.rows; ++r) {
     for (int64_t c = 0; c < expected.cols; ++c) {
       const double a = reference::get(actual, r, c), e = reference::get(expected, r, c);
@@ -97,9 +104,10 @@ inline void expect_close(Mat actual, Mat expected, double tolerance, const std::
     }
   }
 }
-inline void expect_close(Floats& actual, Floats& expected, double tolerance, const std::string& what) {
+inline void expect_close(Floats& actual, Floats& expected, double tolerance, const std::string& what,
+                         double terms = 0) {
   const auto n = static_cast<int64_t>(expected.size());
-  expect_close(mat(actual.data(), 1, n), mat(expected.data(), 1, n), tolerance, what);
+  expect_close(mat(actual.data(), 1, n), mat(expected.data(), 1, n), tolerance, what, terms);
 }
 
 // W packed by one table.

@@ -1,25 +1,25 @@
-// The whole page: the session, the shell, and the view that the path names. Each view's code is loaded when it is first shown.
+// The whole page: the session, the shell, and the view that the path names. The chat comes with the page; every other view's
+// code is loaded when it is first shown.
 import {Component, lazy, Suspense, type ComponentType, type ReactNode} from "react";
 import {SessionProvider, useSession} from "./session";
 import {match, usePath} from "./router";
 import {Shell} from "./Shell";
 import {Button, Spinner, Toasts} from "./ui";
+import ChatView from "./views/chat/ChatView";
 import {common} from "./i18n/common";
 import {fill, useText} from "./i18n";
 import type {ApiError} from "./api/client";
 import type {Role} from "./api/types";
+import type {ViewProps} from "./views/view";
 
-export interface ViewProps {
-  params: Record<string, string>;
-}
 interface View {
   pattern: string;
   roles?: Role[]; // any of them; none: everyone who is signed in
   view: ComponentType<ViewProps>;
 }
 const views: View[] = [
-  {pattern: "/", view: lazy(() => import("./views/chat/ChatView"))},
-  {pattern: "/c/:id", view: lazy(() => import("./views/chat/ChatView"))},
+  {pattern: "/", view: ChatView},
+  {pattern: "/c/:id", view: ChatView},
   {pattern: "/run", view: lazy(() => import("./views/run/RunView"))},
   {pattern: "/blind", view: lazy(() => import("./views/blind/BlindView"))},
   {pattern: "/settings", view: lazy(() => import("./views/settings/SettingsView"))},

@@ -1,6 +1,6 @@
 // What stands around every view: the sidebar with the navigation that the person's roles allow (a drawer on a phone), and the
 // banner when the server cannot be reached.
-import {lazy, Suspense, useEffect, useRef, useState, type ReactNode} from "react";
+import {useEffect, useRef, useState, type ReactNode} from "react";
 import {useSession} from "./session";
 import {Link, usePath} from "./router";
 import {useStreamState} from "./tab";
@@ -8,8 +8,7 @@ import {fill, useText} from "./i18n";
 import {common, nav as navTexts} from "./i18n/common";
 import {Icon, IconButton, toastError, type IconName} from "./ui";
 import {useRecipeState} from "./recipe";
-
-const ConversationList = lazy(() => import("./views/chat/ConversationList"));
+import ConversationList from "./views/chat/ConversationList";
 
 interface NavItem {
   to: string;
@@ -103,7 +102,7 @@ export function Shell({children}: {children: ReactNode}) {
             ))}
           </ul>
         </nav>
-        {inChat ? <Suspense fallback={null}><ConversationList /></Suspense> : <div className="grow" />}
+        {inChat ? <ConversationList /> : <div className="grow" />}
         {session.mode === "team" && person && (
           <div className="who">
             <span title={person.email}>{fill(tn.signedInAs, {name: person.name || person.email})}</span>

@@ -5,6 +5,7 @@ export type RecipeState = "none" | "running" | "ended";
 export interface Stage {
   name: string;
   state: string;
+  fraction?: number;
   step?: number;
   steps?: number;
   tokens_per_second?: number;
@@ -14,9 +15,14 @@ export interface Stage {
 }
 export interface Progress {
   state?: string;
-  done_fraction?: number;
+  recipe?: string;
+  scale?: string;
+  seed?: number;
+  fraction?: number;
+  seconds?: number;
+  seconds_left?: number | null;
+  message?: string;
   stages?: Stage[];
-  [more: string]: unknown;
 }
 
 let known: RecipeState = "none";

@@ -55,9 +55,13 @@ export async function startFake(options = {}) {
     const broken = world.breakNext.findIndex(b => b.method === request.method && url.pathname.endsWith(b.path));
     if (broken >= 0) {
       const [{after}] = world.breakNext.splice(broken, 1);
-      if (!after) return request.socket.destroy();
+      if (!after) return request.socket.destroy(); // (on a connection that was used before, Chromium asks again by itself)
       // The server does what it was asked; only the answer is lost.
-      response.end = () => request.socket.destroy();
+      response.end = () => {
+        // Its first bytes do go out: without them Chromium would ask a second time by itself.
+        response.write("{");
+        setTimeout(() => request.socket.destroy(), 20);
+      };
     }
     for (const {method, pattern, rule, handle: run} of routes) {
       const params = method === request.method && matches(pattern, url.pathname);

@@ -22,15 +22,17 @@ export class BlockSplitter {
   update(text: string, done: boolean, known: string): Blocks {
     if (text.length < this.length || !text.startsWith(known)) this.reset();
     if (text.length > this.length) {
-      this.append(text.slice(this.length));
-      this.length = text.length;
+      // A CR at the end may be half of a CRLF: it waits.
+      const end = text.endsWith("\r") && !done ? text.length - 1 : text.length;
+      this.append(text.slice(this.length, end).replace(/\r\n?/g, "\n"));
+      this.length = end;
     }
     if (done && this.hadDefinitions) {
       // An address that is named at the end belongs to links before it too.
       const links = this.links;
       this.reset();
       this.links = links;
-      this.append(text);
+      this.append(text.replace(/\r\n?/g, "\n"));
       this.length = text.length;
       this.hadDefinitions = false;
     }
@@ -57,9 +59,11 @@ export class BlockSplitter {
       --keep;
       while (keep > 0 && tokens[keep]!.type === "space") --keep;
     }
+    const begin = keep > 0 ? beginOf(tokens, keep, this.rest) : 0;
+    if (begin < 0) keep = 0;
     for (const token of tokens.slice(0, keep)) this.settle(token);
     this.last = tokens.slice(keep);
-    this.rest = this.last.map(token => token.raw).join("");
+    this.rest = this.rest.slice(Math.max(0, begin));
     if (this.last.some(token => token.type === "def")) this.hadDefinitions = true;
   }
 
@@ -85,6 +89,17 @@ export class BlockSplitter {
       this.settled = [];
     }
   }
+}
+
+// Where in the text the token at `index` begins; -1: not to be found. (A token's raw text may lack blanks at its end.)
+function beginOf(tokens: readonly MdToken[], index: number, text: string): number {
+  let at = 0;
+  for (let i = 0; i < index; ++i) {
+    const found = text.indexOf(tokens[i]!.raw, at);
+    if (found < 0) return -1;
+    at = found + tokens[i]!.raw.length;
+  }
+  return text.indexOf(tokens[index]!.raw, at);
 }
 
 // Whether a code block's end has come.

@@ -7,10 +7,9 @@ import {chat} from "../../i18n/chat";
 import {useModels} from "../../models";
 import {Link, navigate} from "../../router";
 import {useRecipeState} from "../../recipe";
-import {useSession} from "../../session";
 import {Button, Icon, IconButton, Menu, Spinner, toastError} from "../../ui";
 import {common} from "../../i18n/common";
-import type {ViewProps} from "../../App";
+import type {ViewProps} from "../view";
 import {Compare} from "./Compare";
 import {Composer, type ComposerHandle} from "./Composer";
 import {FirstRun} from "./FirstRun";
@@ -159,10 +158,12 @@ function useFollow(state: ConversationState) {
     const box = scroll.current;
     if (!box || !inner.current) return;
     let top = box.scrollTop;
+    let touched = -Infinity;
+    const hand = () => { touched = performance.now(); };
     const moved = () => {
       const gap = box.scrollHeight - box.scrollTop - box.clientHeight;
-      // Only a move upwards is the reader's; growth alone is not.
-      if (box.scrollTop < top - 2 && gap > 60) follows.current = false;
+      // Only a move upwards by hand is the reader's wish: what is laid out late moves it too.
+      if (box.scrollTop < top - 2 && gap > 60 && performance.now() - touched < 800) follows.current = false;
       else if (gap < 40) follows.current = true;
       top = box.scrollTop;
       setAway(gap > 200 && !follows.current);
@@ -170,10 +171,13 @@ function useFollow(state: ConversationState) {
     const grown = new ResizeObserver(() => {
       if (follows.current) box.scrollTop = box.scrollHeight;
     });
+    const hands = ["wheel", "touchmove", "pointerdown", "keydown"] as const;
+    for (const name of hands) box.addEventListener(name, hand, {passive: true});
     box.addEventListener("scroll", moved, {passive: true});
     grown.observe(inner.current);
     grown.observe(box);
     return () => {
+      for (const name of hands) box.removeEventListener(name, hand);
       box.removeEventListener("scroll", moved);
       grown.disconnect();
     };
@@ -187,7 +191,6 @@ function Existing({id}: {id: string}) {
   const [store] = useState(() => chatStore.of(id));
   const state = useSyncExternalStore(store.watch, store.get);
   const models = useModels();
-  const {settings} = useSession();
   const [panel, setPanel] = useState(false);
   const [shown, setShown] = useState(SHOWN);
   const composer = useRef<ComposerHandle>(null);
@@ -277,7 +280,6 @@ function Existing({id}: {id: string}) {
               <div className="row"><Button icon="again" onClick={() => void store.answer(last.id, usable).catch(toastError)}>{t.regenerate}</Button></div>
             )}
             {before && after && after.state !== "writing" && <Compare before={before} after={after} store={store} />}
-            {!settings.asked && path.length > 1 && <FirstRun />}
           </div>
         </div>
         <div className="composer-host">
