@@ -25,4 +25,6 @@ fi
 npx tsc --noEmit
 [ $# -gt 0 ] || npx vitest run
 LOQUAT_WEB_OUT="$work/dist" npx vite build --logLevel warn
-LOQUAT_WEB_DIST="$work/dist" node test/e2e/run.mjs "$@"
+export LOQUAT_WEB_DIST="$work/dist"
+node test/e2e/run.mjs "$@"
+[ $# -gt 0 ] || node --test --test-concurrency=1 test/e2e/*.test.mjs # the studio's and the people's
