@@ -28,6 +28,21 @@ function applyTheme(theme: Settings["theme"]): void {
   else delete document.documentElement.dataset.theme;
 }
 
+const PERSON = "loquat-person";
+// What this tab holds (drafts, what was not sent, conversations in memory) is one person's: where another signs in, it goes, and
+// the page begins anew. true: it does.
+function handOver(person: Me | null): boolean {
+  if (!person) return false;
+  try {
+    const before = sessionStorage.getItem(PERSON);
+    if (before !== null && before !== person.id) sessionStorage.clear();
+    sessionStorage.setItem(PERSON, person.id);
+    return before !== null && before !== person.id;
+  } catch {
+    return false;
+  }
+}
+
 interface ProviderProps {
   children: ReactNode;
   waiting: (error: ApiError | null, retry: () => void) => ReactNode; // until the session is known
@@ -39,6 +54,7 @@ export function SessionProvider({children, waiting}: ProviderProps) {
   const refresh = useCallback(async () => {
     try {
       const next = await api.get<Session>("/session");
+      if (handOver(next.person)) return window.location.reload();
       setCsrf(next.csrf);
       setSession(next);
       setError(null);

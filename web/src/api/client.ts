@@ -52,6 +52,18 @@ async function errorOf(response: Response): Promise<ApiError> {
 
 export interface CallOptions {
   signal?: AbortSignal;
+  again?: boolean; // it is the second try
+}
+
+async function renewCsrf(): Promise<boolean> {
+  try {
+    const before = csrf;
+    const response = await fetch("/api/app/session", {cache: "no-store", credentials: "same-origin"});
+    csrf = ((await response.json()) as {csrf: string}).csrf;
+    return csrf !== before;
+  } catch {
+    return false;
+  }
 }
 
 export async function callRaw(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Response> {
@@ -72,6 +84,8 @@ export async function callRaw(method: string, path: string, body?: unknown, opti
   }
   if (response.ok) return response;
   const failed = await errorOf(response);
+  // The session was renewed in another tab: its token is fetched, and the call made once more.
+  if (failed.code === "csrf" && !options.again && (await renewCsrf())) return callRaw(method, path, body, {...options, again: true});
   if (response.status === 401 && path !== "/login" && path !== "/session") signedOut.forEach(f => f());
   throw failed;
 }

@@ -32,14 +32,19 @@ export const tests = {
       check(!(await links.allInnerTexts()).some(text => /Studio|People/.test(text)), "a user sees neither studio nor people");
       await page.goto(`${fake.url}/people`);
       await page.getByText("There is nothing here").waitFor();
+      await page.goto(`${fake.url}/`);
+      await page.getByRole("textbox", {name: "Your message"}).fill("Bo's draft");
       // The session ends elsewhere: the page asks to sign in again.
       fake.world.sessions.clear();
       await page.goto(`${fake.url}/`);
       await signIn(page);
       await page.getByText("Signed in as Ann").waitFor();
+      check(await page.getByRole("textbox", {name: "Your message"}).inputValue() === "", "what one person wrote is not shown to the next");
       check((await links.allInnerTexts()).filter(text => /Studio|People/.test(text)).length === 2, "an admin sees both");
       await page.getByRole("button", {name: "Sign out"}).click();
       await page.getByRole("button", {name: "Sign in"}).waitFor();
+      await page.goto(`${fake.url}/?sign_in=uninvited`);
+      await page.getByText("There is no account for you here yet.").waitFor();
       for (let i = 0; i < 5; ++i) {
         await page.getByLabel("E-mail address").fill("ann@example.org");
         await page.getByLabel("Password").fill("no");

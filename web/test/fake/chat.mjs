@@ -97,7 +97,7 @@ export function addChat(world, route) {
   });
 
   route("GET", "/api/app/conversations", "signed_in", ({query, person}) => {
-    const wanted = (query.get("query") ?? "").toLowerCase(), before = Number(query.get("before") || Infinity), limit = Number(query.get("limit") || MAX);
+    const wanted = (query.get("query") ?? "").toLowerCase(), before = query.get("before"), limit = Number(query.get("limit") || MAX);
     let all = [...world.conversations.values()].filter(c => c.owner === person.id && !c.hidden)
       .sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.updated - a.updated || (a.id < b.id ? 1 : -1));
     let rows = all.map(row);
@@ -109,7 +109,7 @@ export function addChat(world, route) {
       }
       return [];
     });
-    rows = rows.filter(r => r.pinned ? before === Infinity : r.updated < before);
+    if (before) rows = rows.slice(rows.findIndex(r => r.id === before) + 1);
     return {conversations: rows.slice(0, limit), more: rows.length > limit};
   });
   route("POST", "/api/app/conversations", "signed_in", ({body, person}) => head(make(person, body)));
@@ -148,6 +148,14 @@ export function addChat(world, route) {
   route("GET", "/api/app/export", "signed_in", ({person, response}) =>
     file(response, "conversations.json", "application/json", JSON.stringify({conversations: [...world.conversations.values()].filter(c => c.owner === person.id && !c.hidden).map(whole)})));
   route("POST", "/api/app/import", "signed_in", ({body, person}) => {
+    if (typeof body.text === "string") {
+      try {
+        body = {conversations: body.text.trim().split("\n").map(line => JSON.parse(line))};
+      } catch {
+        throw new Fail(400, "bad_value", "This file holds no conversations that can be read.", "text");
+      }
+    }
+    if (Array.isArray(body.messages)) body = {conversations: [body]};
     if (!Array.isArray(body.conversations)) throw new Fail(400, "bad_value", "This file holds no conversations.", "conversations");
     const skipped = [];
     let imported = 0;

@@ -14,6 +14,8 @@ interface Page {
   more: boolean;
 }
 const PAGE = 40;
+const MOST_AT_ONCE = 500;
+const LARGEST_IMPORT = 64 << 20;
 
 // A search's hit stands between U+0001 and U+0002.
 export function Snippet({text}: {text: string}): ReactNode {
@@ -39,8 +41,15 @@ export default function ConversationList() {
   const load = useCallback(async () => {
     const mine = ++round.current;
     try {
-      const next = await api.get<Page>(`/conversations${query({query: wanted.trim(), limit: count.current})}`);
-      if (mine === round.current) setPage(next);
+      const rows: ConversationRow[] = [];
+      for (;;) {
+        const limit = Math.min(MOST_AT_ONCE, count.current - rows.length);
+        const next = await api.get<Page>(`/conversations${query({query: wanted.trim(), limit, before: rows[rows.length - 1]?.id})}`);
+        if (mine !== round.current) return;
+        rows.push(...next.conversations);
+        if (next.more && next.conversations.length && rows.length < count.current) continue;
+        return setPage({conversations: rows, more: next.more});
+      }
     } catch (error) {
       if (!(error instanceof ApiError && error.network)) toastError(error); // the banner tells of the network
     }
@@ -72,13 +81,15 @@ export default function ConversationList() {
     }
   };
   const importFrom = async (chosen: File) => {
+    if (chosen.size > LARGEST_IMPORT) return toast(fill(t.tooBig, {name: chosen.name, size: `${LARGEST_IMPORT >> 20} MiB`}), {bad: true});
+    const text = await chosen.text();
     let body: unknown;
     try {
-      const parsed: unknown = JSON.parse(await chosen.text());
+      const parsed: unknown = JSON.parse(text);
       body = Array.isArray(parsed) ? {conversations: parsed} : parsed;
-      if (typeof body === "object" && body !== null && "messages" in body) body = {conversations: [body]};
+      if (typeof body !== "object" || body === null) return toast(t.importBad, {bad: true});
     } catch {
-      return toast(t.importBad, {bad: true});
+      body = {text}; // one conversation on each line, or nothing that can be read: the server says which
     }
     try {
       const {imported, skipped} = await api.post<ImportResult>("/import", body);
@@ -98,7 +109,7 @@ export default function ConversationList() {
           {label: t.importFile, icon: "upload", run: () => file.current?.click()},
           {label: t.exportAll, icon: "download", run: () => void download("/export", "conversations.json").catch(toastError)},
         ]}><Icon name="more" /></Menu>
-        <input ref={file} type="file" accept=".json,application/json" hidden aria-label={t.importFile} onChange={event => {
+        <input ref={file} type="file" accept=".json,.jsonl,application/json" hidden aria-label={t.importFile} onChange={event => {
           const chosen = event.target.files?.[0];
           event.target.value = "";
           if (chosen) void importFrom(chosen);

@@ -3,6 +3,7 @@ import {useEffect, useState} from "react";
 import {api, ApiError} from "../../api/client";
 import {fill, useText} from "../../i18n";
 import {account} from "../../i18n/account";
+import {useSearch} from "../../router";
 import {useSession} from "../../session";
 import {Button, TextField} from "../../ui";
 import "./login.css";
@@ -12,7 +13,8 @@ export default function LoginView() {
   const {session, refresh} = useSession();
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
-  const [error, setError] = useState("");
+  const returned = useSearch().get("sign_in"); // what a provider's sign-in came to
+  const [error, setError] = useState(() => returned === null ? "" : t[`sign_in_${returned}` as keyof typeof t] ?? t.sign_in_failed);
   const [busy, setBusy] = useState(false);
   const [wait, setWait] = useState(0);
   useEffect(() => {
