@@ -17,10 +17,15 @@ endif()
 # The libraries share one precompiled header: a third of a clean build was reading these. Not the kernels, whose files
 # have flags of their own, nor what they include.
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/library_headers.cc CONTENT "")
-add_library(loquat_library_headers OBJECT ${CMAKE_BINARY_DIR}/library_headers.cc)
-target_link_libraries(loquat_library_headers PRIVATE loquat_options nlohmann_json::nlohmann_json)
-target_precompile_headers(loquat_library_headers PRIVATE <algorithm> <cmath> <functional> <map> <memory> <mutex>
-                          <optional> <span> <string> <utility> <variant> <vector> <fmt/core.h> <nlohmann/json.hpp>)
+foreach(headers library glue)
+  add_library(loquat_${headers}_headers OBJECT ${CMAKE_BINARY_DIR}/library_headers.cc)
+  target_link_libraries(loquat_${headers}_headers PRIVATE loquat_options nlohmann_json::nlohmann_json)
+  target_precompile_headers(loquat_${headers}_headers PRIVATE <algorithm> <cmath> <functional> <map> <memory> <mutex>
+                            <optional> <span> <string> <utility> <variant> <vector> <fmt/core.h> <nlohmann/json.hpp>)
+endforeach()
+# Modules that wait for people, disks and databases are optimised less: a quarter of their building.
+set(LOQUAT_GLUE people chats feedback jobs app recipe cli)
+target_compile_options(loquat_glue_headers PRIVATE $<$<CONFIG:Release>:-O1>)
 
 # Tests share one precompiled header, and are optimised less: half of a clean build was theirs.
 if(LOQUAT_TESTS)
@@ -66,7 +71,10 @@ function(loquat_module name)
     set(scope INTERFACE)
   endif()
   target_link_libraries(${target} ${scope} loquat_options)
-  if(files AND NOT name MATCHES "^(base|kernels)$")
+  if(files AND name IN_LIST LOQUAT_GLUE)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+    target_precompile_headers(${target} REUSE_FROM loquat_glue_headers)
+  elseif(files AND NOT name MATCHES "^(base|kernels)$")
     target_precompile_headers(${target} REUSE_FROM loquat_library_headers)
   endif()
   foreach(dep ${arg_DEPS})

@@ -9,3 +9,8 @@ add_custom_command(
   DEPENDS ${page_files} ${CMAKE_CURRENT_LIST_DIR}/embed_page.cmake
   COMMENT "Embedding the page" VERBATIM)
 target_sources(${target} PRIVATE ${page_source})
+
+# remote_talk.cc: models of other servers.
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+target_link_libraries(${target} PRIVATE PkgConfig::CURL)

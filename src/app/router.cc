@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include "base/check.h"
+#include "base/json_depth.h"
+#include "people/words.h"
 
 namespace loquat::app {
 namespace {
@@ -29,6 +31,20 @@ bool matches(std::string_view pattern, std::string_view path, std::map<std::stri
     }
   }
   return pattern.empty() && path.empty();
+}
+
+bool is_text(std::string_view value) {  // that a database takes
+  return value.find('\0') == value.npos && people::is_utf8(value);
+}
+
+// Whether JSON that has been parsed had the escape \u0000 in it.
+bool has_nul(std::string_view body) {
+  for (size_t at = 0; (at = body.find("u0000", at)) != body.npos; ++at) {
+    size_t slashes = 0;
+    while (slashes < at && body[at - 1 - slashes] == '\\') ++slashes;
+    if (slashes % 2 == 1) return true;
+  }
+  return false;
 }
 
 http::Response failed(const serve::ApiError& error) {
@@ -65,6 +81,12 @@ Answer Router::answer(Call& call) const {
     response.headers.emplace_back("Allow", methods);
     return response;
   }
+  for (const auto& [name, value] : call.path) {
+    if (!is_text(value)) return not_there("There is nothing at this address.");
+  }
+  for (const auto& [name, value] : call.request.query) {
+    if (!is_text(value)) return bad_value("", "The address's query must be text.");
+  }
   auto who = door_->who(call.request);
   if (auto* error = std::get_if<serve::ApiError>(&who)) return std::move(*error);
   call.person = std::move(std::get<people::Person>(who));
@@ -74,8 +96,10 @@ Answer Router::answer(Call& call) const {
     return serve::ApiError{403, "Your roles do not allow this.", "invalid_request_error", "", "not_allowed"};
   call.body = json::object();
   if (!call.request.body.empty()) {
+    if (json_nests_deeper(call.request.body)) return bad_value("", "The body's JSON is nested too deep.");
     call.body = json::parse(call.request.body, nullptr, false);
     if (!call.body.is_object()) return bad_value("", "The body must be a JSON object.");
+    if (has_nul(call.request.body)) return bad_value("", "The body must be text without NUL characters.");
   }
   return found->handle(call);
 }

@@ -1,6 +1,10 @@
 #include "app/run_server.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <thread>
 
 #include "app/app.h"
 #include "app/routes.h"
@@ -23,6 +27,22 @@ serve::Access::Options access_options(const RunServerOptions& options) {
   out.listening.cors_origins = options.cors_origins;
   out.open_paths = page_paths();
   return out;
+}
+
+// Where what people write is kept without --database: in the folder or, where nothing can be written there, in a folder
+// that goes with the server.
+Result<std::string> local_database(const std::string& folder, std::string* temporary) {
+  const std::string path = folder + "/app.db";
+  const bool writable =
+      ::access(folder.c_str(), W_OK) == 0 && (::access(path.c_str(), F_OK) != 0 || ::access(path.c_str(), W_OK) == 0);
+  if (writable) return path;
+  std::error_code error;
+  std::string pattern = std::filesystem::temp_directory_path(error).string() + "/loquat-XXXXXX";
+  if (error || ::mkdtemp(pattern.data()) == nullptr)
+    return Err("{}: cannot be written, and there is no folder for temporary files", folder);
+  log_warning("{}: cannot be written: conversations are kept until the server stops, and no longer", folder);
+  *temporary = pattern;
+  return pattern + "/app.db";
 }
 
 // What the engines do, as /metrics has it.
@@ -55,7 +75,21 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   TRY(const Kernels* kernels, best_kernels());
   std::unique_ptr<RunServer> server(new RunServer);
   server->options_ = options;
-  TRY(server->access_, serve::Access::start(access_options(options)));
+  if (options.database.empty() && !options.oidc.issuer.empty())
+    return Err("signing in by OpenID Connect needs a database of people: name one with --database");
+  AppOptions app;
+  app.accounts = !options.database.empty();
+  app.database = options.database;
+  if (!app.accounts) {
+    TRY(app.database, local_database(folder, &server->temporary_));
+  }
+  app.datasets = folder + "/datasets";
+  app.run_folder = folder;
+  app.oidc = options.oidc;
+  TRY(server->app_, App::start(app));
+  serve::Access::Options access = access_options(options);
+  TRY(access.listening.people, server->app_->has_people());
+  TRY(server->access_, serve::Access::start(access));
   server->models_ = std::make_shared<serve::ModelHost>(folder, *kernels, options.models);
   // The server's end waits for its requests' ends, so that nothing outlives the meter.
   const std::shared_ptr<serve::Meter> meter(std::shared_ptr<void>(), &server->access_->meter());
@@ -65,26 +99,30 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   api.more_metrics = [models = server->models_.get()] { return engine_metrics(*models); };
   server->background_ = std::make_unique<serve::Background>(kBackgroundThreads, kMostInBackground);
   api.background = [background = server->background_.get()](auto job) { return background->add(std::move(job)); };
-  AppOptions app;
-  app.accounts = !options.database.empty();
-  app.database = app.accounts ? options.database : folder + "/app.db";
-  TRY(server->app_, App::start(app));
-  const auto routes = make_routes(std::make_shared<serve::api::Api>(server->models_, meter, std::move(api)),
-                                  std::make_shared<RunFiles>(folder), server->app_->router(), server->access_->gate(),
-                                  {.join_caches = options.join_caches});
+  const auto answers = std::make_shared<serve::api::Api>(server->models_, meter, std::move(api));
+  TRY_STATUS(server->app_->start_chats(answers, server->models_, options.join_caches));
+  const auto routes = make_routes(answers, std::make_shared<RunFiles>(folder), server->app_->router(),
+                                  server->access_->gate(), {.join_caches = options.join_caches});
   TRY(server->http_, http::Server::start(options.http, routes));
   return server;
 }
 
 RunServer::~RunServer() {
   stop();
+  app_.reset();
+  std::error_code ignored;
+  if (!temporary_.empty()) std::filesystem::remove_all(temporary_, ignored);
 }
 
 void RunServer::stop() {
   if (!http_) return;
+  // Both at once: the page's replies and streams end by the one, programs' by the other.
+  std::thread pages([this] { app_->stop(options_.grace); });
   http_->drain(options_.grace);
+  pages.join();
   http_.reset();
   background_.reset();
+  app_.reset();
   models_.reset();  // waits for the last events of replies that were cut
   const Status written = access_->stop();
   if (!written.ok()) log_warning("usage could not be written: {}", written.error());

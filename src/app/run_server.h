@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "http/server.h"
+#include "people/oidc.h"
 #include "serve/model_host.h"
 
 namespace loquat::serve {
@@ -24,8 +25,10 @@ struct RunServerOptions {
   http::ServerOptions http;
   serve::ModelHostOptions models;
   // Of keys, usage, people and all that they write: a SQLite file or postgres://... With it people sign in and programs
-  // need keys. "": neither, and what is written is kept in app.db in the folder.
+  // need keys. "": neither, and what is written is kept in app.db in the folder (a
+  // temporary one where nothing can be written there).
   std::string database;
+  people::OidcOptions oidc;                          // people sign in there too; needs a database
   std::vector<std::string> cors_origins;             // other websites whose pages may call
   bool join_caches = false;                          // all callers use one prefix cache
   bool log_texts = false;                            // what people and models write goes into the log too
@@ -48,6 +51,7 @@ class RunServer {
  private:
   RunServer() = default;
   RunServerOptions options_;
+  std::string temporary_;  // a folder that goes with the server; "": none
   std::unique_ptr<App> app_;
   std::shared_ptr<serve::ModelHost> models_;
   std::unique_ptr<serve::Access> access_;

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   loquat::add_chat_verb(app, exit_code);
   loquat::add_serve_verb(app, exit_code);
   loquat::add_keys_verb(app, exit_code);
+  loquat::add_people_verb(app, exit_code);
   loquat::add_eval_verb(app, exit_code);
   loquat::add_compare_verb(app, exit_code);
   loquat::add_stage_verbs(app, exit_code);

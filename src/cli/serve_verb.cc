@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "app/run_server.h"
@@ -21,6 +22,7 @@ struct ServeArguments {
   bool fp32 = false;
   double cache_gib = 0, grace = 20;
   std::vector<std::string> embeddings;
+  std::string oidc_secret_file;
 };
 
 // "ID" or "ID:mean" or "ID:last".
@@ -35,6 +37,18 @@ Result<std::map<std::string, std::string>> pooling_of(const std::vector<std::str
   return pooling;
 }
 
+// Never on the command line, which others can read: a file, or the environment.
+Status read_oidc_secret(const std::string& file, people::OidcOptions& oidc) {
+  if (const char* given = std::getenv("LOQUAT_OIDC_CLIENT_SECRET"); given != nullptr && file.empty())
+    oidc.client_secret = given;
+  if (file.empty()) return {};
+  std::ifstream in(file);
+  if (!std::getline(in, oidc.client_secret) || oidc.client_secret.empty())
+    return Err("{}: expected the OpenID client's secret in its first line", file);
+  if (oidc.client_secret.back() == '\r') oidc.client_secret.pop_back();
+  return {};
+}
+
 Result<app::RunServerOptions> options_of(const ServeArguments& arguments) {
   app::RunServerOptions options = arguments.options;
   options.models.model.compute = arguments.fp32 ? DType::kF32 : DType::kBF16;
@@ -42,6 +56,7 @@ Result<app::RunServerOptions> options_of(const ServeArguments& arguments) {
   options.models.model.cache_bytes = static_cast<int64_t>(arguments.cache_gib * static_cast<double>(1 << 30));
   options.grace = std::chrono::milliseconds(std::llround(1000 * arguments.grace));
   TRY(options.models.pooling, pooling_of(arguments.embeddings));
+  TRY_STATUS(read_oidc_secret(arguments.oidc_secret_file, options.oidc));
   return options;
 }
 
@@ -112,6 +127,17 @@ void add_access_options(CLI::App& verb, ServeArguments& arguments) {
       ->capture_default_str();
 }
 
+void add_oidc_options(CLI::App& verb, ServeArguments& arguments) {
+  people::OidcOptions& oidc = arguments.options.oidc;
+  verb.add_option("--oidc-issuer", oidc.issuer, "People may sign in by this OpenID provider: https://...")
+      ->envname("LOQUAT_OIDC_ISSUER");
+  verb.add_option("--oidc-client-id", oidc.client_id, "This server's name there")->envname("LOQUAT_OIDC_CLIENT_ID");
+  verb.add_option("--oidc-client-secret-file", arguments.oidc_secret_file,
+                  "A file with its secret (or $LOQUAT_OIDC_CLIENT_SECRET)");
+  verb.add_option("--oidc-name", oidc.name, "What the button calls the provider (else its host)");
+  verb.add_option("--oidc-domain", oidc.domains, "People with an e-mail address there need no invitation");
+}
+
 }  // namespace
 
 void add_serve_verb(CLI::App& app, int& exit_code) {
@@ -119,6 +145,7 @@ void add_serve_verb(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("serve", "Serve a run's models: a page, and an API like OpenAI's");
   verb->add_option("DIR", arguments->folder, "A recipe's --out folder, or a model's folder")->required();
   add_access_options(*verb, *arguments);
+  add_oidc_options(*verb, *arguments);
   add_engine_options(*verb, *arguments);
   verb->callback([arguments, &exit_code] { exit_code = serve_folder(*arguments); });
 }

@@ -24,6 +24,7 @@ void add_tokenizer_verb(CLI::App& app, int& exit_code);
 void add_chat_verb(CLI::App& app, int& exit_code);
 void add_serve_verb(CLI::App& app, int& exit_code);
 void add_keys_verb(CLI::App& app, int& exit_code);
+void add_people_verb(CLI::App& app, int& exit_code);  // invite, list, disable, roles
 void add_bench_verb(CLI::App& app, int& exit_code);
 void add_quantize_verb(CLI::App& app, int& exit_code);
 void add_merge_verb(CLI::App& app, int& exit_code);

@@ -138,6 +138,10 @@ Result<std::unique_ptr<Jobs>> Jobs::start(std::shared_ptr<database::Database> da
 }
 
 Jobs::~Jobs() {
+  end();
+}
+
+void Jobs::end() {
   {
     std::lock_guard lock(mutex_);
     ending_ = true;

@@ -53,7 +53,9 @@ class Jobs {
     std::function<void(const Job&)> on_change = {};  // from the jobs' thread
   };
   static Result<std::unique_ptr<Jobs>> start(std::shared_ptr<database::Database> database, Options options);
-  ~Jobs();  // ends the program that runs; its job goes on at the next start
+  ~Jobs();  // end()
+  // Ends the program that runs; its job goes on at the next start. Whoever asks afterwards still gets answers.
+  void end();
 
   Result<Job> add(Plan plan);
   Result<std::vector<Job>> list();  // the newest first

@@ -24,6 +24,7 @@ struct ModelInfo {
   std::string id;
   int64_t created = 0;  // seconds since 1970
   bool loaded = false;
+  std::string weights;  // the file that holds them, "": not known; not for other machines
 };
 
 // One prompt, n choices.

@@ -125,7 +125,7 @@ std::vector<ModelInfo> ModelHost::models() {
   const auto all = folders();
   std::lock_guard lock(mutex_);
   for (const auto& [id, folder] : all)
-    list.push_back({id, stamp_of(folder).nanoseconds / 1'000'000'000, loaded_.contains(id)});
+    list.push_back({id, stamp_of(folder).nanoseconds / 1'000'000'000, loaded_.contains(id), weights_path(folder)});
   std::stable_sort(list.begin(), list.end(),
                    [](const ModelInfo& a, const ModelInfo& b) { return place_of(a.id) < place_of(b.id); });
   return list;

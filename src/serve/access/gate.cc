@@ -116,8 +116,11 @@ Result<GateOptions> may_listen(const Listening& listening) {
   if (!listening.wants_keys && !listening.cors_origins.empty()) {
     return Err("letting pages of other origins call needs API keys: name a database with --database ({})", make);
   }
-  if (listening.wants_keys && listening.usable_keys <= 0) {
-    return Err("the database has no usable API key, so that nobody could come in: {}", make);
+  if (listening.wants_keys && listening.usable_keys <= 0 && !listening.people) {
+    return Err(
+        "the database has no usable API key and nobody who could sign in: {}, and `loquat people invite --role admin "
+        "--database D` invites the first person",
+        make);
   }
   if (!loopback && !listening.tls && !listening.trusted_proxies) {
     return Err(

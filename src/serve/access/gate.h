@@ -29,6 +29,7 @@ struct Listening {
   std::string host = "127.0.0.1";
   bool wants_keys = false;       // a database was named
   int64_t usable_keys = 0;       // in it (KeyStore::usable)
+  bool people = false;           // in it are people who can sign in to the page
   bool tls = false;              // --tls-cert and --tls-key
   bool trusted_proxies = false;  // --trusted-proxy
   std::vector<std::string> cors_origins;

@@ -1,0 +1,25 @@
+// Removing a person: what they made here goes, and what had been made of it is said. The data sets' files and the
+// models themselves stay: whoever erases decides about them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "feedback/schema.h"
+
+namespace loquat::feedback {
+
+struct Erased {
+  int64_t labels = 0;    // with adjudications
+  int64_t feedback = 0;  // on messages, and comparisons
+  struct Dataset {
+    std::string hash, name;
+  };
+  std::vector<Dataset> datasets;    // that hold something of this person
+  std::vector<std::string> models;  // that were trained on these
+};
+
+// Items of which a label goes are handed out again.
+Result<Erased> erase_person(database::Database& database, const std::string& person);
+
+}  // namespace loquat::feedback
