@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tools/build.sh PRESET [TARGET...]: configures a preset of CMakePresets.json and builds it (or only the targets) with all
-# cores. Uses ccache and a fast linker (mold, lld) where they are installed.
+# cores, after the page (tools/build_web.sh). Uses ccache and a fast linker (mold, lld) where they are installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,6 +21,8 @@ for name in mold lld; do
     break
   fi
 done
+
+tools/build_web.sh
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

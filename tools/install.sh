@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs the packages that Loquat is built from, on Debian 12, Ubuntu 24.04 or newer: only those that are missing. Says
 # what it will do; where nothing is missing it does nothing and is quick.
-#   tools/install.sh --tests   also what some tests need and are skipped without: npm, where there is none
+# npm builds the page; where it cannot be had, the program is built without it.
+#   tools/install.sh --tests   also what some tests need and are skipped without: Chromium, where there is none
 set -euo pipefail
 
 packages=(g++ cmake ninja-build pkg-config libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev libpcre2-dev
@@ -64,21 +65,29 @@ for package in "${packages[@]}"; do
 done
 need_boost=0
 boost_installed || need_boost=1
-for_tests=()
-if [ $with_tests -eq 1 ] && ! command -v npm >/dev/null; then for_tests=(nodejs npm); fi
+# What can be done without: the program is built without its page, or tests are skipped.
+optional=()
+command -v npm >/dev/null || optional=(nodejs npm)
+if [ $with_tests -eq 1 ] && ! command -v chromium >/dev/null && [ -z "${CHROME:-}" ]; then optional+=(chromium); fi
 required=1
 if [ ${#missing[@]} -eq 0 ] && [ $need_boost -eq 0 ]; then required=0; fi
-if [ $required -eq 0 ] && [ ${#for_tests[@]} -eq 0 ]; then exit 0; fi
+if [ $required -eq 0 ] && [ ${#optional[@]} -eq 0 ]; then exit 0; fi
 
 wanted="${missing[*]}"
 if [ $need_boost -eq 1 ]; then wanted="$wanted libboost1.$least_boost-dev (or newer)"; fi
-if [ ${#for_tests[@]} -gt 0 ]; then wanted="${wanted:+$wanted }${for_tests[*]}"; fi
+if [ ${#optional[@]} -gt 0 ]; then wanted="${wanted:+$wanted }${optional[*]}"; fi
 say "To be installed with apt-get: $wanted"
 
+what_without() { # what_without [PACKAGE]
+  case ${1:-${optional[0]}} in
+    chromium) echo "the tests of the page in a browser will be skipped." ;;
+    *) echo "the program will be built without its page, and the tests that need npm skipped." ;;
+  esac
+}
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
   if ! command -v sudo >/dev/null && [ $required -eq 0 ]; then
-    say "Not root and no sudo: the tests that need npm will be skipped."
+    say "Not root and no sudo: $(what_without)"
     exit 0
   fi
   command -v sudo >/dev/null || fail "not root and no sudo. As root, run: apt-get install $wanted"
@@ -108,6 +117,8 @@ Bring a network up and run this again, or install them by hand: apt-get install 
   fi
   fail "apt-get could not install: ${missing[*]}"
 fi
-if [ ${#for_tests[@]} -gt 0 ] && ! apt install -y -qq --no-install-recommends "${for_tests[@]}"; then
-  say "apt-get could not install ${for_tests[*]}: the tests that need npm will be skipped."
-fi
+for package in "${optional[@]}"; do
+  if [ "$package" != nodejs ] && ! apt install -y -qq --no-install-recommends "$package"; then
+    say "apt-get could not install $package: $(what_without "$package")"
+  fi
+done

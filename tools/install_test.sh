@@ -35,7 +35,8 @@ stand_in apt-cache 'cat '"$work"'/offered'
 stand_in id 'cat '"$work"'/uid'
 stand_in pkg-config 'exit 0'
 stand_in npm 'exit 0'
-# Programs that install.sh runs, so that the system's own npm, where there is one, is not seen.
+stand_in chromium 'exit 0'
+# Programs that install.sh runs, so that the system's own npm and Chromium, where there are, are not seen.
 for tool in bash cat env; do ln -s "$(command -v $tool)" "$work/bin/$tool"; done
 
 expect() { # expect STATUS SAID CALLS WHAT [ARGUMENT...]
@@ -87,16 +88,20 @@ expect 0 'cmake' 'sudo env' 'not root: sudo is used'
 
 echo 0 >"$work/uid"
 fresh_system
-expect 0 '' '' 'npm is there' --tests
+expect 0 '' '' 'npm and Chromium are there' --tests
+rm "$work/bin/chromium"
+expect 0 '' '' 'Chromium is not asked for without --tests'
+expect 0 'apt-get: chromium' '--no-install-recommends chromium' 'Chromium is missing' --tests
 rm "$work/bin/npm"
-expect 0 '' '' 'npm is not asked for without --tests'
-expect 0 'apt-get: nodejs npm' 'nodejs npm' 'npm is missing' --tests
+fresh_system
+expect 0 'apt-get: nodejs npm' '--no-install-recommends npm' 'npm is missing'
 fresh_system
 rm "$work/installed/cmake"
-expect 0 'apt-get: cmake nodejs npm' '--no-install-recommends nodejs npm' 'npm and a package are missing' --tests
+expect 0 'apt-get: cmake nodejs npm chromium' '--no-install-recommends npm' 'npm, Chromium and a package are missing' --tests
 fresh_system
 echo no >"$work/network"
-expect 0 'tests that need npm will be skipped' 'install' 'npm is missing and there is no network' --tests
+expect 0 'built without its page' 'install' 'npm is missing and there is no network'
+expect 0 'in a browser will be skipped' 'install' 'Chromium is missing and there is no network' --tests
 fresh_system
 expect 2 'usage' '' 'an argument that there is not' --test
 if [ "$failures" -ne 0 ]; then exit 1; fi

@@ -3,6 +3,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "app/page_assets.h"
 
 namespace loquat::app {
@@ -10,7 +13,7 @@ namespace {
 
 // The page loads its own files and talks to its own server, nothing else; no inline script or style.
 constexpr const char* kPagePolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; font-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 // The report is one file with its style inside, and no script.
 constexpr const char* kReportPolicy =
@@ -23,6 +26,42 @@ http::Headers headers_for(const std::string& content_type, const char* policy) {
           {"Content-Security-Policy", policy},
           {"Referrer-Policy", "no-referrer"},
           {"X-Frame-Options", "DENY"}};
+}
+
+// The paths of the page's own router (web/src/App.tsx), which all answer the page; '/' at the end: and all below.
+constexpr std::string_view kPagePaths[] = {"/",        "/c/",     "/run",     "/blind", "/settings", "/studio",
+                                           "/studio/", "/people", "/people/", "/join",  "/join/"};
+
+bool is_page_path(std::string_view path) {
+  return std::any_of(std::begin(kPagePaths), std::end(kPagePaths), [&](std::string_view page) {
+    return path == page || (page.size() > 1 && page.ends_with('/') && path.starts_with(page));
+  });
+}
+
+// Whether an Accept-Encoding header takes gzip: named, and not with a weight of nothing.
+bool takes_gzip(std::string_view accepted) {
+  const size_t at = accepted.find("gzip");
+  if (at == accepted.npos) return false;
+  std::string_view weight = accepted.substr(at + 4);
+  weight = weight.substr(0, weight.find(','));
+  const size_t q = weight.find("q=");
+  return q == weight.npos || weight.substr(q + 2).find_first_of("123456789") != weight.npos;
+}
+
+// A file whose name has its content's hash (Vite's assets) never changes; of the others the client asks whether they
+// have.
+http::Response page_file(const http::Request& request, const PageAsset& asset) {
+  http::Headers headers = headers_for(std::string(asset.content_type), kPagePolicy);
+  for (auto& [name, value] : headers) {
+    if (name == "Cache-Control" && asset.path.starts_with("/assets/")) value = "public, max-age=31536000, immutable";
+  }
+  headers.emplace_back("ETag", std::string(asset.etag));
+  headers.emplace_back("Vary", "Accept-Encoding");
+  if (request.header("if-none-match").find(asset.etag) != std::string::npos) return {304, std::move(headers), ""};
+  if (asset.gzip.empty() || !takes_gzip(request.header("accept-encoding")))
+    return {200, std::move(headers), std::string(asset.bytes)};
+  headers.emplace_back("Content-Encoding", "gzip");
+  return {200, std::move(headers), std::string(asset.gzip)};
 }
 
 http::Response json_response(std::string body) {
@@ -94,10 +133,9 @@ class Routes {
     }
     if (request.path.starts_with("/api/run/")) return run_file(request.path.substr(9));
     if (request.path == "/report.html") return report();
-    const std::string path = request.path == "/" ? "/index.html" : request.path;
+    const std::string_view path = is_page_path(request.path) ? "/index.html" : std::string_view(request.path);
     for (const PageAsset& asset : page_assets()) {
-      if (asset.path == path)
-        return {200, headers_for(std::string(asset.content_type), kPagePolicy), std::string(asset.bytes)};
+      if (asset.path == path) return page_file(request, asset);
     }
     return not_found(request.path);
   }
@@ -121,7 +159,7 @@ class Routes {
             "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Loquat: no report yet</title>"
             "<style>body{font:16px/1.6 system-ui,sans-serif;margin:20vh auto;max-width:32rem;padding:0 1rem;"
             "color-scheme:light dark}</style><h1>No report yet</h1><p>It is written when the recipe has ended. "
-            "<a href=\"/\">See how far it is.</a></p></html>"};
+            "<a href=\"/run\">See how far it is.</a></p></html>"};
   }
 
   const std::shared_ptr<serve::api::Api> api_;
@@ -134,7 +172,8 @@ class Routes {
 }  // namespace
 
 std::vector<std::string> page_paths() {
-  std::vector<std::string> paths = {"/", "/api/app/"};
+  std::vector<std::string> paths = {"/api/app/"};
+  for (const std::string_view path : kPagePaths) paths.emplace_back(path);
   for (const PageAsset& asset : page_assets()) paths.push_back(std::string(asset.path));
   return paths;
 }

@@ -1,0 +1,322 @@
+// What the server and the page agree on: docs/page-api.md, row by row. Times are whole seconds since 1970.
+
+export type Role = "user" | "labeler" | "red_teamer" | "reviewer" | "admin";
+export const ROLES: readonly Role[] = ["user", "labeler", "red_teamer", "reviewer", "admin"];
+
+export interface ErrorBody {
+  error: {message: string; type: string; param: string | null; code: string | null};
+}
+
+// --- session and people
+export interface Settings {
+  language: "en" | "zh" | "";
+  theme: "light" | "dark" | "";
+  may_review: boolean;
+  may_train: boolean;
+  asked: boolean;
+}
+export interface Me {
+  id: string;
+  name: string;
+  email: string;
+  roles: Role[];
+}
+export interface Session {
+  mode: "local" | "team";
+  person: Me | null;
+  settings: Settings;
+  csrf: string;
+  oidc: {name: string} | null;
+}
+export interface Person extends Me {
+  created: number;
+  seen: number | null;
+  disabled: boolean;
+}
+export interface Erased {
+  conversations: number;
+  labels: number;
+  datasets: {hash: string; name: string}[];
+  models: string[];
+}
+export interface Invitation {
+  id: string;
+  link?: string; // shown once, in the answer to POST
+  email?: string;
+  roles: Role[];
+  days?: number;
+  note?: string;
+  created?: number;
+  expires?: number;
+  used?: number | null;
+}
+export interface AuditEntry {
+  id: string;
+  time: number;
+  person: string;
+  name: string;
+  action: string;
+  object: string;
+  detail: unknown;
+}
+
+// --- models
+export interface Model {
+  id: string;
+  kind: "local" | "remote";
+  loaded: boolean;
+  context?: number;
+  hash?: string;
+}
+export interface ModelList {
+  models: Model[];
+  default: string;
+}
+export interface Remote {
+  id: string;
+  url: string;
+  model: string;
+  key?: string; // only ever sent, never answered
+  allow_private?: boolean;
+}
+
+// --- conversations
+export interface Sampling {
+  temperature?: number;
+  top_p?: number;
+  top_k?: number;
+  min_p?: number;
+  max_tokens?: number;
+  seed?: number;
+  frequency_penalty?: number;
+  presence_penalty?: number;
+  enable_thinking?: boolean;
+}
+export interface ConversationRow {
+  id: string;
+  title: string;
+  pinned: boolean;
+  model: string;
+  created: number;
+  updated: number;
+  snippet?: string; // the hit stands between U+0001 and U+0002
+}
+export interface ConversationHead extends ConversationRow {
+  system: string;
+  sampling: Sampling;
+  current: string | null;
+}
+export interface Conversation extends ConversationHead {
+  messages: Message[];
+}
+export interface ToolCall {
+  id: string;
+  name: string;
+  arguments: string;
+}
+export type MessageState = "writing" | "done" | "stopped" | "cut" | "failed";
+export interface Message {
+  id: string;
+  parent: string | null;
+  role: "user" | "assistant";
+  content: string;
+  reasoning: string;
+  tool_calls: ToolCall[];
+  files: {name: string; bytes: number}[];
+  model: string;
+  model_hash: string;
+  sampling: Sampling;
+  state: MessageState;
+  error: string;
+  created: number;
+  usage: {prompt_tokens: number; completion_tokens: number; cached_tokens: number} | null;
+  seconds: {first: number; total: number} | null;
+  feedback: Feedback | null;
+}
+export interface SendMessage {
+  parent: string | null;
+  content: string;
+  files?: {name: string; text: string}[];
+  tab: string;
+  model?: string;
+  reply?: boolean;
+}
+export interface ImportResult {
+  imported: number;
+  skipped: {index: number; why: string}[];
+}
+
+// --- the stream
+export interface StreamEvents {
+  hello: {tab: string};
+  snapshot: {conversation: string; message: Message};
+  delta: {conversation: string; message: string; content?: string; reasoning?: string};
+  done: {conversation: string; message: Message};
+  title: {conversation: string; title: string};
+  job: {job: Job};
+}
+
+// --- feedback
+export const PAPER_FLAGS = [
+  "fails_task", "inappropriate", "hallucination", "ignores_constraint", "sexual", "violent", "encourages_harm", "denigrates",
+  "harmful_advice", "opinion", "moral_judgment",
+] as const;
+export const CHAT_FLAGS = [...PAPER_FLAGS, "not_honest_about_ai", "should_have_asked", "other"] as const;
+export type Flag = (typeof CHAT_FLAGS)[number];
+export interface Feedback {
+  thumb: "up" | "down" | null;
+  flags: Flag[];
+  comment: string;
+  better: string;
+}
+export interface Comparison {
+  parent: string;
+  chosen: string | null;
+  others: string[];
+  choice: "chosen" | "tie" | "both_bad";
+}
+export interface BlindPair {
+  id: string;
+  left: {conversation: string; message: string};
+  right: {conversation: string; message: string};
+}
+export type BlindChoice = "left" | "right" | "tie" | "both_bad";
+export interface BlindScore {
+  id: string;
+  wins: number;
+  losses: number;
+  ties: number;
+  share: number;
+  low: number;
+  high: number;
+}
+
+// --- studio
+export type ProjectKind = "demonstration" | "dialogue" | "ranking" | "redteam" | "review";
+export interface Project {
+  id: string;
+  name: string;
+  kind: ProjectKind;
+  guidelines: string;
+  models: string[];
+  k: number;
+  sampling: Sampling;
+  overlap: number;
+  minutes: number;
+  gold_share: number;
+  warning: string;
+  criteria: string[];
+  closed: boolean;
+  created: number;
+  counts: {prompts: number; open: number; done: number; labels: number};
+}
+export interface Turn {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+export interface Task {
+  id: string;
+  project: string;
+  kind: ProjectKind;
+  item: string;
+  messages: Turn[];
+  answers: {id: string; content: string}[];
+  draft: Label | null;
+  expires: number;
+  warning: string;
+  suggestion: string;
+}
+export interface LabelSpan {
+  answer: string;
+  begin: number;
+  end: number;
+  flag: Flag;
+}
+export interface DemonstrationLabel {
+  content: string;
+  spans?: LabelSpan[];
+  seconds: number;
+}
+export interface DialogueLabel {
+  messages: Turn[];
+  seconds: number;
+}
+export interface RankingLabel {
+  ranks: Record<string, number>;
+  scores: Record<string, {overall: number; criteria: Record<string, number>}>;
+  flags: Record<string, Flag[]>;
+  spans: LabelSpan[];
+  flagged: string;
+  comment: string;
+  seconds: number;
+}
+export interface RedteamLabel {
+  messages: Turn[];
+  harm: number;
+  success: boolean;
+  tags: string[];
+  comment: string;
+  seconds: number;
+}
+export interface ReviewLabel {
+  verdict: "good" | "fix" | "reject";
+  comment: string;
+  seconds: number;
+}
+export type Label = DemonstrationLabel | DialogueLabel | RankingLabel | RedteamLabel | ReviewLabel;
+export interface StoredLabel {
+  id: string;
+  project: string;
+  item: string;
+  person: string;
+  name: string;
+  created: number;
+  label: Label;
+  history?: {time: number; person: string; name: string; why: string; label: Label}[];
+}
+export interface AddedPrompts {
+  added: number;
+  duplicates: number;
+  skipped: {line: number; why: string}[];
+}
+export interface Agreement {
+  pairs: {percent: number; low: number; high: number; pairs: number};
+  alpha: number | null;
+  tau: number | null;
+  by_labeler: {person: string; name: string; labels: number; percent: number; gold: number | null; seconds: number}[];
+  by_criterion: {name: string; alpha: number | null; percent: number}[];
+}
+export interface Disagreement {
+  item: string;
+  messages: Turn[];
+  answers: {id: string; content: string}[];
+  labels: StoredLabel[];
+}
+export interface Screened {
+  person: string;
+  name: string;
+  gold: number;
+  agreement: number;
+  demonstrations: number;
+  flags: number;
+  passes: boolean;
+}
+export interface Dataset {
+  hash: string;
+  name: string;
+  created: number;
+  rows: number;
+  from: {labels: number; conversations: number; people: number};
+}
+export type TrainStep = "sft" | "reward" | "dpo" | "ppo";
+export interface Job {
+  id: string;
+  name: string;
+  state: "waiting" | "running" | "done" | "failed" | "stopped";
+  step: string;
+  fraction: number;
+  message: string;
+  model: string;
+  compared_with: string;
+  wins: number | null;
+}
