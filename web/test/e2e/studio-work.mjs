@@ -188,7 +188,7 @@ describe("the other kinds", () => {
     await checkAxe(page, "dialogue");
     await send(page).click();
     await until(() => world.submitted.length === 1, "the label");
-    assert.deepEqual(world.submitted[0].label.messages.map(m => m.role), ["user", "assistant"]);
+    assert.deepEqual(world.submitted[0].label.messages.map(m => m.role), ["system", "user", "assistant"]);
   }));
 
   it("red team: a warning with a way out comes first; then attack and judge", () => withPage({path: "/studio/attack-town/work"}, async (page, world) => {
