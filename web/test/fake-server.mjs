@@ -46,7 +46,7 @@ export async function startFake(options = {}) {
   const routes = [];
   const route = (method, pattern, rule, handle) => routes.push({method, pattern, rule, handle});
   for (const add of [addPeople, addChat, addStudio, addRun]) add(world, route);
-  const dist = options.dist ?? path.join(here, "..", "dist");
+  const dist = options.dist ?? process.env.LOQUAT_WEB_DIST ?? path.join(here, "..", "dist");
 
   async function handle(request, response) {
     const url = new URL(request.url, "http://localhost");

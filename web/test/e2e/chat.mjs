@@ -261,6 +261,7 @@ export const tests = {
       check((await replies(page).count()) === 1, "nothing is doubled");
       await page.reload();
       check(await until(async () => (await box(page).inputValue()) === "a draft", "the draft is kept"), "draft");
+      await replies(page).first().waitFor();
       // The request is lost before it arrives.
       fake.world.down = true;
       await box(page).press("Enter");
@@ -362,6 +363,7 @@ export const tests = {
   },
   async "with the keyboard alone"(browser) {
     await withPage(browser, {}, async page => {
+      await until(() => page.evaluate(() => document.activeElement?.localName === "textarea"), "the focus in the box");
       await page.keyboard.type("Hello");
       await page.keyboard.press("Enter");
       await ended(page);

@@ -59,7 +59,7 @@ export const tests = {
       await page.getByLabel("Name").fill("Nia");
       await page.getByLabel("New password").fill("short");
       await page.getByRole("button", {name: "Join"}).click();
-      await page.locator(".field.bad").getByText("at least 10 characters").waitFor();
+      await page.getByText("A password has at least 10 characters.").waitFor();
       await page.getByLabel("New password").fill("a long password");
       await page.getByRole("button", {name: "Join"}).click();
       await page.getByText("Signed in as Nia").waitFor();

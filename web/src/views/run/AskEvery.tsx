@@ -2,6 +2,7 @@
 import {useRef, useState} from "react";
 import {SseParser} from "../../api/stream";
 import {fill, useText} from "../../i18n";
+import {common} from "../../i18n/common";
 import {run} from "../../i18n/run";
 import {Button, TextField} from "../../ui";
 import {isSendKey} from "../chat/Composer";
@@ -51,6 +52,7 @@ async function answer(model: string, messages: Turn[], settings: Record<string, 
 
 export function AskEvery({models, suggestions}: {models: string[]; suggestions: string[]}) {
   const t = useText(run);
+  const tc = useText(common);
   const [question, setQuestion] = useState("");
   const [temperature, setTemperature] = useState("0.7");
   const [longest, setLongest] = useState("120");
@@ -112,13 +114,13 @@ export function AskEvery({models, suggestions}: {models: string[]; suggestions: 
           {suggestions.map(text => <button key={text} type="button" className="flag" disabled={asking} onClick={() => { setQuestion(text); void ask(text); }}>{text}</button>)}
         </div>
       )}
-      <div className="option-row">
+      <details><summary className="muted">{tc.options}</summary><div className="option-row">
         <TextField label={t.temperature} type="number" min="0" max="2" step="0.1" value={temperature} onChange={event => setTemperature(event.target.value)} />
         <TextField label={t.longest} type="number" min="1" max="2000" value={longest} onChange={event => setLongest(event.target.value)} />
         <TextField label={t.seedLabel} type="number" placeholder={t.random} value={seed} onChange={event => setSeed(event.target.value)} />
         <label className="row"><input type="checkbox" checked={follow} onChange={event => setFollow(event.target.checked)} />{t.keep}</label>
         <Button onClick={() => { control.current?.abort(); setCards({}); }}>{t.fresh}</Button>
-      </div>
+      </div></details>
       <div className="answers">
         {ids.map(id => {
           const made = models.includes(id);
