@@ -1,29 +1,39 @@
-// What the studio's and the people's end-to-end tests share: the built page before the fake server, in a headless Chromium.
-// Needs `npm run build` first, and $CHROME or Debian's chromium; without a browser the tests say so and are skipped.
-import {existsSync, readFileSync} from "node:fs";
+// What the studio's and the people's end-to-end tests share: a page in a world of its own, axe, waiting.
+import {readFileSync} from "node:fs";
 import {createRequire} from "node:module";
-import {after, before} from "node:test";
 import assert from "node:assert/strict";
-import {chromium} from "playwright-core";
 import {startFake} from "../fake-server.mjs";
 
-export const executablePath = [process.env.CHROME, "/usr/bin/chromium", "/usr/bin/chromium-browser"].find(path => path && existsSync(path));
-export const skip = executablePath ? false : "no Chromium: set $CHROME or install Debian's chromium";
 const axeSource = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let browser;
-export function useBrowser() {
-  before(async () => { if (!skip) browser = await chromium.launch({executablePath, args: ["--no-sandbox"]}); });
-  after(async () => browser?.close());
+// Tests as run.mjs takes them: {name: f(browser)}; describe() gives those inside it a name before theirs.
+export function collect() {
+  const tests = {};
+  let group = "";
+  return {
+    tests,
+    describe: (name, f) => {
+      group = `${name}: `;
+      f();
+      group = "";
+    },
+    it: (name, f) => {
+      tests[group + name] = given => {
+        browser = given;
+        return f();
+      };
+    },
+  };
 }
 
 // A page in a world of its own; f gets both. A script error or a breach of the content policy fails the test.
 export async function withPage(options, f) {
   const {path = "/studio", as, context: contextOptions = {}, ...fakeOptions} = options;
   const fake = await startFake({seeded: true, pace: 1, ...(as && {mode: "team"}), ...fakeOptions});
-  const context = await browser.newContext({viewport: {width: 1366, height: 900}, permissions: ["clipboard-read", "clipboard-write"], locale: "en", ...contextOptions});
+  const context = await browser.newContext({viewport: {width: 1366, height: 900}, reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"], locale: "en", ...contextOptions});
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(20_000);
   const errors = [];
   page.on("pageerror", error => errors.push(error.message));
   page.on("console", message => { if (message.type() === "error" && !/Failed to load resource/.test(message.text())) errors.push(message.text()); });
@@ -41,15 +51,15 @@ export async function withPage(options, f) {
   }
 }
 
-// No serious or critical finding. The page's own policy forbids injected scripts, so axe runs in the debugger's context.
+// No serious or critical finding.
 export async function checkAxe(page, what) {
-  await page.evaluate(axeSource);
+  await page.evaluate(axeSource); // by the debugger: the page's policy stands
   const found = await page.evaluate(() => window.axe.run(document, {resultTypes: ["violations"]}));
   const bad = found.violations.filter(v => v.impact === "serious" || v.impact === "critical");
   assert.deepEqual(bad.map(v => `${what}: ${v.id} at ${v.nodes.slice(0, 3).map(n => n.target.join(" ")).join(", ")}: ${v.nodes[0]?.failureSummary ?? ""}`), []);
 }
 
-export async function until(f, what, ms = 8000) {
+export async function until(f, what, ms = 20_000) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await f();

@@ -28,7 +28,7 @@ export function Correct({sent, project, onClose, onDone}: Props) {
     if (state.busy || missing.length > 0 || why.trim() === "") return;
     setState({busy: true, error: ""});
     try {
-      await api.patch(`/labels/${encodeURIComponent(sent.label)}`, {label: toSend(sent.task.kind, draft, draft.seconds), why: why.trim()});
+      await api.patch(`/labels/${encodeURIComponent(sent.label)}`, {label: toSend(sent.task, draft, draft.seconds), why: why.trim()});
       toast(t.corrected);
       onDone();
     } catch (error) {

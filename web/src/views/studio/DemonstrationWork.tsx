@@ -7,7 +7,7 @@ import {Suggestions} from "./Suggestions";
 import type {WorkProps} from "./work";
 import type {DemonstrationDraft} from "./types";
 
-export function DemonstrationWork({task, label, change, tried, missing, announce}: WorkProps<DemonstrationDraft>) {
+export function DemonstrationWork({task, label, change, tried, missing, announce, closed}: WorkProps<DemonstrationDraft>) {
   const t = useText(studio);
   return (
     <>
@@ -20,14 +20,16 @@ export function DemonstrationWork({task, label, change, tried, missing, announce
         placeholder={t.demonstrationPlaceholder}
         onChange={content => change({content})}
       />
-      <Suggestions
-        task={task.id}
-        messages={task.messages}
-        first={task.suggestion}
-        announce={announce}
-        replaces={label.content.trim() !== ""}
-        onUse={content => change({content})}
-      />
+      {!closed && (
+        <Suggestions
+          task={task.id}
+          messages={task.messages}
+          first={task.suggestion}
+          announce={announce}
+          replaces={label.content.trim() !== ""}
+          onUse={content => change({content})}
+        />
+      )}
     </>
   );
 }

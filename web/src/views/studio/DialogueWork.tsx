@@ -8,7 +8,7 @@ import {Suggestions} from "./Suggestions";
 import type {WorkProps} from "./work";
 import type {DialogueDraft, Turn} from "./types";
 
-export function DialogueWork({task, label, change, announce, tried, missing}: WorkProps<DialogueDraft>) {
+export function DialogueWork({task, label, change, announce, tried, missing, closed}: WorkProps<DialogueDraft>) {
   const t = useText(studio);
   const [text, setText] = useState("");
   const box = useRef<HTMLDivElement>(null);
@@ -65,15 +65,17 @@ export function DialogueWork({task, label, change, announce, tried, missing}: Wo
           </button>
           <span className="st-hint">{t.dialogueHint}</span>
         </div>
-        <Suggestions
-          task={task.id}
-          messages={sent}
-          announce={announce}
-          replaces={text.trim() !== ""}
-          onUse={setText}
-          label={fill(t.dialogueSuggest, {role: name})}
-          first={messages.length === 0 ? task.suggestion : ""}
-        />
+        {!closed && (
+          <Suggestions
+            task={task.id}
+            messages={sent}
+            announce={announce}
+            replaces={text.trim() !== ""}
+            onUse={setText}
+            label={fill(t.dialogueSuggest, {role: name})}
+            first={messages.length === 0 ? task.suggestion : ""}
+          />
+        )}
       </div>
     </>
   );

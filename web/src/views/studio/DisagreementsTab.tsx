@@ -90,7 +90,7 @@ function Adjudicate({item, project, onDone, onCancel}: {item: Item; project: Pro
     if (state.busy) return;
     setState({busy: true, error: ""});
     try {
-      await api.post(`/items/${encodeURIComponent(item.item)}/adjudicate`, toSend(project.kind, draft, 0));
+      await api.post(`/items/${encodeURIComponent(item.item)}/adjudicate`, toSend(task, draft, 0));
       onDone();
     } catch (error) {
       setState({busy: false, error: why(error)});

@@ -21,7 +21,7 @@ const kTags = [
   "other",
 ] as const;
 
-export function RedteamWork({task, label, change, announce, tried, missing, busy}: WorkProps<RedteamDraft>) {
+export function RedteamWork({task, label, change, announce, tried, missing, busy, closed}: WorkProps<RedteamDraft>) {
   const t = useText(studio);
   const why = useWhy();
   const [text, setText] = useState("");
@@ -39,7 +39,7 @@ export function RedteamWork({task, label, change, announce, tried, missing, busy
     const asked = task.id;
     change({messages});
     try {
-      const {reply} = await attack(asked, [...task.messages, ...messages]);
+      const {reply} = await attack(asked, messages);
       if (now.current !== asked) return;
       change({messages: [...messages, {role: "assistant", content: reply}]});
       setState("idle");
@@ -73,7 +73,7 @@ export function RedteamWork({task, label, change, announce, tried, missing, busy
           {state.error}
         </p>
       )}
-      {waitsForReply && state !== "waiting" ? (
+      {closed ? null : waitsForReply && state !== "waiting" ? (
         <button type="button" className="button primary" onClick={() => void send(label.messages)}>
           {t.redteamAskAgain}
         </button>

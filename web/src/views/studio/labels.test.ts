@@ -32,7 +32,7 @@ describe("ranking", () => {
     expect(missingIn(task("ranking"), label, ["truthful"])).toEqual([]);
   });
   it("is sent without gaps and without empty lists", () => {
-    const sent = toSend("ranking", {...ranked(), flags: {a: [], b: ["violent"]}}, 12.6) as RankingDraft;
+    const sent = toSend(task("ranking"), {...ranked(), flags: {a: [], b: ["violent"]}}, 12.6) as RankingDraft;
     expect(sent.ranks).toEqual({a: 1, b: 2, c: 2, d: 3});
     expect(sent.flags).toEqual({b: ["violent"]});
     expect(sent.seconds).toBe(13);
@@ -57,6 +57,13 @@ describe("the other kinds", () => {
       {what: "lastTurn"},
     ]);
     expect(missingIn(task("dialogue"), {messages: [turn("user"), turn("assistant")], seconds: 0}, [])).toEqual([]);
+  });
+  it("a dialogue is sent whole, and comes back without the task's own turns", () => {
+    const turn = {role: "assistant" as const, content: "At nine."};
+    const sent = toSend(task("dialogue"), {messages: [turn], seconds: 0}, 1) as {messages: unknown[]};
+    expect(sent.messages).toEqual([...task("dialogue").messages, turn]);
+    expect((restore(task("dialogue"), sent as Draft) as {messages: unknown[]}).messages).toEqual([turn]);
+    expect((restore(task("dialogue"), {messages: [turn], seconds: 0}) as {messages: unknown[]}).messages).toEqual([turn]);
   });
   it("an attack is judged: harm 0 counts as an answer", () => {
     const messages = [

@@ -1,5 +1,5 @@
 // What a label of each kind must hold before it may be sent, and how a half-made one is restored. Pure.
-import {dense, isComplete} from "./ranks";
+import {dense} from "./ranks";
 import type {DemonstrationDraft, DialogueDraft, Kind, Draft, RankingDraft, RedteamDraft, ReviewDraft, Task, Turn} from "./types";
 
 export function emptyLabel(kind: Kind): Draft {
@@ -17,9 +17,15 @@ export function emptyLabel(kind: Kind): Draft {
   }
 }
 
+const beginsWith = (turns: readonly Turn[], first: readonly Turn[]): boolean =>
+  first.length > 0 && first.every((turn, i) => turns[i]?.role === turn.role && turns[i]?.content === turn.content);
+
 /** The draft over an empty label; ranks and marks of answers that the task does not have are dropped. */
 export function restore(task: Task, draft: Draft | null): Draft {
   const label = {...emptyLabel(task.kind), ...(draft ?? {})} as Draft;
+  if (task.kind === "dialogue" && beginsWith((label as DialogueDraft).messages, task.messages)) {
+    return {...label, messages: (label as DialogueDraft).messages.slice(task.messages.length)} as Draft;
+  }
   if (task.kind !== "ranking") return label;
   const ranking = label as RankingDraft;
   const ids = new Set(task.answers.map(answer => answer.id));
@@ -114,9 +120,12 @@ export function isTouched(label: Draft): boolean {
 }
 
 /** The label as it is sent: ranks without gaps, empty flag lists left out, texts trimmed at their end. */
-export function toSend(kind: Kind, label: Draft, seconds: number): Draft {
+export function toSend(task: Task, label: Draft, seconds: number): Draft {
+  const {kind} = task;
   const whole = {...label, seconds: Math.max(0, Math.round(seconds))} as Draft;
   if (kind === "demonstration") return {...(whole as DemonstrationDraft), content: (label as DemonstrationDraft).content.trimEnd()};
+  // A dialogue is sent whole, the task's own turns first; while it is worked on it holds the new ones only.
+  if (kind === "dialogue") return {...whole, messages: [...task.messages, ...(label as DialogueDraft).messages]} as Draft;
   if (kind !== "ranking") return whole;
   const ranking = whole as RankingDraft;
   return {
@@ -125,12 +134,6 @@ export function toSend(kind: Kind, label: Draft, seconds: number): Draft {
     flags: Object.fromEntries(Object.entries(ranking.flags).filter(([, flags]) => flags.length > 0)),
   };
 }
-
-export const rankingDone = (label: RankingDraft, task: Task): boolean =>
-  isComplete(
-    label.ranks,
-    task.answers.map(a => a.id),
-  );
 
 /** Everything a person wrote in a label, as text to copy when it cannot be sent. */
 export function labelText(kind: Kind, label: Draft, names: (answer: string) => string): string {

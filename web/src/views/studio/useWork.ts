@@ -110,7 +110,7 @@ export function useWork(project: string) {
     busy.current = true;
     setSending({state: "sending"});
     const {task} = work;
-    const final = toSend(task.kind, now, clock.read());
+    const final = toSend(task, now, clock.read());
     keepCopy(task.id, now);
     await saver.current?.stop();
     try {

@@ -1,7 +1,8 @@
 // A labeler's work in a real browser: the five kinds of tasks, by keyboard, mouse and touch; and what goes wrong on the way.
 import assert from "node:assert/strict";
-import {describe, it} from "node:test";
-import {checkAxe, skip, until, useBrowser, withPage} from "./studio-harness.mjs";
+import {checkAxe, collect, until, withPage} from "./studio-harness.mjs";
+
+export const {tests, describe, it} = collect();
 
 const RANK = "/studio/rank-town/work";
 const card = (page, letter) => page.locator(".st-answer").nth(letter.charCodeAt(0) - 65);
@@ -27,9 +28,7 @@ async function rankAll(page) {
   }
 }
 
-describe("ranking", {skip}, () => {
-  useBrowser();
-
+describe("ranking", () => {
   it("is done with the keyboard alone, and sends ranks without gaps, ties as equal ranks", () => withPage({path: RANK}, async (page, world) => {
     await card(page, "A").waitFor();
     await scoreAll(page);
@@ -143,9 +142,7 @@ describe("ranking", {skip}, () => {
   }));
 });
 
-describe("the other kinds", {skip}, () => {
-  useBrowser();
-
+describe("the other kinds", () => {
   it("demonstration: a suggestion goes in only when it is asked for; the draft comes back", () => withPage({path: "/studio/demo-town/work"}, async (page, world) => {
     const text = page.getByLabel("The answer the assistant should give");
     assert.equal(await text.inputValue(), "");
@@ -191,7 +188,7 @@ describe("the other kinds", {skip}, () => {
     await checkAxe(page, "dialogue");
     await send(page).click();
     await until(() => world.submitted.length === 1, "the label");
-    assert.deepEqual(world.submitted[0].label.messages.map(m => m.role), ["user", "assistant"]);
+    assert.deepEqual(world.submitted[0].label.messages.map(m => m.role), ["system", "user", "assistant"]);
   }));
 
   it("red team: a warning with a way out comes first; then attack and judge", () => withPage({path: "/studio/attack-town/work"}, async (page, world) => {
@@ -247,8 +244,7 @@ describe("the other kinds", {skip}, () => {
   }));
 });
 
-describe("what goes wrong", {skip}, () => {
-  useBrowser();
+describe("what goes wrong", () => {
   const DEMO = "/studio/demo-town/work";
   // Chromium itself asks again where a kept connection breaks; only when that breaks too does the page hear of it.
   const cut = (world, path, after = false) => world.breakNext.push(...Array.from({length: 20}, () => ({method: "POST", path, after})));
@@ -297,15 +293,7 @@ describe("what goes wrong", {skip}, () => {
     assert.equal(await page.getByText("has been sent already").count(), 0);
   }));
 
-  it("a request that the browser sent twice by itself counts once", () => withPage({path: DEMO}, async (page, world) => {
-    await write(page, "It did arrive");
-    world.breakNext.push({method: "POST", path: "/submit", after: true});
-    await send(page).click();
-    await page.getByText("And is there anywhere else").waitFor();
-    assert.equal(world.submitted.length, 1);
-  }));
-
-  it("the server away while one writes and closes the tab: the draft is in this browser", () => withPage({path: DEMO}, async (page, world, fake) => {
+  it("the server away while one writes and closes the tab: the draft is in this browser", () => withPage({path: DEMO}, async (page, world) => {
     await write(page, "saved");
     await page.getByText("Draft saved").waitFor();
     world.breakNext.push(...Array.from({length: 50}, () => ({method: "PUT", path: "/draft"})));
@@ -316,7 +304,6 @@ describe("what goes wrong", {skip}, () => {
     world.breakNext.length = 0;
     await until(() => [...world.tasks.values()][0].draft?.content === "saved, and then some", "the draft at the server", 12000);
     assert.equal(await page.evaluate(() => Object.keys(localStorage).filter(k => k.startsWith("loquat.draft.")).length), 0);
-    assert.ok(fake.url);
   }));
 
   for (const [what, breakIt, heading] of [

@@ -1,13 +1,12 @@
 // The admins' pages in a real browser: roles, disabling, erasing, invitations, the audit log, remote models.
 import assert from "node:assert/strict";
-import {describe, it} from "node:test";
-import {checkAxe, skip, until, useBrowser, withPage} from "./studio-harness.mjs";
+import {checkAxe, collect, until, withPage} from "./studio-harness.mjs";
+
+export const {tests, describe, it} = collect();
 
 const ADMIN = {as: "ann@example.org", path: "/people"};
 
-describe("people", {skip}, () => {
-  useBrowser();
-
+describe("people", () => {
   it("roles are changed, and oneself cannot be shut out", () => withPage(ADMIN, async (page, world) => {
     await page.getByRole("button", {name: "Change roles: Bo"}).click();
     await page.getByRole("checkbox", {name: /^Labeler/}).check();
@@ -100,7 +99,7 @@ describe("people", {skip}, () => {
     await page.getByText("No remote models.").waitFor();
   }));
 
-  for (const [kind, context] of [["light", {}], ["dark", {colorScheme: "dark"}], ["phone", {viewport: {width: 390, height: 844}}]]) {
+  for (const [kind, context] of [["light", {}], ["dark, on a phone", {colorScheme: "dark", viewport: {width: 390, height: 844}}]]) {
     it(`axe finds nothing serious: ${kind}`, () => withPage({...ADMIN, context}, async (page, world, fake) => {
       world.audit.push({id: "a", time: 1_790_000_000, person: "p-ann", name: "Ann", action: "person.change", object: "p-bo", detail: {}});
       world.people.get("p-bo").disabled = true;
