@@ -318,5 +318,16 @@ export interface Job {
   message: string;
   model: string;
   compared_with: string;
-  wins: number | null;
+  wins: Comparison | null;
+}
+// The new model (right) beside the one that it came from, on the data set's prompts, judged by a reward model.
+export interface Comparison {
+  prompts: number;
+  wins: number;
+  losses: number;
+  ties: number;
+  share: number;
+  low: number;
+  high: number;
+  samples: {prompt: string; left: string; right: string; left_score: number; right_score: number}[];
 }

@@ -160,7 +160,7 @@ export const studio = area(
     step_dpoText: "Learns from pairs directly, without a reward model.", step_ppo: "PPO",
     step_ppoText: "Practises against the reward model.", jobs: "Training", job_waiting: "waiting", job_running: "running", job_done: "done",
     job_failed: "failed", job_stopped: "stopped", jobProgress: "{name}: {percent} %", stop: "Stop", stopNamed: "Stop: {name}",
-    winsText: "{model} beats {last} on {percent} of held-out prompts.", compareBlind: "Compare blind",
+    winsText: "{model} beats {last} on {percent} of the prompts on which they differ.", winsNone: "{model} and {last} are as good on all {prompts} prompts.", winsCounts: "Won {wins}, lost {losses}, equal {ties}; 95 % range {low} to {high}. A reward model judged.", winsSamples: "{count} answers side by side", compareBlind: "Compare blind",
   },
   {
     // the list of projects
@@ -290,7 +290,7 @@ export const studio = area(
     step_reward: "奖励模型", step_rewardText: "从排序中学习人们偏好哪些回答。", step_dpo: "DPO",
     step_dpoText: "直接从成对比较中学习，无需奖励模型。", step_ppo: "PPO", step_ppoText: "对照奖励模型进行强化学习。", jobs: "训练任务",
     job_waiting: "等待中", job_running: "进行中", job_done: "已完成", job_failed: "失败", job_stopped: "已停止",
-    jobProgress: "{name}：{percent}%", stop: "停止", stopNamed: "停止：{name}", winsText: "{model} 在 {percent} 的留出提示上优于 {last}。",
+    jobProgress: "{name}：{percent}%", stop: "停止", stopNamed: "停止：{name}", winsText: "在两者回答不同的提示中，{model} 有 {percent} 优于 {last}。", winsNone: "{model} 与 {last} 在全部 {prompts} 个提示上同样好。", winsCounts: "胜 {wins}，负 {losses}，平 {ties}；95% 区间 {low} 到 {high}。由奖励模型评判。", winsSamples: "并排查看 {count} 个回答",
     compareBlind: "盲测对比",
   },
 );

@@ -136,7 +136,7 @@ describe("the studio's views", () => {
     await checkAxe(page, "training");
     await dialog.getByRole("button", {name: "Train", exact: true}).click();
     await page.getByRole("progressbar", {name: /round-2/}).waitFor();
-    await page.getByText("round-2 beats ppo on 58.0 % of held-out prompts.").waitFor({timeout: 15000}); // told by the stream
+    await page.getByText("round-2 beats ppo on 58.0 % of the prompts on which they differ.").waitFor({timeout: 15000}); // told by the stream
     assert.ok([...world.jobs.values()].some(j => j.name === "round-2" && j.state === "done"));
   }));
 

@@ -3,6 +3,12 @@ import {createHash} from "node:crypto";
 import {Fail, newId, now} from "./core.mjs";
 import {PEOPLE, seedLabels, seedProjects} from "./studio-seed.mjs";
 
+// `loquat compare`'s report.
+const comparison = share => ({
+  prompts: 60, wins: Math.round(share * 50), losses: 50 - Math.round(share * 50), ties: 10, share, low: share - 0.1, high: share + 0.1,
+  samples: [{prompt: "When does the ferry leave?", left: "I think at nine.", right: "At nine on weekdays and at eleven on Sundays.", left_score: -0.2, right_score: 0.9}],
+});
+
 const LABELER = ["labeler", "red_teamer"];
 const STUDIO = ["labeler", "red_teamer", "reviewer"];
 const hashOf = text => createHash("sha256").update(text).digest("hex");
@@ -200,7 +206,7 @@ export function addStudio(world, route) {
   if (world.seeded) {
     const hash = hashOf("first round");
     world.datasets.set(hash, {hash, name: "First round", created: 1_790_100_000, rows: 412, from: {labels: 398, conversations: 57, people: 6}});
-    world.jobs.set("job-1", {id: "job-1", name: "round-1", state: "done", step: "", fraction: 1, message: "", model: "round-1", compared_with: "ppo", wins: 0.634});
+    world.jobs.set("job-1", {id: "job-1", name: "round-1", state: "done", step: "", fraction: 1, message: "", model: "round-1", compared_with: "ppo", wins: comparison(0.634)});
   }
   route("GET", "/api/app/datasets", ["reviewer"], () => ({datasets: [...world.datasets.values()]}));
   route("GET", "/api/app/datasets/{hash}", ["reviewer"], ({params}) => world.datasets.get(params.hash));
@@ -227,7 +233,7 @@ export function addStudio(world, route) {
       if (world.closed || job.state !== "running") return;
       job.fraction = Math.min(1, job.fraction + 0.1);
       job.step = body.steps[Math.min(body.steps.length - 1, Math.floor(job.fraction * body.steps.length))];
-      if (job.fraction >= 0.999) Object.assign(job, {state: "done", fraction: 1, step: "", wins: 0.58});
+      if (job.fraction >= 0.999) Object.assign(job, {state: "done", fraction: 1, step: "", wins: comparison(0.58)});
       for (const tab of world.streams.keys()) world.emit(tab, "job", {job});
       if (job.state === "running") setTimeout(work, world.pace * 20);
     };

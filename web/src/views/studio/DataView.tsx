@@ -1,7 +1,7 @@
 // Data sets made of people's judgments, training on them, and how the next model compares with the last.
 import {useEffect, useState} from "react";
 import {api} from "../../api/client";
-import type {ModelList} from "../../api/types";
+import type {Comparison, ModelList} from "../../api/types";
 import {count, dateTime, fill, useLanguage, useText} from "../../i18n";
 import {common} from "../../i18n/common";
 import {studio} from "../../i18n/studio";
@@ -16,6 +16,7 @@ import {Progress} from "./ProjectsView";
 import type {Dataset, Job, Project, TrainStep} from "./types";
 
 const JOBS_MS = 5000;
+const SAMPLES = 20;
 const STEPS: readonly TrainStep[] = ["sft", "reward", "dpo", "ppo"];
 
 export function DataView() {
@@ -85,17 +86,33 @@ function JobRow({job, onChange}: {job: Job; onChange: () => Promise<void>}) {
   );
 }
 
-// The new model beside the one before it: who wins how often.
-function Compared({job, wins}: {job: Job; wins: number}) {
+// The new model beside the one before it: who wins how often, and what they said.
+function Compared({job, wins}: {job: Job; wins: Comparison}) {
   const t = useText(studio);
-  const words = fill(t.winsText, {model: job.model, percent: percent(wins * 100), last: job.compared_with});
+  const differ = wins.wins + wins.losses;
+  const words = differ === 0
+    ? fill(t.winsNone, {model: job.model, last: job.compared_with, prompts: wins.prompts})
+    : fill(t.winsText, {model: job.model, percent: percent(wins.share * 100), last: job.compared_with});
   return (
     <div className="st-compared">
       <p><b>{words}</b></p>
-      <div className="st-wins" role="img" aria-label={words}>
-        <span className="st-wins-new" style={{width: `${Math.max(0, Math.min(1, wins)) * 100}%`}} />
-      </div>
-      <p className="st-wins-names small"><span>{job.model}</span><span>{job.compared_with}</span></p>
+      {differ > 0 && <>
+        <div className="st-wins" role="img" aria-label={words}><span className="st-wins-new" style={{width: `${wins.share * 100}%`}} /></div>
+        <p className="st-wins-names small"><span>{job.model}</span><span>{job.compared_with}</span></p>
+        <p className="muted small">{fill(t.winsCounts, {wins: wins.wins, losses: wins.losses, ties: wins.ties, low: percent(wins.low * 100), high: percent(wins.high * 100)})}</p>
+      </>}
+      <details>
+        <summary>{fill(t.winsSamples, {count: Math.min(SAMPLES, wins.samples.length)})}</summary>
+        <div className="st-samples">{wins.samples.slice(0, SAMPLES).map((sample, i) => (
+          <section key={i}>
+            <p><b>{sample.prompt}</b></p>
+            <div className="st-pair">
+              <div data-better={sample.left_score > sample.right_score}><h4>{job.compared_with}</h4><p>{sample.left}</p></div>
+              <div data-better={sample.right_score > sample.left_score}><h4>{job.model}</h4><p>{sample.right}</p></div>
+            </div>
+          </section>
+        ))}</div>
+      </details>
     </div>
   );
 }
@@ -119,14 +136,19 @@ function SetRow({set, onJob}: {set: Dataset; onJob: () => void}) {
   );
 }
 
+// As a model may be called.
+function modelName(name: string) {
+  return name.trim().toLowerCase().replace(/[^a-z0-9._-]+/g, "-").replace(/^[.-]+|-+$/g, "").slice(0, 64);
+}
+
 function TrainDialog({set, onClose, onJob}: {set: Dataset; onClose: () => void; onJob: () => void}) {
   const t = useText(studio);
   const tc = useText(common);
   const why = useWhy();
   const models = useLoad<ModelList>("/models");
   const [base, setBase] = useState("");
-  const [steps, setSteps] = useState<TrainStep[]>(["reward", "ppo"]);
-  const [name, setName] = useState(set.name);
+  const [steps, setSteps] = useState<TrainStep[]>(["dpo"]);
+  const [name, setName] = useState(modelName(set.name));
   const [state, setState] = useState({busy: false, error: ""});
   const local = models.data?.models.filter(m => m.kind === "local") ?? [];
   const chosen = base || (local.some(m => m.id === models.data?.default) ? models.data!.default : local[0]?.id) || "";
