@@ -140,7 +140,7 @@ class MatrixTest : public TeamApp {
   }
   // Who may use a route of another's own object all the same.
   static unsigned others_may(const Route& route) {
-    return route.method == "PATCH" && route.pattern == "/api/app/labels/{id}" ? people::kReviewer : 0;
+    return route.method == "PATCH" && route.pattern == "/api/app/labels/{id}" ? unsigned{people::kReviewer} : 0u;
   }
 
   static bool has_names(const Route& route) { return route.pattern.find('{') != std::string::npos; }
@@ -211,7 +211,9 @@ TEST_F(MatrixTest, RolesDecide) {
         EXPECT_TRUE(status != 401 && status != 403 && status < 500)
             << named(route) << " as " << person.name << ": " << status;
       }
-      if (fixture && allowed && !route.rule.is_own()) EXPECT_NE(status, 404) << named(route) << " as " << person.name;
+      if (fixture && allowed && !route.rule.is_own()) {
+        EXPECT_NE(status, 404) << named(route) << " as " << person.name;
+      }
     }
   }
 }
