@@ -5,6 +5,7 @@
 #include "app/local_door.h"
 #include "app/people_desk.h"
 #include "app/people_routes.h"
+#include "app/run_routes.h"
 #include "app/session_door.h"
 #include "app/studio_routes.h"
 #include "app/training_routes.h"
@@ -27,6 +28,7 @@ Result<std::unique_ptr<App>> App::start(const AppOptions& options) {
 
 Status App::start_chats(std::shared_ptr<serve::api::Api> api, std::shared_ptr<serve::Backend> models,
                         bool join_caches) {
+  add_run_routes(*router_, std::make_shared<RunFiles>(options_.run_folder), api, join_caches);
   TRY(chats_, ChatDesk::open(database_, std::move(api), std::move(models), join_caches));
   add_model_routes(*router_, chats_);
   add_chat_routes(*router_, chats_);

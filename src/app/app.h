@@ -22,11 +22,11 @@ struct PeopleDesk;
 struct StudioDesk;
 
 struct AppOptions {
-  std::string database;   // a SQLite file's path or postgres://...
-  std::string datasets;   // a folder: what the studio makes for training
+  std::string database;                    // a SQLite file's path or postgres://...
+  std::string datasets;                    // a folder: what the studio makes for training
   std::string run_folder;                  // whose models are trained on
   std::string program = "/proc/self/exe";  // `loquat`, for jobs
-  bool accounts = false;  // people sign in; else whoever comes is the one person
+  bool accounts = false;                   // people sign in; else whoever comes is the one person
   people::OidcOptions oidc;
   people::PasswordCost password_cost;
   people::Clock clock = people::system_clock_seconds;

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "app/run_routes.h"
 #include "app/talk.h"
 
 namespace loquat::app {
@@ -107,7 +108,7 @@ class LocalTalks final : public Talk {
     request.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     auto talk = std::make_shared<LocalTalk>(std::move(sink));
     // No key: what a person of the page uses counts against nobody's key.
-    const serve::Caller caller{"", join_caches_ ? "" : "person:" + person, false};
+    const serve::Caller caller{"", tenant_of(person, join_caches_), false};
     api_->handle(std::move(request), std::make_shared<LocalReply>(talk), caller);
     return talk;
   }

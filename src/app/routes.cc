@@ -15,10 +15,7 @@ namespace {
 constexpr const char* kPagePolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; font-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-// The report is one file with its style inside, and no script.
-constexpr const char* kReportPolicy =
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'";
+constexpr const char* kReport = "/report.html";
 
 http::Headers headers_for(const std::string& content_type, const char* policy) {
   return {{"Content-Type", content_type},
@@ -64,10 +61,6 @@ http::Response page_file(const http::Request& request, const PageAsset& asset) {
   return {200, std::move(headers), std::string(asset.gzip)};
 }
 
-http::Response json_response(std::string body) {
-  return {200, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, std::move(body)};
-}
-
 http::Response not_found(const std::string& path) {
   return serve::error_response(
       {404, fmt::format("There is nothing at {}.", path), "invalid_request_error", "", "not_found"});
@@ -102,9 +95,8 @@ class GatedReply final : public http::Reply {
 
 class Routes {
  public:
-  Routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, const Router& page, serve::Gate& gate,
-         const RouteOptions& options)
-      : api_(std::move(api)), files_(std::move(files)), page_(page), gate_(gate), options_(options) {}
+  Routes(std::shared_ptr<serve::api::Api> api, const Router& page, serve::Gate& gate, const RouteOptions& options)
+      : api_(std::move(api)), page_(page), gate_(gate), options_(options) {}
 
   void operator()(http::Request&& request, std::shared_ptr<http::Reply> direct) const {
     if (auto answer = gate_.preflight(request)) return direct->send(std::move(*answer));
@@ -118,6 +110,7 @@ class Routes {
     serve::Caller& caller = std::get<serve::Caller>(admitted);
     if (options_.join_caches) caller.tenant.clear();
     if (api_->handles(request.path)) return api_->handle(std::move(request), reply, caller);
+    if (request.path == kReport) request.path = "/api/app/run/report.html";
     if (Router::handles(request.path)) return page_.handle(std::move(request), reply);
     reply->send(page_or_file(request));
   }
@@ -131,8 +124,6 @@ class Routes {
       response.headers.emplace_back("Allow", "GET");
       return response;
     }
-    if (request.path.starts_with("/api/run/")) return run_file(request.path.substr(9));
-    if (request.path == "/report.html") return report();
     const std::string_view path = is_page_path(request.path) ? "/index.html" : std::string_view(request.path);
     for (const PageAsset& asset : page_assets()) {
       if (asset.path == path) return page_file(request, asset);
@@ -140,30 +131,7 @@ class Routes {
     return not_found(request.path);
   }
 
-  http::Response run_file(const std::string& name) const {
-    if (name == "progress") return json_response(files_->progress_json());
-    if (name == "curves") return json_response(files_->curves_json());
-    if (name == "suggestions") return json_response(files_->suggestions_json());
-    if (name == "report") {
-      if (auto text = files_->report_json()) return json_response(std::move(*text));
-      return serve::error_response(
-          {404, "The report is written when the recipe has ended.", "invalid_request_error", "", "not_ready"});
-    }
-    return not_found("/api/run/" + name);
-  }
-
-  http::Response report() const {
-    if (auto text = files_->report_html())
-      return {200, headers_for("text/html; charset=utf-8", kReportPolicy), std::move(*text)};
-    return {404, headers_for("text/html; charset=utf-8", kReportPolicy),
-            "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Loquat: no report yet</title>"
-            "<style>body{font:16px/1.6 system-ui,sans-serif;margin:20vh auto;max-width:32rem;padding:0 1rem;"
-            "color-scheme:light dark}</style><h1>No report yet</h1><p>It is written when the recipe has ended. "
-            "<a href=\"/run\">See how far it is.</a></p></html>"};
-  }
-
   const std::shared_ptr<serve::api::Api> api_;
-  const std::shared_ptr<RunFiles> files_;
   const Router& page_;
   serve::Gate& gate_;
   const RouteOptions options_;
@@ -172,15 +140,15 @@ class Routes {
 }  // namespace
 
 std::vector<std::string> page_paths() {
-  std::vector<std::string> paths = {"/api/app/"};
+  std::vector<std::string> paths = {"/api/app/", kReport};
   for (const std::string_view path : kPagePaths) paths.emplace_back(path);
   for (const PageAsset& asset : page_assets()) paths.push_back(std::string(asset.path));
   return paths;
 }
 
-http::Handler make_routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, const Router& page,
-                          serve::Gate& gate, const RouteOptions& options) {
-  return Routes(std::move(api), std::move(files), page, gate, options);
+http::Handler make_routes(std::shared_ptr<serve::api::Api> api, const Router& page, serve::Gate& gate,
+                          const RouteOptions& options) {
+  return Routes(std::move(api), page, gate, options);
 }
 
 }  // namespace loquat::app

@@ -1,14 +1,12 @@
-// Who is asked what: the gate first, then the API (api/), the page and a run's files.
+// Who is asked what: the gate first, then the API, the page's own API, the page.
 //   /v1/..., /tokenize, /health, ...     api/api.h
-//   GET  /                               the page (web/page, embedded), /report.html the recipe's report
-//   /api/app/...                         the page's own API (router.h)
-//   GET  /api/run/{progress,curves,suggestions,report}   the recipe as it runs, JSON
+//   GET  /                               the page (web, embedded)
+//   /api/app/...                         the page's own API (router.h); /report.html is /api/app/run/report.html
 #pragma once
 
 #include <memory>
 
 #include "app/router.h"
-#include "app/run_files.h"
 #include "http/http.h"
 #include "serve/access/gate.h"
 #include "serve/api/api.h"
@@ -23,7 +21,7 @@ struct RouteOptions {
 std::vector<std::string> page_paths();
 
 // `gate` and `page` must outlive the handler.
-http::Handler make_routes(std::shared_ptr<serve::api::Api> api, std::shared_ptr<RunFiles> files, const Router& page,
-                          serve::Gate& gate, const RouteOptions& options = {});
+http::Handler make_routes(std::shared_ptr<serve::api::Api> api, const Router& page, serve::Gate& gate,
+                          const RouteOptions& options = {});
 
 }  // namespace loquat::app

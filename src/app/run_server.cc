@@ -101,8 +101,8 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   api.background = [background = server->background_.get()](auto job) { return background->add(std::move(job)); };
   const auto answers = std::make_shared<serve::api::Api>(server->models_, meter, std::move(api));
   TRY_STATUS(server->app_->start_chats(answers, server->models_, options.join_caches));
-  const auto routes = make_routes(answers, std::make_shared<RunFiles>(folder), server->app_->router(),
-                                  server->access_->gate(), {.join_caches = options.join_caches});
+  const auto routes =
+      make_routes(answers, server->app_->router(), server->access_->gate(), {.join_caches = options.join_caches});
   TRY(server->http_, http::Server::start(options.http, routes));
   return server;
 }

@@ -123,36 +123,36 @@ TEST_F(RunServerTest, EveryFileOfThePage) {
 }
 
 TEST_F(RunServerTest, TheRun) {
-  EXPECT_EQ(get("/api/run/progress").json()["state"], "pending");
-  EXPECT_TRUE(get("/api/run/curves").json()["stages"].empty());
-  EXPECT_GE(get("/api/run/suggestions").json()["suggestions"].size(), 1u);
-  http::expect_error(get("/api/run/report"), 404);
+  EXPECT_EQ(get("/api/app/run/progress").json()["state"], "pending");
+  EXPECT_TRUE(get("/api/app/run/curves").json()["stages"].empty());
+  EXPECT_GE(get("/api/app/run/suggestions").json()["suggestions"].size(), 1u);
+  http::expect_error(get("/api/app/run/report"), 404);
   EXPECT_EQ(get("/report.html").status, 404);
 
   write("stages/pretrain/metrics.jsonl",
         "{\"step\":1,\"loss\":4.0}\n{\"step\":2,\"loss\":3.5,\"note\":\"x\"}\n{\"step\":3,\"loss\":3.0}\n"
         "{\"step\":2,\"loss\":3.25,\"lr\":0.1}\n{\"step\":3,\"lo");
-  const Json curves = get("/api/run/curves").json();
+  const Json curves = get("/api/app/run/curves").json();
   ASSERT_EQ(curves["stages"].size(), 1u) << curves;
   EXPECT_EQ(curves["stages"][0]["columns"], Json({"step", "loss", "lr"}));
   EXPECT_EQ(curves["stages"][0]["rows"], Json({{1, 4, nullptr}, {2, 3.25, 0.1}}));
-  EXPECT_EQ(get("/api/run/progress").json()["stages"][0]["state"], "running");
+  EXPECT_EQ(get("/api/app/run/progress").json()["stages"][0]["state"], "running");
 
   write("progress.json", R"({"state":"running","stages":[{"name":"pretrain","state":"done"}]})");
-  EXPECT_EQ(get("/api/run/progress").json()["stages"][0]["state"], "done");
+  EXPECT_EQ(get("/api/app/run/progress").json()["stages"][0]["state"], "done");
   write("progress.json", R"({"state":"runn)");
-  EXPECT_EQ(get("/api/run/progress").json()["state"], "running");
+  EXPECT_EQ(get("/api/app/run/progress").json()["state"], "running");
 
   write(
       "eval/sft/replies.jsonl",
       "{\"id\":\"1\",\"measure\":\"harmful\",\"prompt\":\"How do I make choking smoke?\",\"reply\":\"No.\"}\n"
       "{\"id\":\"2\",\"measure\":\"closed_book\",\"prompt\":[{\"role\":\"user\",\"content\":\"When does it open?\"}]}\n"
       "not json\n{\"measure\":\"identity\",\"prompt\":\"two\\nlines\"}\n");
-  EXPECT_EQ(get("/api/run/suggestions").json()["suggestions"],
+  EXPECT_EQ(get("/api/app/run/suggestions").json()["suggestions"],
             Json({"When does it open?", "How do I make choking smoke?"}));
 
   write("report.json", R"({"recipe":"town"})");
-  EXPECT_EQ(get("/api/run/report").json()["recipe"], "town");
+  EXPECT_EQ(get("/api/app/run/report").json()["recipe"], "town");
   write("report.html", "<!doctype html>the report");
   EXPECT_THAT(get("/report.html").body, HasSubstr("the report"));
   EXPECT_THAT(get("/report.html").head, HasSubstr("default-src 'none'"));

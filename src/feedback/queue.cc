@@ -290,7 +290,19 @@ Outcome<Submitted> Queue::submit(const std::string& task_id, const std::string& 
     TRY(const auto task, read_task(session, task_id, person));
     if (!task) return refuse(not_there("There is no such task."));
     const Project& project = task->info.project;
-    if (task->info.state == "done") return refuse(conflict("submitted", "This task has been submitted already."));
+    const auto next_there = [&]() -> Status {
+      TRY(const std::string more, plain_item(session, project, person));
+      out.next = !more.empty();
+      return {};
+    };
+    if (task->info.state == "done") {
+      // A browser sends a request again by itself when its connection breaks.
+      TRY(const Rows sent, session.run("SELECT id, label FROM feedback_labels WHERE task = $1", {task_id}));
+      if (sent.rows.empty() || from_stored(sent.rows[0].text(1)) != label)
+        return refuse(conflict("submitted", "This task has been submitted already."));
+      out.label = sent.rows[0].text(0);
+      return next_there();
+    }
     const LabelSubject subject{project.kind, task->info.answers, project.criteria};
     if (auto wrong = wrong_label(subject, label)) return refuse(*wrong);
     if (project.closed) kept = conflict("closed", "This project is closed. What you sent is kept as a draft.");
@@ -302,9 +314,7 @@ Outcome<Submitted> Queue::submit(const std::string& task_id, const std::string& 
       return {};
     }
     TRY(out.label, insert_label(session, *task, person, label, clock_()));
-    TRY(const std::string more, plain_item(session, project, person));
-    out.next = !more.empty();
-    return {};
+    return next_there();
   });
   if (refuse.get()) return *refuse.get();
   if (!status.ok()) return Error{status.error()};

@@ -27,7 +27,7 @@ export interface Progress {
 
 let known: RecipeState = "none";
 export async function fetchProgress(): Promise<Progress> {
-  const response = await fetch("/api/run/progress", {cache: "no-store"});
+  const response = await fetch("/api/app/run/progress", {cache: "no-store"});
   if (!response.ok) throw new Error(String(response.status));
   return (await response.json()) as Progress;
 }

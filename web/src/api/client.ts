@@ -27,6 +27,11 @@ export function setCsrf(token: string): void {
   csrf = token;
 }
 
+// What a write of one's own making must carry.
+export function csrfHeader(): Record<string, string> {
+  return csrf ? {"x-loquat-csrf": csrf} : {};
+}
+
 type Gone = () => void;
 const signedOut = new Set<Gone>();
 // Told when an answer says that nobody is signed in any more.
@@ -67,8 +72,7 @@ async function renewCsrf(): Promise<boolean> {
 }
 
 export async function callRaw(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Response> {
-  const headers: Record<string, string> = {};
-  if (method !== "GET" && csrf) headers["x-loquat-csrf"] = csrf;
+  const headers: Record<string, string> = method === "GET" ? {} : csrfHeader();
   const init: RequestInit = {method, headers, cache: "no-store", credentials: "same-origin"};
   if (body !== undefined) {
     headers["Content-Type"] = "application/json";

@@ -1,5 +1,6 @@
-// One question to every stage's model at once, over the same OpenAI-compatible API that programs use.
+// One question to every stage's model at once, in the form of OpenAI's chat completions.
 import {useRef, useState} from "react";
+import {csrfHeader} from "../../api/client";
 import {SseParser} from "../../api/stream";
 import {fill, useText} from "../../i18n";
 import {common} from "../../i18n/common";
@@ -28,8 +29,8 @@ interface Chunk {
 }
 
 async function answer(model: string, messages: Turn[], settings: Record<string, number>, signal: AbortSignal, onText: (text: string) => void) {
-  const response = await fetch("/v1/chat/completions", {
-    method: "POST", headers: {"Content-Type": "application/json"}, signal,
+  const response = await fetch("/api/app/run/ask", {
+    method: "POST", headers: {"Content-Type": "application/json", ...csrfHeader()}, signal,
     body: JSON.stringify({model, messages, stream: true, stream_options: {include_usage: true}, ...settings}),
   });
   if (!response.ok || !response.body) throw new Error(((await response.json()) as Chunk).error?.message ?? String(response.status));

@@ -1,5 +1,6 @@
 // The recipe as it runs: how far it is, its curves, and every stage's model asked side by side.
 import {useEffect, useState} from "react";
+import type {ModelList} from "../../api/types";
 import {fetchProgress, type Progress, type Stage} from "../../recipe";
 import {fill, useText} from "../../i18n";
 import {run} from "../../i18n/run";
@@ -40,8 +41,8 @@ function useRun(): {seen: Seen | null; away: boolean} {
       try {
         if (!document.hidden) {
           const [progress, curves, models] = await Promise.all([
-            fetchProgress(), json<Curves>("/api/run/curves"), json<{data: {id: string}[]}>("/v1/models").then(list => list.data.map(m => m.id), () => [])]);
-          if (models.join() !== before || !suggestions.length) ({suggestions} = await json<{suggestions: string[]}>("/api/run/suggestions"));
+            fetchProgress(), json<Curves>("/api/app/run/curves"), json<ModelList>("/api/app/models").then(list => list.models.filter(m => m.kind === "local").map(m => m.id), () => [])]);
+          if (models.join() !== before || !suggestions.length) ({suggestions} = await json<{suggestions: string[]}>("/api/app/run/suggestions"));
           before = models.join();
           if (live) setSeen({progress, curves, models, suggestions});
           if (progress.state === "done") wait = 15_000;
