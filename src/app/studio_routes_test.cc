@@ -170,7 +170,10 @@ TEST_F(StudioRoutesTest, ARankingFromItsPromptsToItsRows) {
   EXPECT_EQ(ask("lab-b", "POST", path + "/submit", ranks_of(task.body)).status, 404);
   const Got sent = ask("lab-a", "POST", path + "/submit", ranks_of(task.body));
   ASSERT_EQ(sent.status, 200) << sent.body;
-  const Got twice = ask("lab-a", "POST", path + "/submit", ranks_of(task.body));
+  EXPECT_EQ(ask("lab-a", "POST", path + "/submit", ranks_of(task.body)).body["label"], sent.body["label"]);
+  json other = ranks_of(task.body);
+  other["comment"] = "on second thoughts";
+  const Got twice = ask("lab-a", "POST", path + "/submit", other);
   EXPECT_EQ(twice.status, 409);
   EXPECT_EQ(twice.body["error"]["code"], "submitted");
 
