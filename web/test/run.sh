@@ -28,5 +28,4 @@ npx tsc --noEmit
 LOQUAT_WEB_OUT="$work/dist" npx vite build --logLevel warn
 export LOQUAT_WEB_DIST="$work/dist"
 node test/e2e/run.mjs "$@"
-[ $# -gt 0 ] || node --test --test-concurrency=1 test/e2e/*.test.mjs # the studio's and the people's
 if [ $# -eq 0 ] && [ -n "${LOQUAT:-}" ]; then node test/real/loop.mjs; fi
