@@ -1,9 +1,12 @@
 // The same tests on SQLite and on PostgreSQL.
 #include "database/database.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
@@ -216,6 +219,33 @@ TEST(Sqlite, FilesAreTheOwnersAlone) {
   EXPECT_EQ(mode_of(path), 0600u);
   EXPECT_EQ(mode_of(path + "-wal"), 0600u);
   EXPECT_EQ(mode_of(path + "-shm"), 0600u);
+}
+
+// Whether another program sees a lock of this one's on the file (SQLite's lock bytes).
+bool is_locked(const std::string& path) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int file = ::open(path.c_str(), O_RDWR);
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_start = 0x40000000;
+    lock.l_len = 512;
+    ::_exit(file >= 0 && ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK ? 1 : 0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+TEST(Sqlite, OpeningTheFileAgainKeepsItsLocks) {
+  const Folder folder;
+  const std::string path = folder / "a.db";
+  const auto first = *Database::open(path);
+  ASSERT_TRUE(first->run("CREATE TABLE t (x BIGINT)").ok());
+  ASSERT_TRUE(is_locked(path));
+  const auto second = *Database::open(path);
+  ASSERT_TRUE(second->run("INSERT INTO t VALUES (1)").ok());
+  EXPECT_TRUE(is_locked(path));
 }
 
 TEST(Sqlite, WhatIsNoDatabaseIsAnError) {

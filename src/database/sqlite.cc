@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <thread>
 
 #include "database/connection.h"
@@ -138,18 +139,23 @@ class SqliteConnection final : public Connection {
   std::map<std::string_view, Statement> statements_;
 };
 
-// SQLite gives its log and index the mode of the file itself.
+// SQLite gives its log and index the mode of the file itself. A file that is there is never opened here: closing it
+// would drop all locks that this process has on it (POSIX), and another program would then take the log away from under
+// its connections.
 Status keep_private(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (file < 0) return Err("{}: cannot open the database: {}", path, std::strerror(errno));
+  static std::mutex one_at_a_time;  // nobody has the file open between its making and its closing
+  std::lock_guard lock(one_at_a_time);
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file >= 0) {
+    ::close(file);
+    return {};
+  }
   struct stat info {};
-  const bool known = ::fstat(file, &info) == 0;
-  const bool regular = known && S_ISREG(info.st_mode);
-  const bool closed = regular && ((info.st_mode & 077) == 0 || ::fchmod(file, 0600) == 0);
-  const int reason = errno;
-  ::close(file);
-  if (known && !regular) return Err("{}: this is no file; expected a SQLite database's path", path);
-  if (!closed) return Err("{}: others may read it and its mode cannot be set to 0600: {}", path, std::strerror(reason));
+  if (errno != EEXIST || ::stat(path.c_str(), &info) != 0)
+    return Err("{}: cannot open the database: {}", path, std::strerror(errno));
+  if (!S_ISREG(info.st_mode)) return Err("{}: this is no file; expected a SQLite database's path", path);
+  if ((info.st_mode & 077) != 0 && ::chmod(path.c_str(), 0600) != 0)
+    return Err("{}: others may read it and its mode cannot be set to 0600: {}", path, std::strerror(errno));
   return {};
 }
 
