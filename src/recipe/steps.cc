@@ -70,8 +70,12 @@ Result<std::vector<double>> reward_scores(Run& run, const std::string& folder, s
   TRY(const Tokenizer tokenizer, Tokenizer::load(run.folder.file("tokenizer")));
   TRY(const ChatTemplate chat, ChatTemplate::make(tokenizer));
   std::vector<std::vector<int32_t>> sequences;
-  for (size_t i = 0; i < prompts.size(); ++i)
+  for (size_t i = 0; i < prompts.size(); ++i) {
     sequences.push_back(reward_tokens(chat, prompts[i], replies[i], reward.model->config().max_positions));
+    if (sequences.back().empty())
+      return Err("prompt {}: its last turn and the reply take more than the reward model's context of {} tokens", i,
+                 reward.model->config().max_positions);
+  }
   const std::vector<float> scores = rewards_of(reward, sequences, run.plan.reward.training.micro_tokens);
   return std::vector<double>(scores.begin(), scores.end());
 }

@@ -7,6 +7,7 @@
 
 #include "base/threads.h"
 #include "data/contrast.h"
+#include "data/encode.h"
 #include "data/town/labelers.h"
 #include "eval/pairs.h"
 #include "model/adapter_folder.h"
@@ -179,6 +180,24 @@ void count_unended(std::vector<double>& scores, const std::vector<ChatReply>& re
     if (!replies[i].ended) scores[i] = mean + ppo.unended_score * deviation;
 }
 
+// Those of the first `most` prompts that leave room for a whole reply.
+Result<std::vector<Messages>> prompts_with_room(Run& run, std::vector<Messages> prompts, int64_t most) {
+  TRY(const ModelConfig config, read_model_config(run.folder.model("reward")));
+  TRY(const Tokenizer tokenizer, Tokenizer::load(run.folder.file("tokenizer")));
+  TRY(const ChatTemplate chat, ChatTemplate::make(tokenizer));
+  // What ends the reply is one token more.
+  const int64_t limit = config.max_positions - run.plan.select.max_tokens - 1;
+  std::vector<Messages> kept;
+  for (Messages& prompt : prompts) {
+    if (static_cast<int64_t>(kept.size()) == most) break;
+    if (encode_prompt(chat, prompt, limit, "").ok()) kept.push_back(std::move(prompt));
+  }
+  if (kept.empty())
+    return Err("{}: no prompt leaves room for {} tokens of a reply in a context of {}",
+               run.folder.data("ppo_prompts.jsonl"), run.plan.select.max_tokens, config.max_positions);
+  return kept;
+}
+
 }  // namespace
 
 Status select_sft(Run& run, StageRecord& record) {
@@ -190,7 +209,7 @@ Status select_sft(Run& run, StageRecord& record) {
       prompts.push_back(task.messages);
   } else {
     TRY(prompts, read_prompts(run.folder.data("ppo_prompts.jsonl")));
-    prompts.resize(std::min(prompts.size(), static_cast<size_t>(run.plan.select.prompts)));
+    TRY(prompts, prompts_with_room(run, std::move(prompts), run.plan.select.prompts));
   }
   size_t best = 0;
   double best_mean = 0;

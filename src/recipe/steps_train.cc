@@ -6,6 +6,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "data/encode.h"
 #include "eval/pairs.h"
 #include "recipe/steps.h"
 #include "store/files.h"
@@ -23,7 +24,15 @@ void take(StageRecord& record, const StageReport& report) {
 namespace {
 
 // The share of the rankings' pairs that the reward model orders as they do.
-Status measure_pairs(Run& run, StageRecord& record, const std::string& name, const std::vector<Ranking>& rankings) {
+Status measure_pairs(Run& run, StageRecord& record, const std::string& name, const std::vector<Ranking>& all) {
+  TRY(const ModelConfig config, read_model_config(run.folder.model("reward")));
+  TRY(const Tokenizer tokenizer, Tokenizer::load(run.folder.file("tokenizer")));
+  TRY(const ChatTemplate chat, ChatTemplate::make(tokenizer));
+  std::vector<Ranking> rankings;  // that the context holds
+  for (const Ranking& ranking : all)
+    if (encode_ranking(chat, ranking, config.max_positions).ok()) rankings.push_back(ranking);
+  if (rankings.size() < all.size())
+    record.figures[name + ".left_out"] = static_cast<double>(all.size() - rankings.size());
   std::vector<Messages> prompts;
   std::vector<std::string> replies;
   for (const Ranking& ranking : rankings)
