@@ -28,10 +28,13 @@ class OwnFiles : public testing::Test {
               R"({{"messages": [{{"role": "user", "content": "Where is the {}? I am at stall {}."}}, {{"role": "assistant", "content": "The {} is at the market."}}]}})",
               thing, i, thing) +
           "\n";
+      // Some questions leave hardly any room in the context.
+      std::string much;
+      for (int j = 0; j < (i % 10 == 0 ? 14 + i / 10 : 0); ++j) much += fmt::format(" or {}", kThings[j % 10]);
       comparisons +=
           fmt::format(
-              R"({{"prompt": "Is there {} at stall {}?", "chosen": "Yes, there is {}.", "rejected": "No idea about {}, go away."}})",
-              thing, i, thing, other) +
+              R"({{"prompt": "Is there {}{} at stall {}?", "chosen": "Yes, there is {}.", "rejected": "No idea about {}, go away."}})",
+              thing, much, i, thing, other) +
           "\n";
     }
     spit(folder_.file("texts.jsonl"), texts);
