@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "app/talk.h"
+#include "base/background.h"
 #include "feedback/queue.h"
-#include "serve/background.h"
 
 namespace loquat::app {
 
@@ -51,7 +51,7 @@ class AnswerWriter {
   int64_t talks_begun_ = 0;
   std::map<int64_t, std::shared_ptr<Talking>> talks_;   // under way; null: just begun
   std::map<std::string, std::shared_ptr<Item>> items_;  // being answered
-  serve::Background background_{2, 256};                // last: its threads use the others
+  Background background_{2, 256};                       // last: its threads use the others
 };
 
 }  // namespace loquat::app

@@ -21,7 +21,7 @@ Result<std::shared_ptr<ChatDesk>> ChatDesk::open(std::shared_ptr<database::Datab
   desk->models = std::make_unique<ChatModels>(std::move(api), std::move(backend), desk->remotes, join_caches);
   desk->streams = std::make_unique<Streams>(stream_limits);
   desk->replies = std::make_unique<Replies>(desk->chats, *desk->streams, reply_limits);
-  desk->background = std::make_unique<serve::Background>(1, kTransfersWaiting);
+  desk->background = std::make_unique<Background>(1, kTransfersWaiting);
   return desk;
 }
 

@@ -8,8 +8,8 @@
 #include "app/chat_models.h"
 #include "app/replies.h"
 #include "app/streams.h"
+#include "base/background.h"
 #include "chats/chats.h"
-#include "serve/background.h"
 
 namespace loquat::app {
 
@@ -30,7 +30,7 @@ struct ChatDesk {
   std::unique_ptr<ChatModels> models;
   std::unique_ptr<Streams> streams;
   std::unique_ptr<Replies> replies;
-  std::unique_ptr<serve::Background> background;  // exports and imports
+  std::unique_ptr<Background> background;  // exports and imports
   // What others keep of conversations; may be null. A conversation that its person has removed goes there too; what was
   // said of its messages, by message.
   std::function<Status(const std::string& person, const std::string& conversation)> removed;

@@ -18,7 +18,7 @@ Result<std::shared_ptr<PeopleDesk>> PeopleDesk::open(std::shared_ptr<database::D
   desk->passwords = std::make_unique<people::Passwords>(options.password_cost);
   if (options.oidc.issuer.empty()) return desk;
   TRY(desk->oidc, people::Oidc::make(options.oidc, database, options.clock));
-  desk->background = std::make_unique<serve::Background>(kAskingProvider, kWaitingForProvider);
+  desk->background = std::make_unique<Background>(kAskingProvider, kWaitingForProvider);
   return desk;
 }
 

@@ -6,6 +6,7 @@
 
 #include "app/app.h"
 #include "app/erasers.h"
+#include "base/background.h"
 #include "people/accounts.h"
 #include "people/audit.h"
 #include "people/invitations.h"
@@ -14,7 +15,6 @@
 #include "people/sessions.h"
 #include "people/settings.h"
 #include "people/throttle.h"
-#include "serve/background.h"
 
 namespace loquat::app {
 
@@ -45,8 +45,8 @@ struct PeopleDesk {
   people::Throttle by_account{10, 30};  // of an e-mail address: wrong passwords
   std::unique_ptr<people::Oidc> oidc;   // null: none
   // Last: their threads use the others.
-  std::unique_ptr<people::Passwords> passwords;   // null in local mode
-  std::unique_ptr<serve::Background> background;  // for what asks the OpenID provider; null: none
+  std::unique_ptr<people::Passwords> passwords;  // null in local mode
+  std::unique_ptr<Background> background;        // for what asks the OpenID provider; null: none
 };
 
 }  // namespace loquat::app

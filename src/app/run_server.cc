@@ -10,7 +10,7 @@
 #include "app/routes.h"
 #include "base/log.h"
 #include "serve/access/access.h"
-#include "serve/background.h"
+#include "base/background.h"
 
 namespace loquat::app {
 namespace {
@@ -97,7 +97,7 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   api.log_texts = options.log_texts;
   api.log = options.log;
   api.more_metrics = [models = server->models_.get()] { return engine_metrics(*models); };
-  server->background_ = std::make_unique<serve::Background>(kBackgroundThreads, kMostInBackground);
+  server->background_ = std::make_unique<Background>(kBackgroundThreads, kMostInBackground);
   api.background = [background = server->background_.get()](auto job) { return background->add(std::move(job)); };
   const auto answers = std::make_shared<serve::api::Api>(server->models_, meter, std::move(api));
   TRY_STATUS(server->app_->start_chats(answers, server->models_, options.join_caches));

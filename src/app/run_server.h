@@ -12,10 +12,12 @@
 #include "people/oidc.h"
 #include "serve/model_host.h"
 
-namespace loquat::serve {
-class Access;
+namespace loquat {
 class Background;
-}  // namespace loquat::serve
+namespace serve {
+class Access;
+}  // namespace serve
+}  // namespace loquat
 
 namespace loquat::app {
 
@@ -55,7 +57,7 @@ class RunServer {
   std::unique_ptr<App> app_;
   std::shared_ptr<serve::ModelHost> models_;
   std::unique_ptr<serve::Access> access_;
-  std::unique_ptr<serve::Background> background_;
+  std::unique_ptr<Background> background_;
   std::unique_ptr<http::Server> http_;  // last: its threads use the others
 };
 

@@ -52,44 +52,10 @@ Status check_password(std::string_view password, std::string_view email) {
   return {};
 }
 
-Passwords::Passwords(PasswordCost cost, size_t waiting) : cost_(cost), waiting_(waiting) {
+Passwords::Passwords(PasswordCost cost, size_t waiting) : cost_(cost), jobs_(kAtOnce, waiting) {
   CHECK(sodium_init() >= 0, "the system gives no random numbers");
   nobodys_ = fmt::format("$argon2id$v=19$m={},t={},p=1${}${}", cost.bytes / 1024, cost.passes, random_base64(16),
                          random_base64(32));
-  for (int i = 0; i < kAtOnce; ++i) threads_.emplace_back([this] { run(); });
-}
-
-Passwords::~Passwords() {
-  {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  added_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
-}
-
-bool Passwords::add(std::function<void()> job) {
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_ || queue_.size() >= waiting_) return false;
-    queue_.push_back(std::move(job));
-  }
-  added_.notify_one();
-  return true;
-}
-
-void Passwords::run() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    added_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (stopping_) return;
-    std::function<void()> job = std::move(queue_.front());
-    queue_.pop_front();
-    lock.unlock();
-    job();
-    job = nullptr;  // what it holds goes without the lock
-    lock.lock();
-  }
 }
 
 Result<std::string> Passwords::hash(const std::string& password) const {

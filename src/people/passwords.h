@@ -2,16 +2,12 @@
 // 64 MiB and a sizeable part of a second); the rest wait in a bounded line.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
-#include <vector>
 
+#include "base/background.h"
 #include "base/result.h"
 
 namespace loquat::people {
@@ -30,11 +26,11 @@ class Passwords {
  public:
   static constexpr int kAtOnce = 2;
 
+  // Its end ends the jobs that run; those that wait are dropped.
   explicit Passwords(PasswordCost cost = {}, size_t waiting = 32);
-  ~Passwords();  // ends the jobs that run; those that wait are dropped
 
   // Runs `job` in turn, on a thread of its own; it may call hash() and verify(). False: too many wait already.
-  bool add(std::function<void()> job);
+  bool add(std::function<void()> job) { return jobs_.add(std::move(job)); }
 
   // Within a job. `stored` "": nobody's password; the answer, false, takes the same time.
   Result<std::string> hash(const std::string& password) const;
@@ -43,16 +39,9 @@ class Passwords {
   const std::string& nobodys() const { return nobodys_; }
 
  private:
-  void run();
-
   const PasswordCost cost_;
-  const size_t waiting_;
   std::string nobodys_;
-  std::mutex mutex_;
-  std::condition_variable added_;
-  std::deque<std::function<void()>> queue_;  // under mutex_
-  bool stopping_ = false;                    // under mutex_
-  std::vector<std::thread> threads_;
+  Background jobs_;  // last: its threads use the others
 };
 
 }  // namespace loquat::people

@@ -181,14 +181,17 @@ export interface BlindPair {
   right: {conversation: string; message: string};
 }
 export type BlindChoice = "left" | "right" | "tie" | "both_bad";
-export interface BlindScore {
-  id: string;
+// The share of those won among those not tied, with its 95 % interval.
+export interface WinShare {
   wins: number;
   losses: number;
   ties: number;
   share: number;
   low: number;
   high: number;
+}
+export interface BlindScore extends WinShare {
+  id: string;
 }
 
 // --- studio
@@ -321,13 +324,7 @@ export interface Job {
   wins: Comparison | null;
 }
 // The new model (right) beside the one that it came from, on the data set's prompts, judged by a reward model.
-export interface Comparison {
+export interface Comparison extends WinShare {
   prompts: number;
-  wins: number;
-  losses: number;
-  ties: number;
-  share: number;
-  low: number;
-  high: number;
   samples: {prompt: string; left: string; right: string; left_score: number; right_score: number}[];
 }

@@ -1,6 +1,6 @@
-#include "serve/background.h"
+#include "base/background.h"
 
-namespace loquat::serve {
+namespace loquat {
 
 Background::Background(int threads, size_t waiting) : waiting_(waiting) {
   for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
@@ -39,4 +39,4 @@ void Background::run() {
   }
 }
 
-}  // namespace loquat::serve
+}  // namespace loquat

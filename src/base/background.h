@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-namespace loquat::serve {
+namespace loquat {
 
 class Background {
  public:
@@ -29,4 +29,4 @@ class Background {
   std::vector<std::thread> threads_;
 };
 
-}  // namespace loquat::serve
+}  // namespace loquat
