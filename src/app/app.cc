@@ -1,5 +1,9 @@
 #include "app/app.h"
 
+#include <unistd.h>
+
+#include <filesystem>
+
 #include "app/chat_routes.h"
 #include "app/chat_turns.h"
 #include "app/local_door.h"
@@ -13,6 +17,16 @@
 #include "feedback/erase.h"
 
 namespace loquat::app {
+namespace {
+
+// A folder of this machine's, as servers that share a database tell it from others'.
+std::string place_of(const std::string& folder) {
+  char host[256] = "";
+  ::gethostname(host, sizeof(host) - 1);
+  return std::string(host) + ":" + std::filesystem::absolute(folder).string();
+}
+
+}  // namespace
 
 Result<std::unique_ptr<App>> App::start(const AppOptions& options) {
   std::unique_ptr<App> app(new App);
@@ -91,6 +105,7 @@ void App::start_training() {
   jobs::Jobs::Options options;
   options.program = options_.program;
   options.folder = options_.run_folder + "/jobs";
+  options.server = place_of(options_.run_folder);
   options.on_change = [streams = chats_->streams.get(), studio = studio_.get()](const jobs::Job& job) {
     streams->send_to_person(job.plan.person, "job", {{"job", jobs::to_json(job)}});
     if (job.state != "done") return;

@@ -25,7 +25,8 @@ Status migrate(database::Database& database) {
       {1,
        {"CREATE TABLE jobs (id TEXT PRIMARY KEY, plan TEXT NOT NULL, dataset TEXT NOT NULL, model TEXT NOT NULL,"
         " state TEXT NOT NULL, step TEXT NOT NULL, fraction DOUBLE PRECISION NOT NULL, message TEXT NOT NULL,"
-        " figures TEXT NOT NULL, created BIGINT NOT NULL, ended BIGINT NOT NULL, place BIGINT NOT NULL)",
+        " figures TEXT NOT NULL, created BIGINT NOT NULL, ended BIGINT NOT NULL, place BIGINT NOT NULL,"
+        " server TEXT NOT NULL)",
         "CREATE INDEX jobs_by_state ON jobs (state, place)"}}};
   return database.migrate("jobs", kMigrations);
 }
@@ -132,7 +133,8 @@ Result<std::unique_ptr<Jobs>> Jobs::start(std::shared_ptr<database::Database> da
   TRY_STATUS(make_folders(options.folder));
   std::unique_ptr<Jobs> jobs(new Jobs(std::move(database), std::move(options)));
   // What an earlier server was at comes first: it has the least place.
-  TRY_STATUS(jobs->database_->run("UPDATE jobs SET state = 'waiting' WHERE state = 'running'"));
+  TRY_STATUS(jobs->database_->run("UPDATE jobs SET state = 'waiting' WHERE state = 'running' AND server = $1",
+                                  {jobs->options_.server}));
   jobs->thread_ = std::thread([jobs = jobs.get()] { jobs->run(); });
   return jobs;
 }
@@ -157,9 +159,9 @@ Result<Job> Jobs::add(Plan plan) {
   job.state = "waiting";
   job.created = now();
   TRY_STATUS(database_->run(
-      "INSERT INTO jobs (id, plan, dataset, model, state, step, fraction, message, figures, created, ended, place)"
-      " SELECT $1, $2, $3, $4, 'waiting', '', 0, '', 'null', $5, 0, COALESCE(MAX(place), 0) + 1 FROM jobs",
-      {job.id, plan_json(job.plan).dump(), job.plan.dataset, job.plan.model, job.created}));
+      "INSERT INTO jobs (id, plan, dataset, model, state, step, fraction, message, figures, created, ended, place,"
+      " server) SELECT $1, $2, $3, $4, 'waiting', '', 0, '', 'null', $5, 0, COALESCE(MAX(place), 0) + 1, $6 FROM jobs",
+      {job.id, plan_json(job.plan).dump(), job.plan.dataset, job.plan.model, job.created, options_.server}));
   changed_.notify_all();
   return job;
 }
@@ -211,7 +213,8 @@ bool Jobs::wait_a_little() {
 
 void Jobs::run() {
   while (!wait_a_little()) {
-    const auto rows = database_->run(SELECT_JOBS " WHERE state = 'waiting' ORDER BY place LIMIT 1");
+    const auto rows = database_->run(SELECT_JOBS " WHERE state = 'waiting' AND server = $1 ORDER BY place LIMIT 1",
+                                     {options_.server});
     if (!rows.ok()) log_warning("jobs: {}", rows.error());
     if (rows.ok() && !rows->rows.empty()) carry_out(job_of(rows->rows[0]));
   }

@@ -50,6 +50,7 @@ class Jobs {
   struct Options {
     std::string program;                             // `loquat`
     std::string folder;                              // of the jobs' logs
+    std::string server;                              // whose jobs these are, where several share a database
     std::function<void(const Job&)> on_change = {};  // from the jobs' thread
   };
   static Result<std::unique_ptr<Jobs>> start(std::shared_ptr<database::Database> database, Options options);

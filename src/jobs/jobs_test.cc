@@ -115,6 +115,17 @@ TEST_F(JobsTest, GoesOnAfterARestart) {
   EXPECT_EQ(notes(), "done\nlater\n");
 }
 
+TEST_F(JobsTest, ServersThatShareADatabaseLeaveEachOthersJobs) {
+  const std::string id = jobs_->add(plan({{"one", {"wait", "now"}}}))->id;
+  until_state(id, "running");
+  auto other = Jobs::start(database_, {folder_ / "nothing", folder_ / "jobs", "other"});
+  ASSERT_TRUE(other.ok()) << other.error();
+  std::this_thread::sleep_for(700ms);  // it looks for work
+  EXPECT_EQ((*(*other)->find(id))->state, "running");
+  std::ofstream(folder_ / "now") << "x";
+  until_state(id, "done");
+}
+
 TEST_F(JobsTest, AProgramThatIsNotThereFails) {
   jobs_.reset();
   jobs_ = *Jobs::start(database_, {folder_ / "nothing", folder_ / "jobs"});
