@@ -23,7 +23,8 @@ namespace {
 std::string place_of(const std::string& folder) {
   char host[256] = "";
   ::gethostname(host, sizeof(host) - 1);
-  return std::string(host) + ":" + std::filesystem::absolute(folder).string();
+  std::error_code error;
+  return std::string(host) + ":" + std::filesystem::absolute(folder, error).string();
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ struct Fixture {
 class MatrixTest : public TeamApp {
  protected:
   void SetUp() override {
+    options_.run_folder = folder_;
     options_.datasets = folder_ + "/datasets";
     TeamApp::SetUp();
     serve::api::ApiOptions api;
