@@ -1,11 +1,10 @@
 // Texts for the store: ids, clean text, titles, the words of a search and what is shown of a hit.
-#include <sys/random.h>
 #include <utf8proc.h>
 
 #include <algorithm>
 #include <chrono>
 
-#include "base/check.h"
+#include "base/random_id.h"
 #include "chats/chats.h"
 
 namespace loquat::chats {
@@ -58,12 +57,7 @@ std::string one_line(std::string_view text) {
 }  // namespace
 
 std::string new_id() {
-  static constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
-  unsigned char random[26];
-  CHECK(::getrandom(random, sizeof(random), 0) == sizeof(random), "the system gives no random numbers");
-  std::string id;
-  for (const unsigned char byte : random) id += kLetters[byte % 32];
-  return id;
+  return random_id();
 }
 
 int64_t now() {

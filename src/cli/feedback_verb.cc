@@ -2,7 +2,6 @@
 // stdout; what is said about them goes to stderr.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 
@@ -60,13 +59,10 @@ int export_rows(const ExportArguments& arguments) {
 
 void add_feedback_verb(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<ExportArguments>();
-  const char* given = std::getenv("LOQUAT_DATABASE");
-  arguments->database = given != nullptr && *given != '\0' ? given : "loquat.db";
   CLI::App* verb = app.add_subcommand("feedback", "What people said and ranked on the page: rows for training");
   verb->require_subcommand(1);
   CLI::App* command = verb->add_subcommand("export", "Write rows that `loquat sft`, `reward`, `kto` and TRL read");
-  command->add_option("--database", arguments->database, "SQLite file, or postgres://USER@HOST/NAME ($LOQUAT_DATABASE)")
-      ->capture_default_str();
+  add_database_option(*command, arguments->database);
   command->add_option("--project", arguments->wanted.projects, "A project's id; may be given again");
   command->add_flag("--feedback", arguments->wanted.feedback, "What was said and compared on the chat page");
   command

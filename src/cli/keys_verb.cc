@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -30,11 +29,6 @@ struct KeysArguments {
   std::string id;
   int64_t days = 30;
 };
-
-std::string default_database() {
-  const char* given = std::getenv("LOQUAT_DATABASE");
-  return given != nullptr && *given != '\0' ? given : "loquat.db";
-}
 
 // Only `create` makes a database: a mistyped path must not look like one without keys.
 Result<serve::OpenedKeys> open(const KeysArguments& arguments, bool may_create) {
@@ -202,14 +196,11 @@ int usage(const KeysArguments& arguments) {
 
 void add_keys_verb(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<KeysArguments>();
-  arguments->database = default_database();
   CLI::App* verb = app.add_subcommand("keys", "API keys of a server: make, list, revoke; what they used");
   verb->require_subcommand(1);
   const auto add = [&](const char* name, const char* text, int (*run)(const KeysArguments&)) {
     CLI::App* command = verb->add_subcommand(name, text);
-    command
-        ->add_option("--database", arguments->database, "SQLite file, or postgres://USER@HOST/NAME ($LOQUAT_DATABASE)")
-        ->capture_default_str();
+    add_database_option(*command, arguments->database);
     command->add_flag("--json", arguments->json, "Print JSON");
     command->callback([arguments, run, &exit_code] { exit_code = run(*arguments); });
     return command;

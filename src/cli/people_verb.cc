@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -173,15 +172,11 @@ int set_roles(const PeopleArguments& arguments) {
 
 void add_people_verb(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<PeopleArguments>();
-  const char* given = std::getenv("LOQUAT_DATABASE");
-  arguments->database = given != nullptr && *given != '\0' ? given : "loquat.db";
   CLI::App* verb = app.add_subcommand("people", "Accounts of a server's page: invite, list, disable, roles");
   verb->require_subcommand(1);
   const auto add = [&](const char* name, const char* text, int (*run)(const PeopleArguments&)) {
     CLI::App* command = verb->add_subcommand(name, text);
-    command
-        ->add_option("--database", arguments->database, "SQLite file, or postgres://USER@HOST/NAME ($LOQUAT_DATABASE)")
-        ->capture_default_str();
+    add_database_option(*command, arguments->database);
     command->add_flag("--json", arguments->json, "Print JSON");
     command->callback([arguments, run, &exit_code] { exit_code = run(*arguments); });
     return command;

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 
 namespace loquat {
 
@@ -12,6 +13,13 @@ int bad_input(const std::string& message) {
 
 WeightType weight_type(const std::string& name) {
   return name == "int8" ? WeightType::kInt8 : name == "int4" ? WeightType::kInt4 : WeightType::kCompute;
+}
+
+void add_database_option(CLI::App& verb, std::string& database) {
+  const char* given = std::getenv("LOQUAT_DATABASE");
+  database = given != nullptr && *given != '\0' ? given : "loquat.db";
+  verb.add_option("--database", database, "SQLite file, or postgres://USER@HOST/NAME ($LOQUAT_DATABASE)")
+      ->capture_default_str();
 }
 
 CLI::Option* add_weights_option(CLI::App& verb, std::string& name) {

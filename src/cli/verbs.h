@@ -35,6 +35,9 @@ void add_models_verb(CLI::App& app, int& exit_code);
 WeightType weight_type(const std::string& name);
 CLI::Option* add_weights_option(CLI::App& verb, std::string& name);
 
+// --database: of keys, people and what they write; $LOQUAT_DATABASE, else loquat.db here, where it is not given.
+void add_database_option(CLI::App& verb, std::string& database);
+
 // Prints "loquat: MESSAGE" on stderr and returns 2.
 int bad_input(const std::string& message);
 

@@ -1,11 +1,8 @@
 #include "feedback/schema.h"
 
-#include <sys/random.h>
-
-#include <array>
 #include <chrono>
 
-#include "base/check.h"
+#include "base/random_id.h"
 
 namespace loquat::feedback {
 namespace {
@@ -81,12 +78,7 @@ Status migrate(database::Database& database) {
 }
 
 std::string new_id(const std::string& prefix) {
-  static constexpr char kDigits[] = "0123456789abcdefghjkmnpqrstvwxyz";
-  std::array<unsigned char, 26> bytes{};
-  CHECK(::getrandom(bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size()), "no random bytes");
-  std::string id = prefix;
-  for (const unsigned char byte : bytes) id += kDigits[byte & 31];
-  return id;
+  return prefix + random_id();
 }
 
 Result<bool> lock_project(database::Session& session, const std::string& project) {

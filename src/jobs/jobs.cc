@@ -1,12 +1,11 @@
 #include "jobs/jobs.h"
 
-#include <sodium.h>
-
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
 
 #include "base/log.h"
+#include "base/random_id.h"
 #include "jobs/child.h"
 #include "store/files.h"
 
@@ -78,14 +77,6 @@ std::vector<Job> jobs_of(const database::Rows& rows) {
   return jobs;
 }
 
-std::string new_id() {
-  unsigned char bytes[12];
-  randombytes_buf(bytes, sizeof(bytes));
-  char text[2 * sizeof(bytes) + 1];
-  sodium_bin2hex(text, sizeof(text), bytes, sizeof(bytes));
-  return text;
-}
-
 int64_t now() {
   return static_cast<int64_t>(std::time(nullptr));
 }
@@ -128,7 +119,6 @@ json to_json(const Job& job) {
 }
 
 Result<std::unique_ptr<Jobs>> Jobs::start(std::shared_ptr<database::Database> database, Options options) {
-  if (sodium_init() < 0) return Err("libsodium cannot be used");
   TRY_STATUS(migrate(*database));
   TRY_STATUS(make_folders(options.folder));
   std::unique_ptr<Jobs> jobs(new Jobs(std::move(database), std::move(options)));
@@ -154,7 +144,7 @@ void Jobs::end() {
 
 Result<Job> Jobs::add(Plan plan) {
   Job job;
-  job.id = new_id();
+  job.id = random_id();
   job.plan = std::move(plan);
   job.state = "waiting";
   job.created = now();
