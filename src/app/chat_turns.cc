@@ -13,25 +13,27 @@ class ChatTurns final : public Turns {
  public:
   explicit ChatTurns(std::shared_ptr<ChatDesk> desk) : desk_(std::move(desk)) {}
 
-  Result<std::optional<feedback::AnswerSeen>> find(const std::string& person, const std::string& conversation,
-                                                   const std::string& message) override {
-    std::optional<feedback::AnswerSeen> none;
-    TRY(const auto settings, desk_->chats->find(person, conversation));
-    if (!settings) return none;
-    TRY(const std::vector<Message> branch, desk_->chats->branch(person, conversation, message));
-    if (branch.empty()) return none;
-    const Message& answer = branch.back();
-    if (answer.role != "assistant" || answer.state == "writing" || answer.state == "failed") return none;
-    const std::vector<Message> before(branch.begin(), branch.end() - 1);
+  std::variant<feedback::AnswerSeen, ApiError> find(const std::string& person, const std::string& conversation,
+                                                    const std::string& message) override {
+    const auto settings = desk_->chats->find(person, conversation);
+    if (!settings.ok()) return broken(settings.error());
+    if (!*settings) return not_there("There is no such answer.");
+    const auto branch = desk_->chats->branch(person, conversation, message);
+    if (!branch.ok()) return broken(branch.error());
+    if (branch->empty() || branch->back().role != "assistant") return not_there("There is no such answer.");
+    const Message& answer = branch->back();
+    if (answer.state == "writing") return conflict("writing", "The answer is still being written.");
+    if (answer.state == "failed") return conflict("failed", "There is no answer: writing it failed.");
+    const std::vector<Message> before(branch->begin(), branch->end() - 1);
     feedback::AnswerSeen seen;
     seen.conversation = conversation;
     seen.message = message;
-    seen.turns = chat_request(*settings, before, answer).at("messages");
+    seen.turns = chat_request(**settings, before, answer).at("messages");
     seen.text = answer.content;
     seen.model = answer.model;
     seen.model_hash = answer.model_hash;
     seen.sampling = answer.sampling;
-    return std::optional(std::move(seen));
+    return seen;
   }
 
   std::variant<Begun, ApiError> begin_unnamed(const std::string& person, const std::string& tab,

@@ -19,7 +19,7 @@ class FeedbackRoutes {
   explicit FeedbackRoutes(std::shared_ptr<StudioDesk> desk) : desk_(std::move(desk)) {}
 
   Answer put(Call& call) {
-    auto answer = seen(call, call.at("id"), call.at("message"));
+    auto answer = desk_->parts.turns->find(call.person.id, call.at("id"), call.at("message"));
     if (auto* error = std::get_if<serve::ApiError>(&answer)) return std::move(*error);
     auto kept = desk_->messages.put(call.person.id, consent(call), std::get<AnswerSeen>(answer), call.body);
     if (!kept.ok()) return refused(kept.refused());
@@ -41,7 +41,7 @@ class FeedbackRoutes {
       return bad_value("chosen", "chosen: expected a message's id");
     std::vector<AnswerSeen> answers;
     for (const std::string& id : ids) {
-      auto answer = seen(call, call.at("id"), id);
+      auto answer = desk_->parts.turns->find(call.person.id, call.at("id"), id);
       if (auto* error = std::get_if<serve::ApiError>(&answer)) return std::move(*error);
       answers.push_back(std::move(std::get<AnswerSeen>(answer)));
     }
@@ -79,7 +79,7 @@ class FeedbackRoutes {
     if (!blind.ok()) return refused(blind.refused());
     std::vector<AnswerSeen> sides;
     for (const AnswerSeen* side : {&blind->left, &blind->right}) {
-      auto answer = seen(call, side->conversation, side->message);
+      auto answer = desk_->parts.turns->find(call.person.id, side->conversation, side->message);
       if (std::get_if<serve::ApiError>(&answer) != nullptr)
         return conflict("not_ready", "Both answers must be there before you vote.");
       sides.push_back(std::move(std::get<AnswerSeen>(answer)));
@@ -100,14 +100,6 @@ class FeedbackRoutes {
  private:
   feedback::Consent consent(const Call& call) const {
     return desk_->parts.consent ? desk_->parts.consent(call.person.id) : feedback::Consent{};
-  }
-
-  std::variant<AnswerSeen, serve::ApiError> seen(const Call& call, const std::string& conversation,
-                                                 const std::string& message) const {
-    auto found = desk_->parts.turns->find(call.person.id, conversation, message);
-    if (!found.ok()) return broken(found.error());
-    if (!*found) return not_there("There is no such answer.");
-    return **std::move(found);
   }
 
   // Those that are asked for, else any two.

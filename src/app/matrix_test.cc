@@ -65,6 +65,17 @@ class MatrixTest : public TeamApp {
     return answer.body.empty() ? json::object() : json_of(answer);
   }
 
+  // Until the replies of a conversation have been written: what is said of an answer needs it whole.
+  void written(const Person& owner, const std::string& path) {
+    const auto writing = [&] {
+      const json shown = done(owner, "GET", path, nullptr);
+      return std::any_of(shown["messages"].begin(), shown["messages"].end(),
+                         [](const json& message) { return message["state"] == "writing"; });
+    };
+    for (int i = 0; i < 4000 && writing(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_FALSE(writing()) << "a reply does not end";
+  }
+
   // A conversation with a question and two answers to it.
   Names conversation(const Person& owner) {
     const std::string id = done(owner, "POST", "/conversations", json::object())["id"];
@@ -73,6 +84,7 @@ class MatrixTest : public TeamApp {
         done(owner, "POST", path + "/messages", {{"parent", nullptr}, {"content", "What is up?"}, {"tab", "tab1"}});
     const std::string question = said["user"]["id"], answer = said["reply"]["id"];
     const json again = done(owner, "POST", path + "/replies", {{"parent", question}, {"tab", "tab1"}});
+    written(owner, path);
     return {{"id", id}, {"message", answer}, {"question", question}, {"other", again["reply"]["id"]}};
   }
   Names blind(const Person& owner) {

@@ -19,10 +19,11 @@ namespace loquat::app {
 class Turns {
  public:
   virtual ~Turns() = default;
-  // The assistant's message with the turns before it; nothing where there is no such message, or not this person's, or
-  // it is still being written.
-  virtual Result<std::optional<feedback::AnswerSeen>> find(const std::string& person, const std::string& conversation,
-                                                           const std::string& message) = 0;
+  // The assistant's message with the turns before it; 404 where there is no such message or it is another person's, 409
+  // where it is still being written or has failed.
+  virtual std::variant<feedback::AnswerSeen, serve::ApiError> find(const std::string& person,
+                                                                   const std::string& conversation,
+                                                                   const std::string& message) = 0;
   struct Begun {
     std::string conversation, message;
   };

@@ -66,16 +66,12 @@ struct CountingTalk : Talk {
 };
 
 struct FakeTurns : Turns {
-  Result<std::optional<feedback::AnswerSeen>> find(const std::string& person, const std::string& conversation,
-                                                   const std::string& message) override {
-    if (!conversation.ends_with(person)) return std::optional<feedback::AnswerSeen>();
-    return std::optional(feedback::AnswerSeen{conversation,
-                                              message,
-                                              {{{"role", "user"}, {"content", "Why?"}}},
-                                              "Because " + message,
-                                              "m",
-                                              "h",
-                                              json::object()});
+  std::variant<feedback::AnswerSeen, serve::ApiError> find(const std::string& person, const std::string& conversation,
+                                                           const std::string& message) override {
+    if (!conversation.ends_with(person)) return not_there("There is no such answer.");
+    return feedback::AnswerSeen{conversation,         message, {{{"role", "user"}, {"content", "Why?"}}},
+                                "Because " + message, "m",     "h",
+                                json::object()};
   }
   std::variant<Begun, serve::ApiError> begin_unnamed(const std::string& person, const std::string&, const std::string&,
                                                      const std::string&, const std::string& model) override {
