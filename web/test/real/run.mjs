@@ -1,13 +1,14 @@
 // The page in Chromium against the real program.
 //   LOQUAT=build/release/loquat node test/real/run.mjs [--run FOLDER] [TOPIC...]     (a run at the smallest scale is made without)
 import {failures, fail} from "../e2e/tools.mjs";
+import {chat} from "./chat.mjs";
 import {people} from "./people.mjs";
 import {openBrowser, World} from "./world.mjs";
 
 const args = process.argv.slice(2);
 const at = args.indexOf("--run");
 const [, given] = at < 0 ? [] : args.splice(at, 2);
-const topics = {people};
+const topics = {people, chat};
 const browser = await openBrowser();
 const world = new World(browser, given);
 try {

@@ -10,7 +10,7 @@ import {chromium} from "playwright-core";
 import {check, newPage, until} from "../e2e/tools.mjs";
 
 export {check, until};
-export const LONG = 120_000; // the longest that anything may take: a machine under load decides nothing
+export const LONG = Number(process.env.LOQUAT_TEST_WAIT_MS ?? 120_000); // the longest that anything may take: a machine under load decides nothing
 export const PASSWORD = "seven quiet ferries";
 export const program = path.resolve(process.env.LOQUAT ?? path.join(import.meta.dirname, "../../../build/release/loquat"));
 const recipe = path.join(import.meta.dirname, "../../../recipes/town.toml");
@@ -79,7 +79,7 @@ class Person {
   }
   // The page's own API, as this person: what the page shows is held against what the server keeps.
   async api(method, where, data) {
-    const headers = {};
+    const headers = {origin: this.url};
     if (method !== "GET") headers["x-loquat-csrf"] = (await (await this.context.request.get(`${this.url}/api/app/session`)).json()).csrf;
     const answer = await this.context.request.fetch(`${this.url}/api/app${where}`, {method, headers, timeout: LONG, ...(data !== undefined && {data})});
     if (!answer.ok()) throw new Error(`${method} ${where}: ${answer.status()} ${await answer.text()}`);
@@ -145,7 +145,7 @@ export class World {
   async member(server, link, name, options = {}) {
     const person = await this.person(server, name, undefined, options);
     const invitation = link.split("/join/")[1];
-    const answer = await person.context.request.post(`${server.url}/api/app/join`, {data: {invitation, email: person.email, name, password: PASSWORD}, timeout: LONG});
+    const answer = await person.context.request.post(`${server.url}/api/app/join`, {headers: {origin: server.url}, data: {invitation, email: person.email, name, password: PASSWORD}, timeout: LONG});
     if (answer.status() !== 204) throw new Error(`${name} cannot join: ${await answer.text()}`);
     await person.api("PATCH", "/settings", {asked: true, may_review: true, may_train: true});
     return person;
@@ -179,7 +179,7 @@ export class World {
   }
 }
 
-// A model elsewhere. Its reply is `words`; `hold()` keeps what comes after the next piece until `letGo()`.
+// A model elsewhere. Its reply is `words`, or parts of a delta; `hold()` keeps what comes after the next piece until `letGo()`.
 export async function startUpstream() {
   const state = {requests: [], words: () => ["A short ", "answer."], held: null, left: 0};
   const server = http.createServer((request, response) => {
@@ -193,7 +193,7 @@ export async function startUpstream() {
       const chunk = (delta, finish_reason = null) => response.write(`data: ${JSON.stringify({id: "c", object: "chat.completion.chunk", created: 1, model: asked.model, choices: [{index: 0, delta, finish_reason}]})}\n\n`);
       chunk({role: "assistant", content: ""});
       for (const word of state.words(asked)) {
-        chunk({content: word});
+        chunk(typeof word === "string" ? {content: word} : word);
         await state.held;
       }
       chunk({}, "stop");
