@@ -3,12 +3,13 @@
 import {failures, fail} from "../e2e/tools.mjs";
 import {chat} from "./chat.mjs";
 import {people} from "./people.mjs";
+import {studio} from "./studio.mjs";
 import {openBrowser, World} from "./world.mjs";
 
 const args = process.argv.slice(2);
 const at = args.indexOf("--run");
 const [, given] = at < 0 ? [] : args.splice(at, 2);
-const topics = {people, chat};
+const topics = {people, studio, chat};
 const browser = await openBrowser();
 const world = new World(browser, given);
 try {
