@@ -2,6 +2,7 @@
 //   LOQUAT=build/release/loquat node test/real/run.mjs [--run FOLDER] [TOPIC...]     (a run at the smallest scale is made without)
 import {failures, fail} from "../e2e/tools.mjs";
 import {chat} from "./chat.mjs";
+import {loop} from "./loop.mjs";
 import {oidc} from "./oidc.mjs";
 import {people} from "./people.mjs";
 import {studio} from "./studio.mjs";
@@ -10,7 +11,7 @@ import {openBrowser, World} from "./world.mjs";
 const args = process.argv.slice(2);
 const at = args.indexOf("--run");
 const [, given] = at < 0 ? [] : args.splice(at, 2);
-const topics = {people, oidc, studio, chat};
+const topics = {people, oidc, studio, chat, loop};
 const browser = await openBrowser();
 const world = new World(browser, given);
 try {
