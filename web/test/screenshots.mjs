@@ -1,4 +1,5 @@
-// Pictures of the main views for the documentation, from the fake server: node test/screenshots.mjs [FOLDER] (docs/images).
+// Pictures of the main views for the documentation, from the fake server: node test/screenshots.mjs [FOLDER] (docs/images). They
+// want fonts that people have: Inter or the like, one with Chinese, one with emoji.
 import {mkdir} from "node:fs/promises";
 import path from "node:path";
 import {fileURLToPath} from "node:url";
@@ -45,10 +46,11 @@ async function chat(name, options) {
   await context.close();
   await fake.close();
 }
-async function view(name, at, options, prepare) {
-  const fake = await startFake({recipe: "running", pace: 1});
-  fake.world.people.get("local").settings.asked = true;
+async function view(name, at, {world = {}, as, ...options}, prepare) {
+  const fake = await startFake({recipe: "running", pace: 1, ...(as && {mode: "team"}), ...world});
+  for (const {settings} of fake.world.people.values()) settings.asked = true;
   const {page, context} = await newPage(browser, options);
+  if (as) await context.request.post(`${fake.url}/api/app/login`, {data: {email: as, password: "correct horse"}});
   await page.goto(fake.url + at);
   await prepare(page, fake);
   await page.waitForTimeout(400);
@@ -68,22 +70,66 @@ await view("compare", "/", {}, async (page, fake) => {
   fake.world.reply = () => "It leaves *twice a day*: at 9:00 and at 17:30. On Sundays there is one more, at 11:00.";
   await page.getByRole("button", {name: "Answer again"}).click();
   await page.getByText("Which answer is better?").waitFor();
-  await page.getByRole("button", {name: "Bad answer"}).first().click();
 });
 await view("run", "/run", {}, async page => {
   await page.getByRole("button", {name: "When does the ferry leave?"}).click();
   await page.locator(".chart").first().waitFor();
+  await page.evaluate(() => document.activeElement?.blur());
 });
 await view("run-phone", "/run", {...phone, colorScheme: "dark"}, page => page.locator(".chart").first().waitFor());
-await view("blind", "/blind", {}, async page => {
-  await page.getByRole("textbox", {name: "Your question"}).fill("Who are you?");
+await view("blind", "/blind", {}, async (page, fake) => {
+  let asked = 0;
+  fake.world.reply = () => ["The ferry leaves at **9:00** and **17:30** on weekdays, and at 11:00 on Sundays.\n\nIt takes about 25 minutes; bicycles travel free.",
+    "There is always a ferry. Just go down to the harbour and wait for the next one."][asked++ % 2];
+  const votes = {base: [["sft", "right"], ["ppo", "right"], ["ppo", "right"], ["sft", "tie"]], sft: [["ppo", "right"], ["ppo", "left"], ["base", "left"], ["ppo", "right"]]};
+  for (const [left, others] of Object.entries(votes)) others.forEach(([right, choice], i) => fake.world.blind.set(`${left}-${i}`, {pair: [left, right], choice}));
+  await page.getByRole("textbox", {name: "Your question"}).fill(titles[0]);
   await page.getByRole("button", {name: "Ask both"}).click();
-  await page.locator(".votes button:enabled").first().waitFor();
+  await page.locator(".votes button:enabled").first().click();
+  await page.locator("table.scores").waitFor();
+  await page.evaluate(() => document.activeElement?.blur());
 });
 await view("settings", "/settings", {}, page => page.getByRole("heading", {name: "Privacy"}).waitFor());
 await view("start", "/", {}, async (page, fake) => {
   fake.world.people.get("local").settings.asked = false;
   await page.reload();
   await page.getByText("What can I help with?").waitFor();
+});
+
+// The studio, with what a town's labelers have done so far.
+const studio = {world: {seeded: true, recipe: "none"}, viewport: {width: 1360, height: 900}};
+const card = (page, i) => page.locator(".st-answer").nth(i);
+async function rankAll(page) {
+  await card(page, 3).waitFor();
+  for (const [i, [rank, score]] of [[4, 2], [1, 6], [3, 3], [1, 6]].entries()) {
+    await card(page, i).focus();
+    await page.keyboard.press(`Shift+Digit${score}`);
+    await page.keyboard.press(`Digit${rank}`);
+    for (const criterion of ["truthful", "helpful"]) await card(page, i).getByRole("group", {name: criterion}).getByRole("radio", {name: String(score), exact: true}).check({force: true});
+  }
+  await card(page, 0).getByRole("checkbox", {name: "Harmful advice"}).check();
+  await page.getByText("Draft saved").waitFor();
+  await page.evaluate(() => document.activeElement?.blur());
+}
+const toBoard = page => page.locator(".st-board").evaluate(board => board.closest("main").scrollBy(0, board.getBoundingClientRect().top - 300));
+await view("studio-ranking", "/studio/rank-town/work", studio, async page => {
+  await rankAll(page);
+  await page.locator("main").evaluate(main => main.scrollTo(0, 0));
+});
+await view("studio-order-dark", "/studio/rank-town/work", {...studio, colorScheme: "dark"}, async page => {
+  await rankAll(page);
+  await toBoard(page);
+});
+await view("studio-phone", "/studio/rank-town/work", {...studio, ...phone, deviceScaleFactor: 1.5}, async page => {
+  await rankAll(page);
+  await page.locator(".st-board").evaluate(board => board.closest("main").scrollBy(0, board.getBoundingClientRect().top - 130));
+});
+await view("studio-agreement", "/studio/rank-town/agreement", studio, page => page.getByText("76.4 %").first().waitFor());
+await view("studio-disagreements-dark", "/studio/rank-town/disagreements", {...studio, colorScheme: "dark"}, page => page.getByText("How do I make quince jam?").first().waitFor());
+await view("studio-data", "/studio/data", studio, page => page.getByText("round-1 beats ppo").waitFor());
+await view("studio-people", "/people", {...studio, as: "ann@example.org"}, async (page, fake) => {
+  fake.world.people.get("p-bo").disabled = true;
+  await page.reload();
+  await page.getByRole("button", {name: "Enable: Bo"}).waitFor();
 });
 await browser.close();

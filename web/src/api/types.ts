@@ -190,8 +190,11 @@ export interface WinShare {
   low: number;
   high: number;
 }
-export interface BlindScore extends WinShare {
+export interface BlindScore extends Omit<WinShare, "share" | "low" | "high"> {
   id: string;
+  share: number | null; // null: nothing won and nothing lost
+  low: number | null;
+  high: number | null;
 }
 
 // --- studio

@@ -162,7 +162,7 @@ export const studio = area(
     step_dpoText: "Learns from pairs directly, without a reward model.", step_ppo: "PPO",
     step_ppoText: "Practises against the reward model.", jobs: "Training", job_waiting: "waiting", job_running: "running", job_done: "done",
     job_failed: "failed", job_stopped: "stopped", jobProgress: "{name}: {percent} %", stop: "Stop", stopNamed: "Stop: {name}",
-    winsText: "{model} beats {last} on {percent} of the prompts on which they differ.", winsNone: "{model} and {last} are as good on all {prompts} prompts.", winsCounts: "Won {wins}, lost {losses}, equal {ties}; 95 % range {low} to {high}. A reward model judged.", winsSamples: "{count} answers side by side", compareBlind: "Compare blind",
+    winsText: "{model} beats {last} on {percent} of the prompts on which they differ.", winsNone: "{model} and {last} are as good on all {prompts} prompts.", winsCounts: "Won {wins}, lost {losses}, equal {ties}; 95 % range {low} to {high}. A reward model judged.", winsSamples: "Answers side by side ({count})", compareBlind: "Compare blind",
   },
   {
     // the list of projects

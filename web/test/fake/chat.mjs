@@ -229,8 +229,12 @@ export function addChat(world, route) {
         else if (choice === "left" || choice === "right") ++losses;
         else ++ties;
       }
-      const n = wins + losses + ties, share = n ? (wins + ties / 2) / n : 0;
-      return {id, wins, losses, ties, share, low: Math.max(0, share - 0.2), high: Math.min(1, share + 0.2)};
+      const n = wins + losses;
+      if (n === 0) return {id, wins, losses, ties, share: null, low: null, high: null};
+      // Wilson's 95 % interval.
+      const share = wins / n, z = 1.96, middle = (share + z * z / (2 * n)) / (1 + z * z / n);
+      const half = z / (1 + z * z / n) * Math.sqrt(share * (1 - share) / n + z * z / (4 * n * n));
+      return {id, wins, losses, ties, share, low: middle - half, high: middle + half};
     }),
   }));
 }

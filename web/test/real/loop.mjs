@@ -73,7 +73,7 @@ export async function loop(world) {
       check((await dialog.getByLabel("Name of the next model").inputValue()) === "first-round", "the data set's name is offered as the model's");
       await dialog.getByRole("button", {name: "Train", exact: true}).click();
       await page.getByText(/first-round (beats ppo on|and ppo are as good)/).waitFor({timeout: 2 * LONG});
-      await page.getByText(/answers side by side/).click();
+      await page.getByText(/Answers side by side/).click();
       await page.getByText("Question 1: where is the bakery?").first().waitFor();
       check(readdirSync(path.join(server.folder, "models")).includes("first-round"), "the model's folder is there");
     }],

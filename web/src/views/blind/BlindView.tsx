@@ -137,7 +137,7 @@ export default function BlindView() {
           <div className="table-scroll" tabIndex={0} role="group" aria-labelledby="blind-scores">
             <table className="scores">
               <thead><tr>{[t.model, t.wins, t.losses, t.ties, t.share, t.range].map(name => <th key={name} scope="col">{name}</th>)}</tr></thead>
-              <tbody>{scores.map(s => <tr key={s.id}><th scope="row">{s.id}</th><td>{s.wins}</td><td>{s.losses}</td><td>{s.ties}</td><td>{Math.round(100 * s.share)} %</td><td>{Math.round(100 * s.low)}–{Math.round(100 * s.high)} %</td></tr>)}</tbody>
+              <tbody>{scores.map(s => <tr key={s.id}><th scope="row">{s.id}</th><td>{s.wins}</td><td>{s.losses}</td><td>{s.ties}</td><td>{s.share === null ? "–" : `${Math.round(100 * s.share)} %`}</td><td>{s.low === null || s.high === null ? "–" : `${Math.round(100 * s.low)}–${Math.round(100 * s.high)} %`}</td></tr>)}</tbody>
             </table>
           </div>
         )}
