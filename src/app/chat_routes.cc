@@ -132,7 +132,7 @@ class ChatRoutes {
     auto found = own(call);
     if (const auto* error = std::get_if<ApiError>(&found)) return *error;
     const Conversation& conversation = std::get<Conversation>(found);
-    const auto messages = desk_->chats->messages(call.person.id, conversation.id);
+    const auto messages = messages_now(call.person.id, conversation.id);
     if (!messages.ok()) return unavailable(messages.error());
     json out = conversation_json(conversation);
     json& list = out["messages"] = json::array();
@@ -143,10 +143,7 @@ class ChatRoutes {
       feedback = *std::move(read);
     }
     for (const Message& message : *messages) {
-      // What is being written is ahead of the store.
-      std::optional<Message> now;
-      if (message.state == "writing") now = desk_->replies->under_way(call.person.id, message.id);
-      list.push_back(message_json(now ? *now : message));
+      list.push_back(message_json(message));
       if (const auto said = feedback.find(message.id); said != feedback.end()) list.back()["feedback"] = said->second;
     }
     return out;
@@ -269,6 +266,23 @@ class ChatRoutes {
   }
 
  private:
+  // Replies that are being written are ahead of the store. One that ended since the store was read is read again.
+  Result<std::vector<Message>> messages_now(const std::string& person, const std::string& conversation) const {
+    std::vector<Message> messages;
+    bool ended = true;
+    for (int i = 0; i < 2 && ended; ++i) {
+      TRY(messages, desk_->chats->messages(person, conversation));
+      ended = false;
+      for (Message& message : messages) {
+        if (message.state != "writing") continue;
+        auto now = desk_->replies->under_way(person, message.id);
+        ended = ended || !now;
+        if (now) message = *std::move(now);
+      }
+    }
+    return messages;
+  }
+
   std::variant<Conversation, ApiError> own(const Call& call) {
     auto found = desk_->chats->find(call.person.id, call.at("id"));
     if (!found.ok()) return unavailable(found.error());

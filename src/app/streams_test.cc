@@ -263,7 +263,7 @@ TEST_F(StreamsTest, AReplyThatIsTooLongIsCut) {
   const Json done = finished(id, reply);
   EXPECT_EQ(done["state"], "cut");
   EXPECT_EQ(done["content"], std::string(900, 'x'));
-  EXPECT_EQ(call(0).generating->cancels, 1);
+  EXPECT_GE(call(0).generating->cancels, 1);
 }
 
 TEST_F(StreamsTest, BytesThatNoDatabaseTakesAreReplaced) {
