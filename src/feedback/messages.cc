@@ -1,6 +1,6 @@
 #include "feedback/messages.h"
 
-#include "feedback/agreement.h"
+#include "base/stats.h"
 
 namespace loquat::feedback {
 namespace {
@@ -159,7 +159,7 @@ Result<json> MessageFeedback::blind_scores() const {
   }
   json models = json::array();
   for (const auto& [id, score] : scores) {
-    const Share share = wilson(score.wins, score.wins + score.losses);
+    const Interval share = wilson(score.wins, score.wins + score.losses);
     const bool known = share.n > 0;
     models.push_back({{"id", id},
                       {"wins", score.wins},
