@@ -395,12 +395,11 @@ TEST(GrammarTest, ToolCallsOfQwenCoder) {
   const auto refused = Grammar::tool_calls(choice, Use::kAuto, true, ToolFamily::kQwenCoder);
   ASSERT_FALSE(refused.ok());
   EXPECT_NE(refused.error().find("tool \"a\": /anyOf"), std::string::npos) << refused.error();
-  const std::vector<ToolSpec> endless = {
+  const std::vector<ToolSpec> loop = {
       {"a", R"({"$defs": {"L": {"anyOf": [{"$ref": "#/$defs/L"}]}}, "properties": {"x": {"$ref": "#/$defs/L"}}})"}};
-  const auto looped = Grammar::tool_calls(endless, Use::kAuto, true, ToolFamily::kQwenCoder);
+  const auto looped = Grammar::tool_calls(loop, Use::kAuto, true, ToolFamily::kQwenCoder);
   ASSERT_FALSE(looped.ok());
-  EXPECT_NE(looped.error().find("tool \"a\": "), std::string::npos) << looped.error();
-  FAIL() << looped.error();
+  EXPECT_NE(looped.error().find("leads back to itself"), std::string::npos) << looped.error();
 }
 
 TEST(GrammarTest, AfterThoughts) {
