@@ -109,7 +109,9 @@ class PpoStage : public Stage {
     const int64_t positions = on_policy_.policy().config().max_positions;
     int64_t length = options_.ptx_length > 0 ? std::min(options_.ptx_length, positions) : positions;
     length = std::min(length, static_cast<int64_t>(stream_.size()));
-    if (length < 2) return Err("pretrain_texts: expected text for ptx_coefficient = {}", options_.ptx_coefficient);
+    if (length < 2)
+      return Err("pretrain_texts: found no text; expected some for ptx_coefficient = {}, or ptx_coefficient = 0",
+                 options_.ptx_coefficient);
     ptx_ = std::make_unique<StreamSampler>(&stream_, length, mix64(context_.seed ^ hash64("ppo.ptx")));
     return {};
   }
