@@ -1,11 +1,14 @@
 #include "infer/grammar/grammar.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <deque>
 #include <unordered_set>
 
 #include "infer/grammar/impl.h"
+#include "infer/grammar/known.h"
 #include "infer/grammar/schema.h"
 
 namespace loquat {
@@ -113,7 +116,34 @@ std::shared_ptr<const Grammar> Grammar::json_object() {
   return made;
 }
 
+Result<std::shared_ptr<const Grammar>> Grammar::known(std::string source, const std::function<Made()>& make) {
+  static grammar::KnownGrammars all;
+  return all.find_or_make(source, [&]() -> Made {
+    TRY(const auto made, make());
+    const auto named = std::make_shared<Grammar>(*made);
+    named->source_ = std::move(source);
+    return std::shared_ptr<const Grammar>(named);
+  });
+}
+
 Result<std::shared_ptr<const Grammar>> Grammar::json_schema(std::string_view schema) {
+  return known("schema\n" + std::string(schema), [&] { return make_schema(schema); });
+}
+
+Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolSpec> tools, ToolUse use, bool parallel,
+                                                           ToolFamily family) {
+  std::string source =
+      fmt::format("tools {} {} {}\n", static_cast<int>(use), parallel ? 1 : 0, static_cast<int>(family));
+  for (const ToolSpec& tool : tools)
+    source += fmt::format("{} {} {}\n{}\n", tool.name.size(), tool.parameters.size(), tool.name, tool.parameters);
+  return known(std::move(source), [&] { return make_tool_calls(tools, use, parallel, family); });
+}
+
+Result<std::shared_ptr<const Grammar>> Grammar::after_thoughts(const std::shared_ptr<const Grammar>& grammar) {
+  return known("thoughts\n" + grammar->source_, [&] { return make_after_thoughts(*grammar); });
+}
+
+Result<std::shared_ptr<const Grammar>> Grammar::make_schema(std::string_view schema) {
   TRY(Value value, grammar::parse_value(schema));
   set_parents(value);
   const auto impl = std::make_shared<Impl>();
@@ -126,8 +156,8 @@ Result<std::shared_ptr<const Grammar>> Grammar::json_schema(std::string_view sch
   return std::shared_ptr<const Grammar>(grammar);
 }
 
-Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolSpec> tools, ToolUse use, bool parallel,
-                                                           ToolFamily family) {
+Result<std::shared_ptr<const Grammar>> Grammar::make_tool_calls(std::span<const ToolSpec> tools, ToolUse use,
+                                                                bool parallel, ToolFamily family) {
   if (tools.empty()) return Err("no tools");
   const auto impl = std::make_shared<Impl>();
   Graph& graph = impl->graph;
@@ -168,14 +198,14 @@ Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolS
   return std::shared_ptr<const Grammar>(grammar);
 }
 
-Result<std::shared_ptr<const Grammar>> Grammar::after_thoughts(const std::shared_ptr<const Grammar>& grammar) {
+Result<std::shared_ptr<const Grammar>> Grammar::make_after_thoughts(const Grammar& grammar) {
   const auto impl = std::make_shared<Impl>();
   Graph& graph = impl->graph;
-  graph = grammar->impl().graph;
+  graph = grammar.impl().graph;
   const NodeId space = graph.reserve();
   const NodeId more =
       graph.bytes(std::array<grammar::Edge, 3>{{{'\t', '\n', space}, {'\r', '\r', space}, {' ', ' ', space}}});
-  graph.define_split(space, std::array<NodeId, 2>{grammar->impl().start, more});
+  graph.define_split(space, std::array<NodeId, 2>{grammar.impl().start, more});
   impl->start = free_text(graph, "</think>", space, false)[0];
   if (graph.over()) return Err("the schema takes too much");
   const auto out = std::make_shared<Grammar>();
