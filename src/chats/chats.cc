@@ -97,7 +97,8 @@ Result<std::shared_ptr<Chats>> Chats::open(std::shared_ptr<database::Database> d
   TRY_STATUS(migrate_chats(*chats->database_));
   // Where several servers share a database this also meets replies that another is writing; it sets them right when it
   // next saves them.
-  TRY_STATUS(chats->database_->run("UPDATE chats_messages SET state = 'stopped' WHERE state = 'writing'"));
+  TRY_STATUS(chats->database_->run("UPDATE chats_messages SET state = 'stopped', error = $1 WHERE state = 'writing'",
+                                   {std::string("The server ended while this was being written.")}));
   return chats;
 }
 

@@ -259,8 +259,10 @@ TEST_P(ChatsTest, AReplyThatACrashCutIsStopped) {
   open();
   const auto messages = *chats_->messages("ada", id);
   EXPECT_EQ(messages[1].state, "stopped");
+  EXPECT_EQ(messages[1].error, "The server ended while this was being written.");  // nobody stopped it
   EXPECT_EQ(messages[1].content, "half");
   EXPECT_EQ(messages[2].state, "done");
+  EXPECT_EQ(messages[2].error, "");
   EXPECT_EQ(found("half").size(), 1u);
 }
 

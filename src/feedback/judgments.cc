@@ -292,16 +292,15 @@ json screening_report(const Judged& judged) {
   for (const auto& [id, person] : people_of(judged)) {
     const auto agreed = share(agreement[id]), flags_right = share(flagged[id]);
     const auto demonstrations = mean(person.score, person.scores);
-    const bool measured = agreed || flags_right || demonstrations;
-    const bool passes = measured && (!agreed || *agreed >= kScreeningShare) &&
-                        (!flags_right || *flags_right >= kScreeningShare) &&
+    const bool passes = (!agreed || *agreed >= kScreeningShare) && (!flags_right || *flags_right >= kScreeningShare) &&
                         (!demonstrations || *demonstrations >= kScreeningDemonstrations);
+    const bool measured = agreed || flags_right || demonstrations;
     people.push_back({{"person", id},
                       {"gold", or_null(mean(100 * person.gold, person.golds))},
                       {"agreement", percent_of(agreement[id])},
                       {"demonstrations", or_null(demonstrations)},
                       {"flags", percent_of(flagged[id])},
-                      {"passes", passes}});
+                      {"passes", measured ? json(passes) : json()}});
   }
   return {{"people", std::move(people)}};
 }

@@ -195,6 +195,7 @@ TEST_P(LabelsTest, DemonstrationsAreScoredInReviews) {
   const std::string id = project({{"kind", "demonstration"}});
   add(id, {{"text", "one\ntwo"}});
   for (int i = 0; i < 2; ++i) submit(next(id, "ada"), "ada", {{"content", "x"}});
+  EXPECT_EQ(screening_report(*read_judgments(*database_, id))["people"][0]["passes"], nullptr);  // nobody knows yet
   const std::string review = project({{"kind", "review"}});
   add(review, {{"labels_of", id}});
   submit(next(review, "rev"), "rev", {{"verdict", "good"}});

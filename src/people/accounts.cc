@@ -102,6 +102,8 @@ Result<Accounts::Outcome<Person>> Accounts::join_by_identity(const Identity& ide
   Outcome<Person> out;
   out.value = {random_id(), identity.name, identity.email, 0};
   TRY(out.refusal, guarded([&](database::Session& session) -> Result<Refusal> {
+        TRY(const auto same, session.run("SELECT 1 FROM people WHERE email = $1", {identity.email}));
+        if (!same.rows.empty()) return Refusal::kEmail;  // with an invitation or without
         TRY(out.value.roles, use_invitation_of(session, identity.email, out.value.id, clock_()));
         if (out.value.roles == 0) out.value.roles = roles;
         if (identity.email.empty() || out.value.roles == 0) return Refusal::kInvitation;

@@ -209,6 +209,7 @@ TEST_P(AccountsTest, AProvidersWordNeedsAnInvitationOrADomain) {
   EXPECT_EQ(accounts_->join_by_identity(unverified, kUser)->refusal, Refusal::kInvitation);
   const Identity same{"https://id.example.org", "3", "ada@example.org", "Not Ada"};
   EXPECT_EQ(accounts_->join_by_identity(same, kUser)->refusal, Refusal::kEmail);
+  EXPECT_EQ(accounts_->join_by_identity(same, 0)->refusal, Refusal::kEmail);
   const Identity of_domain{"https://id.example.org", "4", "cy@example.org", "Cy"};
   EXPECT_EQ(accounts_->join_by_identity(of_domain, kUser)->value.roles, unsigned{kUser});
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The page's tests: Vitest, then end to end in Chromium against the fake server (web/test/e2e): every action, axe, and the
 # corpus of hostile markup. Status 77 (skipped, with the reason) where npm, its packages or a browser cannot be had.
-# With $LOQUAT, the program: then the whole loop against the real server (test/real).
+# With $LOQUAT, the program: then people, the studio, the chat, sign-in by OpenID Connect and the whole loop from ranking to the
+# next model against it (test/real).
 #   run.sh [NAME...]   only the end-to-end tests whose names hold one of these
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,4 +29,4 @@ npx tsc --noEmit
 LOQUAT_WEB_OUT="$work/dist" npx vite build --logLevel warn
 export LOQUAT_WEB_DIST="$work/dist"
 node test/e2e/run.mjs "$@"
-if [ $# -eq 0 ] && [ -n "${LOQUAT:-}" ]; then node test/real/loop.mjs; fi
+if [ $# -eq 0 ] && [ -n "${LOQUAT:-}" ]; then node test/real/run.mjs; fi

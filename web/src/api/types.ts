@@ -302,7 +302,7 @@ export interface Screened {
   agreement: number;
   demonstrations: number;
   flags: number;
-  passes: boolean;
+  passes: boolean | null; // null: nothing was measured
 }
 export interface Dataset {
   hash: string;

@@ -40,6 +40,8 @@ export const studio = area(
     shape_ktoText: "prompt, completion, and whether it is good.",
     // prompts
     promptsText: "JSONL with \"messages\" (a conversation that ends with the user), or a text with one prompt a line. A prompt that is already here is not added twice. A file may be dropped here.",
+    reviewsText: "What is reviewed are the labels of another project, gold questions not among them. Nobody gets their own.",
+    reviewsOf: "Labels of this project", reviewsChoose: "Choose a project", reviewsAdd: "Add its labels",
     promptsPaste: "Prompts", promptsFile: "Choose a file", promptsAdd: "Add prompts", promptsAddN: "Add {n} prompts",
     promptsUnread: "{n} lines cannot be read (first: line {line})", promptsAdded: "{n} prompts added",
     promptsDuplicates: "{n} were here already.", promptsSkipped: "{n} lines were skipped:", promptsSkippedTable: "Skipped lines",
@@ -195,6 +197,8 @@ export const studio = area(
     shape_ktoText: "prompt、completion 以及是否合格。",
     // prompts
     promptsText: "可以是含 \"messages\" 的 JSONL（以用户消息结尾的对话），或每行一个提示的文本。已有的提示不会重复添加。也可将文件拖放到这里。",
+    reviewsText: "审核的对象是另一个项目的标注（不含黄金题）。任何人都不会审核自己的标注。",
+    reviewsOf: "审核此项目的标注", reviewsChoose: "选择项目", reviewsAdd: "添加其标注",
     promptsPaste: "提示内容", promptsFile: "选择文件", promptsAdd: "添加提示", promptsAddN: "添加 {n} 个提示",
     promptsUnread: "有 {n} 行无法读取（首个：第 {line} 行）", promptsAdded: "已添加 {n} 个提示", promptsDuplicates: "其中 {n} 个已存在。",
     promptsSkipped: "跳过了 {n} 行：", promptsSkippedTable: "被跳过的行", fileTooLarge: "{name} 超过 {most} MB，请拆分后再导入。",

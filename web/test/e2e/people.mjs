@@ -99,19 +99,6 @@ describe("people", () => {
     await page.getByText("No remote models.").waitFor();
   }));
 
-  for (const [kind, context] of [["light", {}], ["dark, on a phone", {colorScheme: "dark", viewport: {width: 390, height: 844}}]]) {
-    it(`axe finds nothing serious: ${kind}`, () => withPage({...ADMIN, context}, async (page, world, fake) => {
-      world.audit.push({id: "a", time: 1_790_000_000, person: "p-ann", name: "Ann", action: "person.change", object: "p-bo", detail: {}});
-      world.people.get("p-bo").disabled = true;
-      for (const [path, text] of [["/people", "Change roles"], ["/people/invitations", "Make the link"], ["/people/audit", "person.change"], ["/people/models", "Add the model"]]) {
-        await page.goto(fake.url + path);
-        await page.getByText(text).first().waitFor();
-        await checkAxe(page, path);
-        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), `${path} is too wide`);
-      }
-    }));
-  }
-
   it("somebody who is no admin finds nothing here", () => withPage({as: "bo@example.org", path: "/people"}, async (page, world) => {
     await page.getByText("There is nothing here").waitFor();
     assert.equal(world.requests.some(r => r === "GET /api/app/people"), false);

@@ -137,9 +137,9 @@ function useAnnouncement(state: ConversationState): string {
     const was = before.current;
     before.current = {id: last.id, state: last.state};
     if (last.state === "writing" && was?.id !== last.id) setSaid(t.began);
-    else if (was?.id === last.id && was.state === "writing" && last.state !== "writing")
-      setSaid(last.state === "failed" ? fill(t.failedReply, {why: last.error}) : last.state === "stopped" ? t.stoppedSaid : t.ended);
-  }, [last, t]);
+    else if (last.state !== "writing" && (was?.id === last.id ? was.state === "writing" : state.asked === last.id))
+      setSaid(last.state === "failed" || last.error ? fill(t.failedReply, {why: last.error}) : last.state === "stopped" ? t.stoppedSaid : t.ended);
+  }, [last, state.asked, t]);
   return said;
 }
 

@@ -121,6 +121,7 @@ function Reply({message, branches, store, busy, onRegenerate}: MessageViewProps)
   const [panel, setPanel] = useState(false);
   const [figures, setFigures] = useState(false);
   const writing = message.state === "writing";
+  const broken = message.state === "failed" || (message.state === "stopped" && message.error !== ""); // not by a person
   const put = async (feedback: Feedback) => {
     const path = `/conversations/${encodeURIComponent(store.id)}/messages/${encodeURIComponent(message.id)}/feedback`;
     store.replace({...store.get().tree.byId.get(message.id) ?? message, feedback: await api.put<Feedback>(path, feedback)});
@@ -150,9 +151,9 @@ function Reply({message, branches, store, busy, onRegenerate}: MessageViewProps)
       <Folded message={message} />
       {message.content ? <Markdown text={message.content} writing={writing} />
         : writing ? <p className="dots" role="img" aria-label={t.writing}><i /><i /><i /></p>
-        : !message.reasoning && !message.tool_calls.length && message.state !== "failed" ? <p className="muted">{t.emptyReply}</p> : null}
-      {message.state === "failed" && <p className="notice bad">{fill(t.failedReply, {why: message.error})}</p>}
-      {(message.state === "stopped" || message.state === "cut") && <p className="muted small state">{message.state === "cut" ? t.cut : t.stopped}</p>}
+        : !message.reasoning && !message.tool_calls.length && !broken ? <p className="muted">{t.emptyReply}</p> : null}
+      {broken && <p className="notice bad">{fill(t.failedReply, {why: message.error})}</p>}
+      {!broken && (message.state === "stopped" || message.state === "cut") && <p className="muted small state">{message.state === "cut" ? t.cut : t.stopped}</p>}
       {!writing && (
         <div className="actions">
           <Branches message={message} branches={branches} store={store} />

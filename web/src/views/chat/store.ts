@@ -33,6 +33,7 @@ export interface ConversationState {
   pending: Pending[];
   error: ApiError | null; // it could not be loaded
   compare: ComparePair | null;
+  asked: string; // the last reply that this tab asked for; it may come complete
 }
 
 const emptyTree = makeTree([]);
@@ -52,7 +53,7 @@ export class ConversationStore {
   private poll: ReturnType<typeof setTimeout> | undefined;
 
   constructor(readonly id: string) {
-    this.state = {id, conversation: null, tree: emptyTree, path: [], pending: this.storedPending(), error: null, compare: null};
+    this.state = {id, conversation: null, tree: emptyTree, path: [], pending: this.storedPending(), error: null, compare: null, asked: ""};
   }
 
   watch = (f: () => void): (() => void) => {
@@ -156,6 +157,7 @@ export class ConversationStore {
     const early = this.early.get(reply.id);
     this.early.delete(reply.id);
     this.ours.add(reply.id);
+    this.change({asked: reply.id});
     if (early?.done) return early.done;
     return early && reply.state === "writing" ? {...reply, content: early.content, reasoning: early.reasoning} : reply;
   }

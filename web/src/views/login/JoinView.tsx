@@ -18,7 +18,8 @@ export default function JoinView({params}: ViewProps) {
   const [error, setError] = useState<ApiError | null>(null);
   const [busy, setBusy] = useState(false);
   const of = (param: string) => (error?.param === param ? error.message : undefined);
-  const named = ["email", "name", "password", "invitation"].includes(error?.param ?? "");
+  // An invitation that came by the link has no field to stand at.
+  const named = ["email", "name", "password", ...(given ? [] : ["invitation"])].includes(error?.param ?? "");
   const submit = async () => {
     setBusy(true);
     setError(null);

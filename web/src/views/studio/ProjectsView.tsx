@@ -13,7 +13,7 @@ export function Progress({value, label}: {value: number; label: string}) {
 
 export function useMayLabel(): (project: Project) => boolean {
   const {has} = useSession();
-  return project => !project.closed && has(project.kind === "redteam" ? "red_teamer" : "labeler");
+  return project => !project.closed && has(project.kind === "redteam" ? "red_teamer" : project.kind === "review" ? "reviewer" : "labeler");
 }
 
 function ProjectCard({project}: {project: Project}) {
