@@ -29,12 +29,12 @@ describe("sending", () => {
   });
   it("is done once more under the same name when the answer was lost", async () => {
     answers.push(lost, {done: true});
-    expect(await sendSafely("/x", {client_id: "a"})).toEqual({done: true});
+    expect(await sendSafely("/x", "a", {})).toEqual({done: true});
     expect(sent.map(s => s.body.client_id)).toEqual(["a", "a"]);
   });
   it("is not, where the server said no", async () => {
     answers.push({status: 409, error: {message: "full", type: "", param: null, code: "full"}});
-    await expect(sendSafely("/x", {client_id: "a"})).rejects.toMatchObject({code: "full"});
+    await expect(sendSafely("/x", "a", {})).rejects.toMatchObject({code: "full"});
     expect(sent.length).toBe(1);
   });
 });

@@ -9,7 +9,8 @@ export function newClientId(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map(byte => byte.toString(16).padStart(2, "0")).join("");
 }
 
-export async function sendSafely<T>(path: string, body: object & {client_id: string}): Promise<T> {
+export async function sendSafely<T>(path: string, clientId: string, what: object): Promise<T> {
+  const body = {...what, client_id: clientId};
   try {
     return await api.post<T>(path, body);
   } catch (error) {

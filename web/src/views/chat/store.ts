@@ -179,12 +179,12 @@ export class ConversationStore {
   }
 
   private async post(pending: Pending): Promise<void> {
-    const body: SendMessage & {client_id: string} = {parent: pending.parent, content: pending.content, tab: stream.tab, client_id: pending.key};
+    const body: SendMessage = {parent: pending.parent, content: pending.content, tab: stream.tab};
     if (pending.files.length) body.files = pending.files;
     if (pending.model) body.model = pending.model;
     chatStore.busy(this.id, 1);
     try {
-      const {user, reply} = await sendSafely<{user: Message; reply: Message | null}>(`/conversations/${encodeURIComponent(this.id)}/messages`, body);
+      const {user, reply} = await sendSafely<{user: Message; reply: Message | null}>(`/conversations/${encodeURIComponent(this.id)}/messages`, pending.key, body);
       this.setPending(this.state.pending.filter(p => p.key !== pending.key));
       const begun = reply && this.begun(reply);
       this.put(begun ? [user, begun] : [user], begun?.id ?? user.id);
@@ -226,7 +226,7 @@ export class ConversationStore {
   }
 
   private askFor(parent: string, model: string): Promise<{reply: Message}> {
-    return sendSafely(`/conversations/${encodeURIComponent(this.id)}/replies`, {parent, tab: stream.tab, client_id: newClientId(), ...(model ? {model} : {})});
+    return sendSafely(`/conversations/${encodeURIComponent(this.id)}/replies`, newClientId(), {parent, tab: stream.tab, ...(model ? {model} : {})});
   }
   async regenerate(reply: Message, model: string): Promise<void> {
     if (reply.parent === null) return;
