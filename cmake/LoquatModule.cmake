@@ -33,12 +33,12 @@ endforeach()
 set(LOQUAT_HOT base kernels model infer tokenizer)
 target_compile_options(loquat_glue_headers PRIVATE $<$<CONFIG:Release>:-O1>)
 
-# Tests share one precompiled header, and are optimised less: half of a clean build was theirs.
+# Tests share one precompiled header, are optimised less and carry no line numbers: half of a clean build was theirs.
 if(LOQUAT_TESTS)
   add_library(loquat_test_options INTERFACE)
   target_link_libraries(loquat_test_options INTERFACE loquat_options GTest::gtest GTest::gmock GTest::gtest_main
                         nlohmann_json::nlohmann_json)
-  target_compile_options(loquat_test_options INTERFACE $<$<CONFIG:Release>:-O1>)
+  target_compile_options(loquat_test_options INTERFACE $<$<CONFIG:Release>:-O1> $<$<CONFIG:Release>:-g0>)
   target_compile_definitions(loquat_test_options INTERFACE LOQUAT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                              LOQUAT_BINARY_DIR="${CMAKE_BINARY_DIR}")
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/test_headers.cc CONTENT "")  # written once: else all is built anew

@@ -15,7 +15,7 @@ if [ -z "${LOQUAT_LAUNCHER:-}" ] && command -v ccache >/dev/null; then LOQUAT_LA
 export LOQUAT_LAUNCHER="${LOQUAT_LAUNCHER:-}"
 export CCACHE_SLOPPINESS="${CCACHE_SLOPPINESS:-pch_defines,time_macros}" # or it keeps nothing made with precompiled headers
 linker=""
-for name in mold lld; do
+for name in mold lld gold; do
   if command -v "ld.$name" >/dev/null; then
     linker="-fuse-ld=$name"
     break

@@ -9,6 +9,7 @@
 #include "app/local_door.h"
 #include "app/people_desk.h"
 #include "app/people_routes.h"
+#include "app/review_routes.h"
 #include "app/run_routes.h"
 #include "app/session_door.h"
 #include "app/studio_routes.h"
@@ -44,7 +45,9 @@ Result<std::unique_ptr<App>> App::start(const AppOptions& options) {
 Status App::start_chats(std::shared_ptr<serve::api::Api> api, std::shared_ptr<serve::Backend> models,
                         bool join_caches) {
   add_run_routes(*router_, std::make_shared<RunFiles>(options_.run_folder), api, join_caches);
-  TRY(chats_, ChatDesk::open(database_, std::move(api), std::move(models), join_caches));
+  SecretSource secret{options_.secret, options_.secret_file, ""};
+  if (database_->is_file()) secret.made_file = options_.database + ".secret";
+  TRY(chats_, ChatDesk::open(database_, std::move(api), std::move(models), join_caches, secret));
   add_model_routes(*router_, chats_);
   add_chat_routes(*router_, chats_);
   add_transfer_routes(*router_, chats_);
@@ -98,6 +101,7 @@ Status App::start_studio() {
     return erased;
   });
   add_studio_routes(*router_, studio_);
+  add_review_routes(*router_, {std::make_shared<Reviews>(database_), chats_, studio_, *people_, options_.accounts});
   start_training();
   return {};
 }

@@ -14,10 +14,11 @@ constexpr size_t kTransfersWaiting = 16;
 Result<std::shared_ptr<ChatDesk>> ChatDesk::open(std::shared_ptr<database::Database> database,
                                                  std::shared_ptr<serve::api::Api> api,
                                                  std::shared_ptr<serve::Backend> backend, bool join_caches,
-                                                 const StreamLimits& stream_limits, const ReplyLimits& reply_limits) {
+                                                 const SecretSource& secret, const StreamLimits& stream_limits,
+                                                 const ReplyLimits& reply_limits) {
   auto desk = std::make_shared<ChatDesk>();
   TRY(desk->chats, chats::Chats::open(database));
-  TRY(desk->remotes, Remotes::open(database));
+  TRY(desk->remotes, Remotes::open(database, secret));
   desk->models = std::make_unique<ChatModels>(std::move(api), std::move(backend), desk->remotes, join_caches);
   desk->streams = std::make_unique<Streams>(stream_limits);
   desk->replies = std::make_unique<Replies>(desk->chats, *desk->streams, reply_limits);

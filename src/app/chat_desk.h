@@ -18,7 +18,7 @@ struct ChatDesk {
   static Result<std::shared_ptr<ChatDesk>> open(std::shared_ptr<database::Database> database,
                                                 std::shared_ptr<serve::api::Api> api,
                                                 std::shared_ptr<serve::Backend> backend, bool join_caches,
-                                                const StreamLimits& stream_limits = {},
+                                                const SecretSource& secret = {}, const StreamLimits& stream_limits = {},
                                                 const ReplyLimits& reply_limits = {});
   // Replies end within `grace`, or are stopped; then the streams end.
   void stop(std::chrono::milliseconds grace);

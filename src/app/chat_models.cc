@@ -134,6 +134,11 @@ std::shared_ptr<Talking> ChatModels::start(json request, const std::string& pers
     log_error("remote models: {}", remote.error());
     return failed(sink, {500, "The database could not be asked.", "server_error", "", "internal_error"});
   }
+  if (*remote && !(*remote)->trouble.empty()) {
+    log_error("remote model {}: {}", id, (*remote)->trouble);
+    return failed(sink, {503, fmt::format("The model {} cannot be asked: an admin must set its key right.", id),
+                         "server_error", "model", "key_unreadable"});
+  }
   if (*remote) return remote_.start(**remote, std::move(request), std::move(sink));
   return local_->start(std::move(request), person, std::move(sink));  // which says what there is
 }

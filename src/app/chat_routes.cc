@@ -19,6 +19,7 @@ using serve::ApiError;
 
 constexpr int64_t kPage = 50, kLargestPage = 500;
 constexpr size_t kLongestQuery = 500;
+constexpr const char* kSentCode = "sent";
 
 // A body's values, each absent, null or of the type that is asked for; the first that is not is the error.
 class Body {
@@ -86,7 +87,8 @@ class Body {
 
 class ChatRoutes {
  public:
-  explicit ChatRoutes(std::shared_ptr<ChatDesk> desk) : desk_(std::move(desk)) {}
+  ChatRoutes(std::shared_ptr<ChatDesk> desk, std::shared_ptr<Door> door)
+      : desk_(std::move(desk)), door_(std::move(door)) {}
 
   Answer list(Call& call) {
     const auto& query = call.request.query;
@@ -132,7 +134,7 @@ class ChatRoutes {
     auto found = own(call);
     if (const auto* error = std::get_if<ApiError>(&found)) return *error;
     const Conversation& conversation = std::get<Conversation>(found);
-    const auto messages = desk_->chats->messages(call.person.id, conversation.id);
+    const auto messages = messages_now(call.person.id, conversation.id);
     if (!messages.ok()) return unavailable(messages.error());
     json out = conversation_json(conversation);
     json& list = out["messages"] = json::array();
@@ -143,10 +145,7 @@ class ChatRoutes {
       feedback = *std::move(read);
     }
     for (const Message& message : *messages) {
-      // What is being written is ahead of the store.
-      std::optional<Message> now;
-      if (message.state == "writing") now = desk_->replies->under_way(call.person.id, message.id);
-      list.push_back(message_json(now ? *now : message));
+      list.push_back(message_json(message));
       if (const auto said = feedback.find(message.id); said != feedback.end()) list.back()["feedback"] = said->second;
     }
     return out;
@@ -199,7 +198,9 @@ class ChatRoutes {
     const std::string model = body.text("model").value_or(conversation.model);
     const bool wants_reply = body.flag("reply").value_or(true);
     const std::string tab = body.text("tab").value_or("");
+    user.client_id = body.text("client_id").value_or("");
     if (body.error) return *body.error;
+    if (auto answer = answer_of_before(call, user)) return *std::move(answer);
     if (user.content.empty() && user.files.empty()) return bad_value("content", "'content' is empty.");
     if (const std::string trouble = trouble_with(user); !trouble.empty()) return bad_value("content", trouble);
     std::vector<Message> branch;
@@ -211,7 +212,10 @@ class ChatRoutes {
     if (wants_reply && !(wish.place = desk_->replies->place(call.person.id))) return too_many_replies();
     Message reply = new_reply(*desk_, user.id, model, conversation.sampling);
     if (const std::string trouble = trouble_with(reply); !trouble.empty()) return bad_value("model", trouble);
-    if (auto error = add(call, wants_reply ? std::vector{&user, &reply} : std::vector{&user})) return *error;
+    if (auto error = add(call, wants_reply ? std::vector{&user, &reply} : std::vector{&user})) {
+      auto answer = error->code == kSentCode ? answer_of_before(call, user) : std::nullopt;
+      return answer ? *std::move(answer) : Answer(*error);
+    }
     name(call, conversation, user, tab);
     json out = {{"user", message_json(user)}, {"reply", nullptr}};
     if (!wants_reply) return out;
@@ -230,7 +234,10 @@ class ChatRoutes {
     const std::string tab = body.text("tab").value_or("");
     const std::string model = body.text("model").value_or(conversation.model);
     const json sampling = body.sampling("sampling").value_or(conversation.sampling);
+    Message reply = new_reply(*desk_, parent, model, sampling);
+    reply.client_id = body.text("client_id").value_or("");
     if (body.error) return *body.error;
+    if (auto answer = answer_of_before(call, reply)) return *std::move(answer);
     std::vector<Message> branch;
     if (parent.empty()) return bad_value("parent", "'parent' must be a user's message.");
     if (auto error = read_branch(call, parent, &branch)) return *error;
@@ -238,9 +245,11 @@ class ChatRoutes {
     if (auto error = check_tab(call, tab)) return *error;
     ReplyWish wish;
     if (!(wish.place = desk_->replies->place(call.person.id))) return too_many_replies();
-    Message reply = new_reply(*desk_, parent, model, sampling);
     if (const std::string trouble = trouble_with(reply); !trouble.empty()) return bad_value("model", trouble);
-    if (auto error = add(call, {&reply})) return *error;
+    if (auto error = add(call, {&reply})) {
+      auto answer = error->code == kSentCode ? answer_of_before(call, reply) : std::nullopt;
+      return answer ? *std::move(answer) : Answer(*error);
+    }
     json out = {{"reply", message_json(reply)}};
     begin(call, tab, std::move(conversation), std::move(branch), std::move(reply), std::move(wish));
     return out;
@@ -256,7 +265,10 @@ class ChatRoutes {
   Answer stream(Call& call) {
     const auto tab = call.request.query.find("tab");
     if (tab == call.request.query.end() || !Streams::is_tab(tab->second)) return wrong_tab();
-    switch (desk_->streams->open(call.person.id, tab->second, call.reply)) {
+    auto may_stay = [door = door_, request = call.request, person = call.person.id] {
+      return door->still(request, person);
+    };
+    switch (desk_->streams->open(call.person.id, tab->second, call.reply, std::move(may_stay))) {
       case Streams::Opened::kNotTheirs:
         return not_there("There is no such tab.");
       case Streams::Opened::kTooMany:
@@ -269,6 +281,23 @@ class ChatRoutes {
   }
 
  private:
+  // Replies that are being written are ahead of the store. One that ended since the store was read is read again.
+  Result<std::vector<Message>> messages_now(const std::string& person, const std::string& conversation) const {
+    std::vector<Message> messages;
+    bool ended = true;
+    for (int i = 0; i < 2 && ended; ++i) {
+      TRY(messages, desk_->chats->messages(person, conversation));
+      ended = false;
+      for (Message& message : messages) {
+        if (message.state != "writing") continue;
+        auto now = desk_->replies->under_way(person, message.id);
+        ended = ended || !now;
+        if (now) message = *std::move(now);
+      }
+    }
+    return messages;
+  }
+
   std::variant<Conversation, ApiError> own(const Call& call) {
     auto found = desk_->chats->find(call.person.id, call.at("id"));
     if (!found.ok()) return unavailable(found.error());
@@ -284,6 +313,28 @@ class ChatRoutes {
             "",
             "too_many_replies",
             2};
+  }
+
+  // What is sent once more, because its answer was lost, gets that answer: the message that is there. Nothing: it has
+  // not been sent before.
+  std::optional<Answer> answer_of_before(const Call& call, const Message& wanted) {
+    if (wanted.client_id.empty()) return std::nullopt;
+    if (!Streams::is_tab(wanted.client_id))
+      return bad_value("client_id", "'client_id' must be 1 to 64 letters, digits, '-' or '_'.");
+    auto sent = desk_->chats->sent(call.person.id, call.at("id"), wanted.client_id);
+    if (!sent.ok()) return unavailable(sent.error());
+    if (sent->empty()) return std::nullopt;
+    const Message& before = sent->front();
+    const bool same = before.role == wanted.role && before.parent == wanted.parent &&
+                      (wanted.role == "assistant" || before.content == wanted.content);
+    if (!same) return conflict("client_id_used", "Another message has been sent under this 'client_id'.");
+    const auto shown = [&](const Message& message) {
+      const auto now =
+          message.state == "writing" ? desk_->replies->under_way(call.person.id, message.id) : std::nullopt;
+      return message_json(now ? *now : message);
+    };
+    if (wanted.role == "assistant") return json{{"reply", shown(before)}};
+    return json{{"user", shown(before)}, {"reply", sent->size() > 1 ? shown(sent->back()) : json()}};
   }
 
   std::optional<ApiError> check_tab(const Call& call, const std::string& tab) {
@@ -307,6 +358,7 @@ class ChatRoutes {
     const auto added = desk_->chats->add(call.person.id, call.at("id"), std::move(messages));
     if (!added.ok()) return unavailable(added.error());
     if (*added == Chats::Added::kFull) return conflict("full", "This conversation is full: begin another.");
+    if (*added == Chats::Added::kSent) return conflict(kSentCode, "This message has been sent already.");
     if (*added == Chats::Added::kMissing) return not_there("There is no such message in this conversation.");
     return std::nullopt;
   }
@@ -332,12 +384,13 @@ class ChatRoutes {
   }
 
   const std::shared_ptr<ChatDesk> desk_;
+  const std::shared_ptr<Door> door_;
 };
 
 }  // namespace
 
 void add_chat_routes(Router& router, const std::shared_ptr<ChatDesk>& desk) {
-  const auto routes = std::make_shared<ChatRoutes>(desk);
+  const auto routes = std::make_shared<ChatRoutes>(desk, router.door());
   const auto add = [&](const char* method, const std::string& path, Rule rule, Answer (ChatRoutes::*handle)(Call&)) {
     router.add({method, "/api/app" + path, rule, [routes, handle](Call& call) { return (*routes.*handle)(call); }});
   };

@@ -1,6 +1,9 @@
 // Conversations by HTTP: messages and their replies, branches, whose is whose, export and import, what is refused.
 #include <gmock/gmock.h>
 
+#include <set>
+#include <thread>
+
 #include "app/chat_test_server.h"
 #include "chats/transfer.h"
 
@@ -58,6 +61,56 @@ TEST_F(ChatRoutesTest, AReplyHearsItsOwnBranchAlone) {
   EXPECT_THAT(prompt(3), HasSubstr("first question"));
   EXPECT_EQ(ask("PATCH", "/conversations/" + id, {{"current", first["reply"]["id"]}}).json()["current"],
             first["reply"]["id"]);
+}
+
+TEST_F(ChatRoutesTest, WhatIsSentTwiceIsThereOnce) {
+  const std::string id = new_chat(), other = new_chat();
+  const Json first = say(id, "Hi", {{"client_id", "key-1"}});
+  EXPECT_EQ(first["user"]["client_id"], "key-1");
+  finished(id, first["reply"]["id"]);
+  const Json second = say(id, "Hi", {{"client_id", "key-1"}});
+  EXPECT_EQ(second["user"], first["user"]);
+  EXPECT_EQ(second["reply"]["id"], first["reply"]["id"]);
+  EXPECT_EQ(second["reply"]["content"], "Hello.") << "as it is now";
+  EXPECT_EQ(talker().calls.size(), 1u);
+  const std::string path = "/conversations/" + id;
+  const Json again = {{"parent", first["user"]["id"]}, {"tab", "tab1"}, {"client_id", "key-2"}};
+  const Json reply = ask("POST", path + "/replies", again).json()["reply"];
+  finished(id, reply["id"]);
+  EXPECT_EQ(ask("POST", path + "/replies", again).json()["reply"]["id"], reply["id"]);
+  EXPECT_EQ(talker().calls.size(), 2u);
+  // The key is this conversation's and this message's.
+  EXPECT_NE(say(other, "Hi", {{"client_id", "key-1"}})["user"]["id"], first["user"]["id"]);
+  const Json body = {{"parent", nullptr}, {"content", "Hm"}, {"tab", "tab1"}, {"client_id", "key-1"}};
+  const Got used = ask("POST", path + "/messages", body);
+  EXPECT_EQ(used.status, 409);
+  EXPECT_EQ(used.json()["error"]["code"], "client_id_used");
+  EXPECT_EQ(ask("POST", path + "/messages", body, "bob").status, 404);
+  for (const Json& wrong : {Json("a b"), Json(std::string(65, 'x')), Json(7)}) {
+    Json sent = body;
+    sent["client_id"] = wrong;
+    EXPECT_EQ(ask("POST", path + "/messages", sent).status, 400) << wrong;
+  }
+  // And also by a server that was started since.
+  start();
+  EXPECT_EQ(say(id, "Hi", {{"client_id", "key-1"}})["reply"]["id"], first["reply"]["id"]);
+  EXPECT_EQ(ask("GET", path).json()["messages"].size(), 3u);
+}
+
+TEST_F(ChatRoutesTest, TwoSendsOfOneMessageAtOnceAreOne) {
+  talker().by_hand = true;
+  const std::string id = new_chat();
+  std::vector<std::thread> threads;
+  std::vector<std::string> replies(6);
+  for (size_t i = 0; i < replies.size(); ++i) {
+    threads.emplace_back([&, i] { replies[i] = say(id, "Hi", {{"client_id", "key"}})["reply"]["id"]; });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(std::set<std::string>(replies.begin(), replies.end()).size(), 1u);
+  EXPECT_EQ(ask("GET", "/conversations/" + id).json()["messages"].size(), 2u);
+  EXPECT_EQ(talker().calls.size(), 1u);
+  talker().end(call(0), 0, serve::Finish::kStop, {});
+  finished(id, replies[0]);
 }
 
 TEST_F(ChatRoutesTest, WhatTheApiRefusesIsAFailedReplyThatCanBeAskedAgain) {

@@ -17,9 +17,10 @@ class NamedDoor final : public Door {
  public:
   std::variant<people::Person, serve::ApiError> who(const http::Request& request) override {
     const std::string& name = request.header("x-person");
-    if (name.empty()) return people::Person{};
+    if (name.empty() || name == gone) return people::Person{};
     return people::Person{name, name, "", name == "boss" ? people::kEveryRole : unsigned{people::kUser}};
   }
+  std::string gone;  // whose sessions have ended; set while no request is under way
 };
 
 struct SseEvent {
@@ -114,10 +115,10 @@ class ChatServerTest : public testing::Test {
     serve::api::ApiOptions options;
     options.log = [](const std::string&) {};
     auto api = std::make_shared<serve::api::Api>(backend_, nullptr, options);
-    auto desk = ChatDesk::open(*opened, api, backend_, false, streams, replies);
+    auto desk = ChatDesk::open(*opened, api, backend_, false, {"", "", folder_ / "app.db.secret"}, streams, replies);
     ASSERT_TRUE(desk.ok()) << desk.error();
     desk_ = *desk;
-    router_ = std::make_unique<Router>(std::make_shared<NamedDoor>());
+    router_ = std::make_unique<Router>(door_);
     add_model_routes(*router_, desk_);
     add_chat_routes(*router_, desk_);
     add_transfer_routes(*router_, desk_);
@@ -176,6 +177,7 @@ class ChatServerTest : public testing::Test {
 
   TestFolder folder_;
   std::shared_ptr<serve::api::FakeBackend> backend_ = std::make_shared<serve::api::FakeBackend>();
+  const std::shared_ptr<NamedDoor> door_ = std::make_shared<NamedDoor>();
   std::shared_ptr<ChatDesk> desk_;
   std::unique_ptr<Router> router_;
   std::unique_ptr<http::Server> server_;

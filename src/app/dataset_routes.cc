@@ -41,6 +41,9 @@ class DatasetRoutes {
     if (!most.is_null() && (!most.is_number_integer() || most < 0 || most > 1'000'000))
       return bad_value("most_per_person", "most_per_person: expected a whole number; 0 is no limit");
     if (!most.is_null()) wanted.most_per_person = most.get<int64_t>();
+    const json edited = call.body.value("edited_only", json(false));
+    if (!edited.is_boolean()) return bad_value("edited_only", "edited_only: expected true or false");
+    wanted.edited_only = edited.get<bool>();
     const bool taken = desk_->writer.later(
         [this, wanted, name = name.get<std::string>(), person = call.person.id, reply = call.reply] {
           auto made = desk_->datasets.make(name, wanted);

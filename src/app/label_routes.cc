@@ -46,9 +46,27 @@ class LabelRoutes {
       desk_->parts.audit(call.person.id, "correct_label", call.at("id"), json::object());
     // To its labeler it does not tell what it was measured by.
     if (!reviewer) {
-      for (const char* key : {"gold", "gold_score", "verdict", "adjudicated"}) label->erase(key);
+      for (const char* key : {"gold", "gold_score", "verdict", "adjudicated", "edited"}) label->erase(key);
     }
     return named(*std::move(label));
+  }
+
+  Answer gold_questions(Call& call) {
+    const auto project = desk_->projects.get(call.at("id"));
+    if (!project.ok()) return refused(project.refused());
+    auto questions = desk_->gold.list(project->id);
+    if (!questions.ok()) return refused(questions.refused());
+    for (json& question : *questions) name_people(question["labels"]);
+    return json{{"questions", *std::move(questions)}};
+  }
+
+  Answer change_gold(Call& call) {
+    const auto changed = desk_->gold.change(call.at("id"), call.body);
+    if (!changed.ok()) return refused(changed.refused());
+    if (desk_->parts.audit)
+      desk_->parts.audit(call.person.id, "change_gold", call.at("id"),
+                         {{"before", changed->before}, {"rescored", changed->rescored}});
+    return json{{"rescored", changed->rescored}};
   }
 
   Answer agreement(Call& call) { return report(call, feedback::agreement_report, "by_labeler"); }
@@ -114,6 +132,8 @@ void add_label_routes(Router& router, const std::shared_ptr<StudioDesk>& desk) {
   add("GET", "/api/app/projects/{id}/labels", reviewers, &LabelRoutes::list);
   add("GET", "/api/app/labels/{id}", reviewers, &LabelRoutes::get);
   add("PATCH", "/api/app/labels/{id}", Rule::own(), &LabelRoutes::correct);
+  add("GET", "/api/app/projects/{id}/gold", reviewers, &LabelRoutes::gold_questions);
+  add("PATCH", "/api/app/items/{id}/gold", reviewers, &LabelRoutes::change_gold);
   add("GET", "/api/app/projects/{id}/agreement", reviewers, &LabelRoutes::agreement);
   add("GET", "/api/app/projects/{id}/disagreements", reviewers, &LabelRoutes::disagreements);
   add("POST", "/api/app/items/{id}/adjudicate", reviewers, &LabelRoutes::adjudicate);

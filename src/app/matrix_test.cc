@@ -87,6 +87,13 @@ class MatrixTest : public TeamApp {
     written(owner, path);
     return {{"id", id}, {"message", answer}, {"question", question}, {"other", again["reply"]["id"]}};
   }
+  // A conversation of somebody who allows that it is read and trained on, and a project for its prompts.
+  Names reviewable(const Person& owner) {
+    done(owner, "PATCH", "/settings", {{"may_review", true}, {"may_train", true}, {"asked", true}});
+    Names names = conversation(owner);
+    names["project"] = done(reviewer_, "POST", "/projects", {{"name", "Trial"}, {"kind", "demonstration"}})["id"];
+    return names;
+  }
   Names blind(const Person& owner) {
     return {{"id", done(owner, "POST", "/blind", {{"content", "What is up?"}, {"tab", "tab1"}})["id"]}};
   }
@@ -112,6 +119,7 @@ class MatrixTest : public TeamApp {
                return Names{{"id", person(people::kUser).id}};
              }},
             {"/api/app/invitations/{id}", invitation},
+            {"/api/app/reviews/{id}", [this](const Person& owner) { return reviewable(owner); }},
             {"/api/app/conversations/{id}", [this](const Person& owner) { return conversation(owner); }},
             {"/api/app/blind/{id}", [this](const Person& owner) { return blind(owner); }},
             {"/api/app/tasks/{id}", [this](const Person& owner) { return task(owner); }},
@@ -131,6 +139,10 @@ class MatrixTest : public TeamApp {
         {"/conversations/{id}/messages/{message}/feedback",
          [](Names&) {
            return json{{"thumb", "up"}};
+         }},
+        {"/reviews/{id}/prompts",
+         [](Names& n) {
+           return json{{"message", n["question"]}, {"project", n["project"]}};
          }},
         {"/conversations/{id}/comparisons",
          [](Names& n) {

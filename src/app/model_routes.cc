@@ -16,7 +16,8 @@ json remote_json(const RemoteModel& model) {
           {"url", model.url},
           {"model", model.model},
           {"allow_private", model.allow_private},
-          {"has_key", !model.key.empty()},
+          {"has_key", !model.key.empty() || !model.trouble.empty()},
+          {"trouble", model.trouble},
           {"created", model.created}};
 }
 
@@ -51,7 +52,16 @@ Answer add_remote(ChatDesk& desk, const json& body) {
   if (all->size() >= kMostRemotes) return conflict("too_many", "There are too many models of other servers.");
   const auto added = desk.remotes->add(model);
   if (!added.ok()) return unavailable(added.error());
-  if (!*added) return conflict("exists", "There is a model of this id.");
+  if (*added == Remotes::Added::kExists) return conflict("exists", "There is a model of this id.");
+  if (*added == Remotes::Added::kNoSecret)
+    return conflict(
+        "no_secret",
+        "Keys are kept sealed, and this server has no secret to seal them with: start it with --secret-file or "
+        "$LOQUAT_SECRET, the same on all servers of this database.");
+  if (*added == Remotes::Added::kOtherSecret)
+    return conflict("other_secret",
+                    "The keys that are here were sealed with another secret: start the server with that one, or remove "
+                    "these models first.");
   const auto made = desk.remotes->find(model.id);
   if (!made.ok()) return unavailable(made.error());
   return remote_json(made->value_or(model));

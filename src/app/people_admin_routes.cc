@@ -178,7 +178,7 @@ void add_audit_routes(Router& router, PeopleDesk& desk) {
                   const auto found = call.request.query.find(name);
                   return found == call.request.query.end() ? std::string() : found->second;
                 };
-                auto entries = desk.audit.list({of("before"), of("action"), of("person"), kAuditPage + 1});
+                auto entries = desk.audit.list({of("before"), of("action"), of("person"), kAuditPage + 1, of("about")});
                 if (!entries.ok()) return unavailable(entries.error());
                 const bool more = entries->size() > kAuditPage;
                 if (more) entries->pop_back();
@@ -190,6 +190,7 @@ void add_audit_routes(Router& router, PeopleDesk& desk) {
                                   {"name", entry.name},
                                   {"action", entry.action},
                                   {"object", entry.object},
+                                  {"about", entry.about},
                                   {"detail", std::move(entry.detail)}});
                 }
                 return json{{"entries", list}, {"more", more}};

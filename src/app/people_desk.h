@@ -12,6 +12,7 @@
 #include "people/invitations.h"
 #include "people/oidc.h"
 #include "people/passwords.h"
+#include "people/pseudonyms.h"
 #include "people/sessions.h"
 #include "people/settings.h"
 #include "people/throttle.h"
@@ -29,6 +30,7 @@ struct PeopleDesk {
         invitations(database, clock),
         sessions(std::make_shared<people::Sessions>(database, clock)),
         settings(database),
+        pseudonyms(database),
         audit(database, clock) {}
 
   const people::Clock clock;
@@ -36,6 +38,7 @@ struct PeopleDesk {
   people::Invitations invitations;
   const std::shared_ptr<people::Sessions> sessions;
   people::SettingsStore settings;
+  people::Pseudonyms pseudonyms;
   people::Audit audit;
   Erasers erasers;
   // Told before an answer says that it is so; null: nobody keeps anything that hangs on settings.

@@ -18,6 +18,7 @@ struct RemoteModel {
   std::string key;    // "": none is sent
   bool allow_private = false;
   int64_t created = 0;
+  std::string trouble;  // why its key cannot be used; "": it can
 };
 
 struct RemoteLimits {

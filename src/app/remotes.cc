@@ -1,7 +1,10 @@
 #include "app/remotes.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
+#include "base/log.h"
 #include "chats/chats.h"
 
 namespace loquat::app {
@@ -9,8 +12,16 @@ namespace {
 
 #define REMOTE_COLUMNS "SELECT id, url, model, key, allow_private, created FROM app_remotes"
 
-RemoteModel remote_of(const database::Row& row) {
-  return {row.text(0), row.text(1), row.text(2), row.text(3), row.integer(4) != 0, row.integer(5)};
+constexpr const char* kNoSecret =
+    "its key is sealed and this server has no secret: give the one it was sealed with (--secret-file or "
+    "$LOQUAT_SECRET)";
+constexpr const char* kOtherSecret =
+    "its key was sealed with another secret than this server has: give that one (--secret-file or $LOQUAT_SECRET), or "
+    "remove the model and add it again";
+
+// A key goes to one address: another one in its row does not open it.
+std::string purpose_of(const std::string& id, const std::string& url) {
+  return "remote model " + id + " " + url;
 }
 
 }  // namespace
@@ -22,33 +33,98 @@ bool is_remote_id(const std::string& id) {
   });
 }
 
-Result<std::shared_ptr<Remotes>> Remotes::open(std::shared_ptr<database::Database> database) {
+Result<std::shared_ptr<Remotes>> Remotes::open(std::shared_ptr<database::Database> database,
+                                               const SecretSource& secret) {
   static const std::vector<database::Migration> kMigrations = {
       {1,
        {"CREATE TABLE app_remotes (id TEXT PRIMARY KEY, url TEXT NOT NULL, model TEXT NOT NULL, key TEXT NOT NULL,"
         " allow_private BIGINT NOT NULL, created BIGINT NOT NULL)"}}};
   TRY_STATUS(database->migrate("remotes", kMigrations));
-  return std::shared_ptr<Remotes>(new Remotes(std::move(database)));
+  std::shared_ptr<Remotes> remotes(new Remotes(std::move(database), secret));
+  TRY(const auto have, remotes->box(false));
+  TRY_STATUS(remotes->seal_open_keys());
+  TRY(const auto all, remotes->list());
+  for (const RemoteModel& model : all) {
+    if (!model.trouble.empty()) log_error("remote model {}: {}", model.id, model.trouble);
+  }
+  return remotes;
+}
+
+Result<std::shared_ptr<const people::SecretBox>> Remotes::box(bool make) {
+  std::lock_guard lock(mutex_);
+  if (box_) return box_;
+  std::string secret = source_.secret;
+  if (secret.empty() && !source_.file.empty()) {
+    TRY(secret, people::read_secret_file(source_.file));
+  } else if (secret.empty() && !source_.made_file.empty()) {
+    const bool there = ::access(source_.made_file.c_str(), F_OK) == 0;
+    if (there || make) {
+      TRY(secret, people::read_or_make_secret_file(source_.made_file));
+    }
+  }
+  if (secret.empty()) return std::shared_ptr<const people::SecretBox>();
+  TRY(people::SecretBox made, people::SecretBox::of_secret(secret));
+  box_ = std::make_shared<const people::SecretBox>(std::move(made));
+  return box_;
+}
+
+Status Remotes::seal_open_keys() {
+  TRY(const auto rows, database_->run(REMOTE_COLUMNS " WHERE key <> '' ORDER BY id"));
+  for (const database::Row& row : rows.rows) {
+    const std::string id = row.text(0), key = row.text(3);
+    if (people::is_sealed(key)) continue;
+    TRY(const auto box, this->box(true));
+    if (!box) {
+      log_warning(
+          "the key of the remote model {} lies open in {}: give the server a secret (--secret-file or "
+          "$LOQUAT_SECRET), and it is sealed",
+          id, database_->name());
+      return {};
+    }
+    TRY_STATUS(database_->run("UPDATE app_remotes SET key = $2 WHERE id = $1 AND key = $3",
+                              {id, box->seal(key, purpose_of(id, row.text(1))), key}));
+  }
+  return {};
+}
+
+RemoteModel Remotes::opened(const database::Row& row) const {
+  RemoteModel model{row.text(0), row.text(1), row.text(2), row.text(3), row.integer(4) != 0, row.integer(5), ""};
+  if (!people::is_sealed(model.key)) return model;
+  std::lock_guard lock(mutex_);
+  const auto key = box_ ? box_->open(model.key, purpose_of(model.id, model.url)) : std::nullopt;
+  if (!key) model.trouble = box_ ? kOtherSecret : kNoSecret;
+  model.key = key.value_or("");
+  return model;
 }
 
 Result<std::vector<RemoteModel>> Remotes::list() {
   TRY(const auto rows, database_->run(REMOTE_COLUMNS " ORDER BY id"));
   std::vector<RemoteModel> list;
-  for (const auto& row : rows.rows) list.push_back(remote_of(row));
+  for (const auto& row : rows.rows) list.push_back(opened(row));
   return list;
 }
 
 Result<std::optional<RemoteModel>> Remotes::find(const std::string& id) {
   TRY(const auto rows, database_->run(REMOTE_COLUMNS " WHERE id = $1", {id}));
-  return rows.rows.empty() ? std::nullopt : std::optional(remote_of(rows.rows[0]));
+  return rows.rows.empty() ? std::nullopt : std::optional(opened(rows.rows[0]));
 }
 
-Result<bool> Remotes::add(const RemoteModel& model) {
+Result<Remotes::Added> Remotes::add(const RemoteModel& model) {
+  std::string key;
+  if (!model.key.empty()) {
+    TRY(const auto all, list());
+    const bool trouble = std::any_of(all.begin(), all.end(), [](const auto& one) { return !one.trouble.empty(); });
+    // Before one is made: keys that are sealed already must be opened by the same.
+    TRY(const auto box, this->box(!trouble));
+    if (!box) return Added::kNoSecret;
+    if (trouble) return Added::kOtherSecret;
+    key = box->seal(model.key, purpose_of(model.id, model.url));
+  }
   TRY(const auto added,
       database_->run("INSERT INTO app_remotes (id, url, model, key, allow_private, created)"
                      " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING",
-                     {model.id, model.url, model.model, model.key, int64_t{model.allow_private}, chats::now()}));
-  return added.changed == 1;
+                     {model.id, model.url, model.model, key, int64_t{model.allow_private}, chats::now()}));
+  return added.changed == 1 ? Added::kYes : Added::kExists;
 }
 
 Result<bool> Remotes::remove(const std::string& id) {

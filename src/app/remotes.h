@@ -1,28 +1,52 @@
-// Models of other servers that an admin has named, in the database; their keys are never shown again.
+// Models of other servers that an admin has named, in the database. Their keys are never shown again, and are kept
+// sealed (people/secret_box.h): whoever has the database has no keys.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "app/remote_talk.h"
 #include "database/database.h"
+#include "people/secret_box.h"
 
 namespace loquat::app {
 
+// Where the server's secret comes from; the first that is not empty.
+struct SecretSource {
+  std::string secret;
+  std::string file;
+  std::string made_file;  // made when it is first needed; "": it must be given
+};
+
 class Remotes {
  public:
-  static Result<std::shared_ptr<Remotes>> open(std::shared_ptr<database::Database> database);
+  // Keys that lie open in the database, of earlier programs, are sealed. A secret that is given but cannot be used is
+  // an error; keys that cannot be opened are said in the log and at their models.
+  static Result<std::shared_ptr<Remotes>> open(std::shared_ptr<database::Database> database,
+                                               const SecretSource& secret = {});
   Result<std::vector<RemoteModel>> list();
   Result<std::optional<RemoteModel>> find(const std::string& id);
-  // False: one of this id is there.
-  Result<bool> add(const RemoteModel& model);
+  enum class Added { kYes, kExists, kNoSecret, kOtherSecret };
+  // kExists: one of this id is there. A key needs the secret (kNoSecret), and the one that the other keys were sealed
+  // with (kOtherSecret).
+  Result<Added> add(const RemoteModel& model);
   Result<bool> remove(const std::string& id);
 
  private:
-  explicit Remotes(std::shared_ptr<database::Database> database) : database_(std::move(database)) {}
+  Remotes(std::shared_ptr<database::Database> database, SecretSource source)
+      : database_(std::move(database)), source_(std::move(source)) {}
+  RemoteModel opened(const database::Row& row) const;
+  // Null: there is no secret. `make`: it is needed now, and made where that may be.
+  Result<std::shared_ptr<const people::SecretBox>> box(bool make);
+  Status seal_open_keys();
+
   const std::shared_ptr<database::Database> database_;
+  const SecretSource source_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<const people::SecretBox> box_;
 };
 
 // An id that has a place in a path: 1 to 100 letters, digits, '.', '_', '-', ':'.

@@ -33,6 +33,7 @@ struct Replies::Live {
   bool stopped = false;  // somebody wants it to end
   bool too_long = false;
   bool ended = false;
+  bool kept = false;    // the store has its end
   bool changed = true;  // since it was saved
   // The saver's alone:
   int tries = 0;
@@ -185,7 +186,10 @@ std::optional<Message> Replies::under_way(const std::string& person, const std::
     live = found->second;
   }
   std::lock_guard lock(live->mutex);
-  return live->message;
+  Message now = live->message;
+  // What is told to be at its end can be answered, exported and judged: then the store must have it.
+  if (!live->kept) now.state = "writing", now.error.clear();
+  return now;
 }
 
 bool Replies::save(Live& live) {
@@ -218,6 +222,11 @@ bool Replies::save(Live& live) {
     if (!ended || ++live.tries < kSaveTries) return false;
   }
   if (!ended) return false;
+  {
+    std::lock_guard lock(live.mutex);
+    live.message = message;
+    live.kept = true;
+  }
   streams_.send(live.person, live.tab, "done",
                 {{"conversation", live.conversation}, {"message", message_json(message, live.named)}});
   return true;

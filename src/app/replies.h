@@ -49,7 +49,8 @@ class Replies {
   void stop_person(const std::string& person);
   // `snapshot` for each reply of the tab, to its stream.
   void send_snapshots(const std::string& person, const std::string& tab);
-  // The text so far, where it is ahead of the store's; nothing where it is not under way.
+  // The text so far, where it is ahead of the store's; nothing where it is not under way. It is "writing" until the
+  // store has its end.
   std::optional<chats::Message> under_way(const std::string& person, const std::string& message);
   // Takes no more; lets those under way end within `grace`, then stops them. All are saved when it returns.
   void stop(std::chrono::milliseconds grace);

@@ -66,6 +66,13 @@ class Door {
   // A person of id "": nobody is signed in. An error: the request may not come in at all (a write that another site's
   // page may have made, a session that has ended while it was used).
   virtual std::variant<people::Person, serve::ApiError> who(const http::Request& request) = 0;
+  // Whether what came with `request` still lets `person` in: asked again and again of what stays open. What cannot be
+  // asked at the moment is no end.
+  virtual bool still(const http::Request& request, const std::string& person) {
+    const auto now = who(request);
+    const auto* found = std::get_if<people::Person>(&now);
+    return found == nullptr || found->id == person;
+  }
 };
 
 class Router {
@@ -75,6 +82,7 @@ class Router {
   static bool handles(std::string_view path) { return path.starts_with("/api/app/"); }
   void handle(http::Request&& request, std::shared_ptr<http::Reply> reply) const;
   const std::vector<Route>& routes() const { return routes_; }
+  const std::shared_ptr<Door>& door() const { return door_; }
 
  private:
   Answer answer(Call& call) const;

@@ -8,9 +8,9 @@
 
 #include "app/app.h"
 #include "app/routes.h"
+#include "base/background.h"
 #include "base/log.h"
 #include "serve/access/access.h"
-#include "base/background.h"
 
 namespace loquat::app {
 namespace {
@@ -85,6 +85,8 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   }
   app.datasets = folder + "/datasets";
   app.run_folder = folder;
+  app.secret = options.secret;
+  app.secret_file = options.secret_file;
   app.oidc = options.oidc;
   TRY(server->app_, App::start(app));
   serve::Access::Options access = access_options(options);

@@ -94,4 +94,9 @@ std::variant<people::Person, serve::ApiError> SessionDoor::who(const http::Reque
   return *std::move(person);
 }
 
+bool SessionDoor::still(const http::Request& request, const std::string& person) {
+  const auto found = sessions_->look(session_token(request));
+  return !found.ok() || found->id == person;
+}
+
 }  // namespace loquat::app

@@ -16,6 +16,8 @@ class SessionDoor final : public Door {
  public:
   explicit SessionDoor(std::shared_ptr<people::Sessions> sessions) : sessions_(std::move(sessions)) {}
   std::variant<people::Person, serve::ApiError> who(const http::Request& request) override;
+  // By the database each time; it does not count as a use of the session.
+  bool still(const http::Request& request, const std::string& person) override;
 
  private:
   const std::shared_ptr<people::Sessions> sessions_;

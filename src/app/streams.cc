@@ -60,7 +60,8 @@ bool Streams::claim(const std::string& person, const std::string& tab) {
   return true;
 }
 
-Streams::Opened Streams::open(const std::string& person, const std::string& tab, std::shared_ptr<http::Reply> reply) {
+Streams::Opened Streams::open(const std::string& person, const std::string& tab, std::shared_ptr<http::Reply> reply,
+                              std::function<bool()> may_stay) {
   std::lock_guard lock(mutex_);
   const auto found = tabs_.find(tab);
   if (found != tabs_.end() && found->second.person != person) return Opened::kNotTheirs;
@@ -76,6 +77,7 @@ Streams::Opened Streams::open(const std::string& person, const std::string& tab,
                {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}});
   reply->write(event_text("hello", {{"tab", tab}}));
   mine.reply = std::move(reply);
+  mine.may_stay = std::move(may_stay);
   mine.used = mine.written = Clock::now();
   flush(mine);
   return Opened::kYes;
@@ -178,6 +180,29 @@ void Streams::forget_person(const std::string& person) {
   std::erase_if(tabs_, [&](const auto& entry) { return entry.second.person == person; });
 }
 
+void Streams::ask_who_may_stay() {
+  struct Asked {
+    std::string name;
+    std::shared_ptr<http::Reply> reply;
+    std::function<bool()> may_stay;
+  };
+  std::vector<Asked> asked;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [name, tab] : tabs_) {
+      if (tab.reply && tab.may_stay) asked.push_back({name, tab.reply, tab.may_stay});
+    }
+  }
+  for (const Asked& one : asked) {
+    if (one.may_stay()) continue;
+    std::lock_guard lock(mutex_);
+    const auto found = tabs_.find(one.name);
+    if (found == tabs_.end() || found->second.reply != one.reply) continue;  // it has been opened anew meanwhile
+    drop_connection(found->second);
+    tabs_.erase(found);
+  }
+}
+
 void Streams::stop() {
   std::lock_guard lock(mutex_);
   stopping_ = true;
@@ -193,7 +218,15 @@ size_t Streams::tabs() const {
 void Streams::run() {
   std::unique_lock lock(mutex_);
   const auto beat = std::min<std::chrono::milliseconds>(limits_.keep_alive, limits_.forget) / 4 + kRetry;
+  auto asked = Clock::now();
   while (!stopping_) {
+    if (Clock::now() - asked >= limits_.keep_alive) {
+      lock.unlock();
+      ask_who_may_stay();
+      lock.lock();
+      asked = Clock::now();
+    }
+    if (stopping_) break;
     if (any_waiting_) {
       changed_.wait_for(lock, kRetry, [this] { return stopping_; });
     } else {

@@ -1,11 +1,13 @@
 // One stream of server-sent events per tab of the page, over which everything that happens for the tab comes. A tab
-// belongs to the person who named it first. A stream that is opened anew takes the old one's place. Events of a tab
+// belongs to the person who named it first, and its stream to whoever may still come in: that is asked at every
+// heartbeat. A stream that is opened anew takes the old one's place. Events of a tab
 // whose reader is slow wait, the pieces of one message run together; a tab that is away keeps what it must not miss.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -35,8 +37,12 @@ class Streams {
   // The tab is the person's from here on; false: it is another's.
   bool claim(const std::string& person, const std::string& tab);
   enum class Opened { kYes, kNotTheirs, kTooMany };
-  // `reply` becomes the tab's stream: its head and `hello` are written to it.
-  Opened open(const std::string& person, const std::string& tab, std::shared_ptr<http::Reply> reply);
+  // `reply` becomes the tab's stream: its head and `hello` are written to it. `may_stay` is asked at heartbeats, from
+  // another thread, and may take its time; false ends the stream. Not set: it stays.
+  Opened open(const std::string& person, const std::string& tab, std::shared_ptr<http::Reply> reply,
+              std::function<bool()> may_stay = nullptr);
+  // Ends the streams whose people may not stay; the heartbeat does this by itself.
+  void ask_who_may_stay();
 
   // To nobody where the tab is not known or not the person's. `keep`: it also waits for a tab that is away.
   void send(const std::string& person, const std::string& tab, const std::string& name, const nlohmann::json& data,
@@ -62,6 +68,7 @@ class Streams {
   struct Tab {
     std::string person;
     std::shared_ptr<http::Reply> reply;  // null: away
+    std::function<bool()> may_stay;      // of this connection
     std::deque<Event> waiting;
     size_t bytes = 0;  // of them
     Clock::time_point used = Clock::now(), written = Clock::now();

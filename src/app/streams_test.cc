@@ -96,6 +96,20 @@ TEST_F(StreamsTest, AStreamThatBrokeGoesOnWithASnapshot) {
   finished(id, reply);
 }
 
+TEST_F(StreamsTest, AStreamEndsWithItsPersonsSession) {
+  TabReader ada(server_->port(), "ada", "tab1"), bob(server_->port(), "bob", "tab2");
+  EXPECT_EQ(ada.next().name, "hello");
+  EXPECT_EQ(bob.next().name, "hello");
+  desk_->streams->ask_who_may_stay();
+  EXPECT_EQ(desk_->streams->tabs(), 2u);
+  door_->gone = "ada";
+  desk_->streams->ask_who_may_stay();
+  EXPECT_EQ(ada.next().name, "") << "it goes on";
+  EXPECT_EQ(desk_->streams->tabs(), 1u);
+  desk_->streams->send_to_person("bob", "job", {{"job", 1}});
+  EXPECT_EQ(bob.next().name, "job");
+}
+
 TEST_F(StreamsTest, AReplyGoesOnWithoutItsPage) {
   auto tab = std::make_unique<TabReader>(server_->port(), "ada", "tab1");
   tab->next();
@@ -263,7 +277,7 @@ TEST_F(StreamsTest, AReplyThatIsTooLongIsCut) {
   const Json done = finished(id, reply);
   EXPECT_EQ(done["state"], "cut");
   EXPECT_EQ(done["content"], std::string(900, 'x'));
-  EXPECT_EQ(call(0).generating->cancels, 1);
+  EXPECT_GE(call(0).generating->cancels, 1);
 }
 
 TEST_F(StreamsTest, BytesThatNoDatabaseTakesAreReplaced) {

@@ -11,6 +11,7 @@ StudioDesk::StudioDesk(StudioParts given)
       projects(parts.database, parts.clock),
       queue(parts.database, parts.clock),
       labels(parts.database, parts.clock),
+      gold(parts.database),
       messages(parts.database, parts.clock),
       datasets(parts.database, parts.datasets_folder, parts.clock),
       writer(parts.talk, queue, parts.default_model, parts.model_hash) {}

@@ -9,6 +9,7 @@
 #include "app/answer_writer.h"
 #include "app/router.h"
 #include "feedback/datasets.h"
+#include "feedback/gold.h"
 #include "feedback/labels.h"
 #include "feedback/messages.h"
 #include "feedback/queue.h"
@@ -58,6 +59,7 @@ struct StudioDesk {
   feedback::Projects projects;
   feedback::Queue queue;
   feedback::Labels labels;
+  feedback::GoldQuestions gold;
   feedback::MessageFeedback messages;
   feedback::Datasets datasets;
   AnswerWriter writer;  // last: its threads use the others

@@ -21,7 +21,7 @@ using nlohmann::json;
 #define MESSAGE_COLUMNS                                                                                   \
   "m.id, m.parent, m.role, m.content, m.reasoning, m.tool_calls, m.model, m.model_hash, m.sampling,"      \
   " m.state, m.error, m.created, m.prompt_tokens, m.completion_tokens, m.cached_tokens, m.first_seconds," \
-  " m.total_seconds"
+  " m.total_seconds, m.client"
 
 json json_of(const std::string& text, json fallback) {
   json parsed = json::parse(text, nullptr, false);
@@ -44,6 +44,7 @@ Message message_of(const Row& row) {
   message.created = row.integer(11);
   if (!row.null(12)) message.usage = Usage{row.integer(12), row.integer(13), row.integer(14)};
   if (!row.null(15)) message.seconds = Seconds{row.real(15), row.real(16)};
+  message.client_id = row.text(17);
   return message;
 }
 
@@ -58,11 +59,12 @@ Status insert_message(Session& session, const std::string& conversation, const M
   TRY_STATUS(session.run(
       "INSERT INTO chats_messages (conversation, id, parent, role, content, reasoning, tool_calls, model, model_hash,"
       " sampling, state, error, created, prompt_tokens, completion_tokens, cached_tokens, first_seconds,"
-      " total_seconds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+      " total_seconds, client) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
+      " $18, $19)",
       {conversation, m.id, m.parent, m.role, m.content, m.reasoning, m.tool_calls.dump(), m.model, m.model_hash,
        m.sampling.dump(), m.state, m.error, m.created, count_or_null(m.usage, &Usage::prompt_tokens),
        count_or_null(m.usage, &Usage::completion_tokens), count_or_null(m.usage, &Usage::cached_tokens),
-       seconds_or_null(m.seconds, &Seconds::first), seconds_or_null(m.seconds, &Seconds::total)}));
+       seconds_or_null(m.seconds, &Seconds::first), seconds_or_null(m.seconds, &Seconds::total), m.client_id}));
   for (size_t i = 0; i < m.files.size(); ++i) {
     TRY_STATUS(session.run("INSERT INTO chats_files (message, place, name, bytes, text) VALUES ($1, $2, $3, $4, $5)",
                            {m.id, static_cast<int64_t>(i), m.files[i].name,
@@ -246,6 +248,14 @@ Result<Chats::Added> Chats::add(const std::string& person, const std::string& co
     if (static_cast<size_t>(count.rows.at(0).integer(0)) + messages.size() > kMostMessages) added = Added::kFull;
     for (const Message* message : messages) {
       if (added != Added::kYes) break;
+      if (!message->client_id.empty()) {
+        TRY(const Rows sent, session.run("SELECT 1 FROM chats_messages WHERE conversation = $1 AND client = $2",
+                                         {conversation, message->client_id}));
+        if (!sent.rows.empty()) {
+          added = Added::kSent;
+          break;
+        }
+      }
       if (!message->parent.empty()) {
         TRY(const bool there, exists(session, conversation, message->parent));
         if (!there) added = Added::kMissing;
@@ -257,6 +267,20 @@ Result<Chats::Added> Chats::add(const std::string& person, const std::string& co
   });
   if (!status.ok() && added == Added::kYes) return Error{status.error()};
   return added;
+}
+
+Result<std::vector<Message>> Chats::sent(const std::string& person, const std::string& conversation,
+                                         const std::string& client_id) {
+  std::vector<Message> out;
+  TRY(const Rows known, database_->run("SELECT id FROM chats_messages WHERE conversation = $1 AND client = $2",
+                                       {conversation, client_id}));
+  if (known.rows.empty()) return out;
+  const std::string id = known.rows[0].text(0);
+  TRY(std::vector<Message> all, messages(person, conversation));
+  for (Message& message : all) {
+    if (message.id == id || (out.size() == 1 && message.parent == id)) out.push_back(std::move(message));
+  }
+  return out;
 }
 
 Result<bool> Chats::save_reply(const Message& m) {

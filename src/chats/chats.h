@@ -54,6 +54,7 @@ struct Message {
   int64_t created = 0;
   std::optional<Usage> usage;
   std::optional<Seconds> seconds;
+  std::string client_id;  // the page's own name for what it sent, so that it may send it twice; "": none
 };
 
 struct Conversation {
@@ -108,8 +109,12 @@ class Chats {
 
   // Adds messages, each of which may be the parent of a later one, and makes the last the leaf that is shown. Ids,
   // where they have none, and times are filled in.
-  enum class Added { kYes, kMissing, kFull };  // kMissing: there is no such conversation, or no such parent in it
+  // kMissing: there is no such conversation, or no such parent in it; kSent: a message of this client_id is in it.
+  enum class Added { kYes, kMissing, kFull, kSent };
   Result<Added> add(const std::string& person, const std::string& conversation, std::vector<Message*> messages);
+  // The message of this client_id and, where there is one, the first answer to it; empty where it was not sent.
+  Result<std::vector<Message>> sent(const std::string& person, const std::string& conversation,
+                                    const std::string& client_id);
   // Everything of a reply that changes while it is written. False: it has been removed.
   Result<bool> save_reply(const Message& message);
   // A whole conversation at once, its times as they are. Each message's `id` and `parent`, and `wanted.current`, are

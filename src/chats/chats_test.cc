@@ -84,6 +84,27 @@ class ChatsTest : public testing::TestWithParam<const char*> {
   std::shared_ptr<Chats> chats_;
 };
 
+TEST_P(ChatsTest, AClientIdIsGoodForOneMessage) {
+  const std::string id = make(), other = make();
+  Message question = user("", "Hi");
+  question.id = new_id();
+  question.client_id = "key";
+  Message answer = assistant(question.id, "Hello.");
+  ASSERT_EQ(*chats_->add("ada", id, {&question, &answer}), Chats::Added::kYes);
+  Message twice = user("", "Hi"), elsewhere = twice;
+  twice.client_id = elsewhere.client_id = "key";
+  EXPECT_EQ(*chats_->add("ada", id, {&twice}), Chats::Added::kSent);
+  EXPECT_EQ((*chats_->find("ada", id))->current, answer.id) << "nothing has changed";
+  EXPECT_EQ(*chats_->add("ada", other, {&elsewhere}), Chats::Added::kYes);
+  open();
+  const auto sent = *chats_->sent("ada", id, "key");
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(sent[0].id, question.id);
+  EXPECT_EQ(sent[1].id, answer.id);
+  EXPECT_EQ(chats_->sent("ada", id, "other")->size(), 0u);
+  EXPECT_EQ(chats_->sent("bob", id, "key")->size(), 0u);
+}
+
 TEST_P(ChatsTest, KeepsWhatItIsGiven) {
   const std::string id = make("Tea");
   Message asked = user("", "How do I make tea?");

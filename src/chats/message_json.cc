@@ -64,6 +64,7 @@ json message_json(const Message& m, bool named) {
                     {"completion_tokens", m.usage->completion_tokens},
                     {"cached_tokens", m.usage->cached_tokens}};
   }
+  if (!m.client_id.empty()) out["client_id"] = m.client_id;
   if (m.seconds) out["seconds"] = {{"first", m.seconds->first}, {"total", m.seconds->total}};
   return out;
 }

@@ -1,4 +1,4 @@
-// A row of chats_conversations as a Conversation: its columns are, from the first, as Conversation has them.
+// A row of chats_conversations as a Conversation: its columns are, from the first, CHATS_CONVERSATION_COLUMNS.
 #pragma once
 
 #include "chats/chats.h"

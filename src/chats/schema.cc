@@ -29,6 +29,10 @@ namespace {
       "CREATE INDEX chats_messages_by_conversation ON chats_messages (conversation, place)",               \
       "CREATE INDEX chats_messages_writing ON chats_messages (state) WHERE state = 'writing'"
 
+#define CLIENT_IDS                                                         \
+  "ALTER TABLE chats_messages ADD COLUMN client TEXT NOT NULL DEFAULT ''", \
+      "CREATE UNIQUE INDEX chats_messages_by_client ON chats_messages (conversation, client) WHERE client <> ''"
+
 const std::vector<database::Migration>& sqlite_migrations() {
   static const std::vector<database::Migration> kMigrations = {
       {1,
@@ -52,13 +56,15 @@ const std::vector<database::Migration>& sqlite_migrations() {
         " INSERT INTO chats_texts (chats_texts, rowid, content)"
         " SELECT 'delete', old.place, old.content WHERE old.state <> 'writing';"
         " INSERT INTO chats_texts (rowid, content)"
-        " SELECT new.place, new.content WHERE new.state <> 'writing'; END"}}};
+        " SELECT new.place, new.content WHERE new.state <> 'writing'; END"}},
+      {2, {CLIENT_IDS}}};
   return kMigrations;
 }
 
 const std::vector<database::Migration>& postgres_migrations() {
   static const std::vector<database::Migration> kMigrations = {
-      {1, {CONVERSATIONS("BIGSERIAL PRIMARY KEY"), MESSAGES("BIGSERIAL PRIMARY KEY"), FILES, INDEXES}}};
+      {1, {CONVERSATIONS("BIGSERIAL PRIMARY KEY"), MESSAGES("BIGSERIAL PRIMARY KEY"), FILES, INDEXES}},
+      {2, {CLIENT_IDS}}};
   return kMigrations;
 }
 

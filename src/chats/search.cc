@@ -1,5 +1,7 @@
 // Lists and searches. A word is found inside longer ones, as Chinese needs, by an index of trigrams; words of one or
 // two characters have none and are looked for in the person's own messages.
+#include "chats/search.h"
+
 #include <utility>
 
 #include "chats/rows.h"
@@ -13,15 +15,11 @@ using database::Sql;
 using database::Value;
 using database::Values;
 
-constexpr size_t kWords = 6;  // as many as words_of() gives
 constexpr int64_t kTrigram = 3;
 
-#define COLUMNS "SELECT c.id, c.kind, c.title, c.pinned, c.system, c.model, c.sampling, c.current, c.created, c.updated"
+#define COLUMNS "SELECT " CHATS_CONVERSATION_COLUMNS
 #define OWN "c.person = $1 AND c.kind = '' AND (c.pinned, c.updated, c.id) < ($2, $3, $4)"
 #define ORDER " ORDER BY c.pinned DESC, c.updated DESC, c.id DESC LIMIT $5"
-#define ALL_LIKE(column, like)                                                                                      \
-  column like "$6 ESCAPE '\\' AND " column like "$7 ESCAPE '\\' AND " column like "$8 ESCAPE '\\' AND " column like \
-              "$9 ESCAPE '\\' AND " column like "$10 ESCAPE '\\' AND " column like "$11 ESCAPE '\\'"
 // Conversations with a message, the newest one shown, or a title in which all words are.
 #define SEARCH(message_has, title_has)                                                                   \
   COLUMNS                                                                                                \
@@ -32,11 +30,10 @@ constexpr int64_t kTrigram = 3;
   " WHERE " OWN " AND (h.place IS NOT NULL OR (" title_has "))" ORDER
 
 constexpr Sql kList = COLUMNS ", NULL FROM chats_conversations c WHERE " OWN ORDER;
-constexpr Sql kByLike = SEARCH(ALL_LIKE("m.content", " LIKE "), ALL_LIKE("c.title", " LIKE "));
-constexpr Sql kByIndex = SEARCH(
-    "m.place IN (SELECT rowid FROM chats_texts WHERE chats_texts MATCH $12) AND " ALL_LIKE("m.content", " LIKE "),
-    "c.number IN (SELECT rowid FROM chats_titles WHERE chats_titles MATCH $12) AND " ALL_LIKE("c.title", " LIKE "));
-constexpr Sql kOnPostgres = SEARCH(ALL_LIKE("m.content", " ILIKE "), ALL_LIKE("c.title", " ILIKE "));
+constexpr Sql kByLike = SEARCH(CHATS_ALL_LIKE("m.content", " LIKE "), CHATS_ALL_LIKE("c.title", " LIKE "));
+constexpr Sql kByIndex = SEARCH(CHATS_TEXT_MATCHES("m", "$12") " AND " CHATS_ALL_LIKE("m.content", " LIKE "),
+                                CHATS_TITLE_MATCHES("c", "$12") " AND " CHATS_ALL_LIKE("c.title", " LIKE "));
+constexpr Sql kOnPostgres = SEARCH(CHATS_ALL_LIKE("m.content", " ILIKE "), CHATS_ALL_LIKE("c.title", " ILIKE "));
 
 int64_t characters(const std::string& word) {
   int64_t count = 0;
@@ -61,27 +58,31 @@ std::string quoted(const std::string& word) {
 
 }  // namespace
 
+SearchWords search_words(const std::string& query, bool is_file) {
+  SearchWords out;
+  for (const std::string& word : words_of(query)) {
+    out.any = true;
+    // SQLite's LIKE knows both cases of ASCII letters alone; its index knows all.
+    if (is_file && characters(word) >= kTrigram) {
+      out.match += (out.match.empty() ? "" : " AND ") + quoted(word);
+    } else {
+      out.patterns.emplace_back(like(word));
+    }
+  }
+  out.patterns.resize(kSearchWords, "%");
+  return out;
+}
+
 Result<Rows> Chats::search(const std::string& person, const std::string& query, const Values& from, int64_t limit) {
   Values values = {person};
   values.insert(values.end(), from.begin(), from.end());
   values.emplace_back(limit);
-  const std::vector<std::string> words = words_of(query);
-  if (words.empty()) return database_->run(kList, values);
-  std::string match;
-  std::vector<std::string> patterns;
-  for (const std::string& word : words) {
-    // SQLite's LIKE knows both cases of ASCII letters alone; its index knows all.
-    if (database_->is_file() && characters(word) >= kTrigram) {
-      match += (match.empty() ? "" : " AND ") + quoted(word);
-    } else {
-      patterns.push_back(like(word));
-    }
-  }
-  patterns.resize(kWords, "%");
-  for (std::string& pattern : patterns) values.emplace_back(std::move(pattern));
+  const SearchWords words = search_words(query, database_->is_file());
+  if (!words.any) return database_->run(kList, values);
+  values.insert(values.end(), words.patterns.begin(), words.patterns.end());
   if (!database_->is_file()) return database_->run(kOnPostgres, values);
-  if (match.empty()) return database_->run(kByLike, values);
-  values.emplace_back(match);
+  if (words.match.empty()) return database_->run(kByLike, values);
+  values.emplace_back(words.match);
   return database_->run(kByIndex, values);
 }
 

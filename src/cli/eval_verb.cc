@@ -23,7 +23,7 @@ struct EvalArguments {
   bool fp32 = false;
 };
 
-void print_line(const char* name, const eval::Interval& v, bool percent = true) {
+void print_line(const char* name, const Interval& v, bool percent = true) {
   if (v.n == 0)
     std::printf("%-30s  –\n", name);
   else if (percent)

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "base/stats.h"
 #include "data/dataset.h"
-#include "eval/stats.h"
 
 namespace loquat::eval {
 

@@ -5,22 +5,8 @@
 #include <map>
 
 #include "base/check.h"
-#include "base/rng.h"
 
 namespace loquat::feedback {
-
-Share wilson(int64_t successes, int64_t n) {
-  CHECK(successes >= 0 && successes <= n, "{} successes of {}", successes, n);
-  if (n == 0) return {};
-  constexpr double z = 1.959963984540054;
-  const auto count = static_cast<double>(n);
-  const double p = static_cast<double>(successes) / count;
-  const double scale = 1 + z * z / count;
-  const double centre = (p + z * z / (2 * count)) / scale;
-  const double half = z * std::sqrt(p * (1 - p) / count + z * z / (4 * count * count)) / scale;
-  // At the ends the bound is exactly 0 or 1, which rounding would miss.
-  return {p, successes == 0 ? 0 : std::max(0.0, centre - half), successes == n ? 1 : std::min(1.0, centre + half), n};
-}
 
 PairCount same_order(std::span<const double> a, std::span<const double> b) {
   CHECK(a.size() == b.size(), "{} places and {}", a.size(), b.size());
@@ -35,28 +21,11 @@ PairCount same_order(std::span<const double> a, std::span<const double> b) {
   return out;
 }
 
-Share share_of(std::span<const PairCount> items) {
-  constexpr int kRounds = 1000;
-  PairCount total;
-  for (const PairCount& item : items) total += item;
-  if (total.pairs == 0) return {};
-  Share out;
-  out.n = total.pairs;
-  out.value = static_cast<double>(total.agreed) / static_cast<double>(total.pairs);
-  std::vector<double> draws;
-  Rng rng(1, "agreement");
-  for (int round = 0; round < kRounds; ++round) {
-    PairCount drawn;
-    for (size_t i = 0; i < items.size(); ++i) drawn += items[rng.below(items.size())];
-    if (drawn.pairs > 0) draws.push_back(static_cast<double>(drawn.agreed) / static_cast<double>(drawn.pairs));
-  }
-  std::sort(draws.begin(), draws.end());
-  const auto percentile = [&](double q) {
-    return draws[static_cast<size_t>(std::llround(q * static_cast<double>(draws.size() - 1)))];
-  };
-  out.low = std::min(out.value, percentile(0.025));
-  out.high = std::max(out.value, percentile(0.975));
-  return out;
+Interval share_of(std::span<const PairCount> items) {
+  std::vector<Cluster> clusters;
+  for (const PairCount& item : items)
+    clusters.push_back({static_cast<double>(item.agreed), static_cast<double>(item.pairs)});
+  return bootstrap(clusters, 1);
 }
 
 namespace {

@@ -6,13 +6,9 @@
 #include <span>
 #include <vector>
 
-namespace loquat::feedback {
+#include "base/stats.h"
 
-struct Share {
-  double value = 0, low = 0, high = 0;  // 0 to 1; the 95 % interval
-  int64_t n = 0;                        // 0: there was nothing to count
-};
-Share wilson(int64_t successes, int64_t n);
+namespace loquat::feedback {
 
 // Of pairs of answers, on how many two people had the same order.
 struct PairCount {
@@ -27,7 +23,7 @@ struct PairCount {
 // it is in the reward model's training.
 PairCount same_order(std::span<const double> a, std::span<const double> b);
 // Of everything; the interval by drawing whole items again, because the pairs of one item hang together.
-Share share_of(std::span<const PairCount> items);
+Interval share_of(std::span<const PairCount> items);
 
 // [unit][observer]
 using Judgments = std::vector<std::vector<std::optional<double>>>;

@@ -78,8 +78,10 @@ Outcome<json> Datasets::make(const std::string& name, const RowsWanted& wanted) 
     if (!written.ok()) return Error{written.error()};
     listed.push_back({{"name", file.name}, {"rows", file.rows}});
   }
-  const json request = {
-      {"projects", wanted.projects}, {"feedback", wanted.feedback}, {"most_per_person", wanted.most_per_person}};
+  const json request = {{"projects", wanted.projects},
+                        {"feedback", wanted.feedback},
+                        {"most_per_person", wanted.most_per_person},
+                        {"edited_only", wanted.edited_only}};
   const Status status = database_->transaction([&](Session& session) -> Status {
     TRY(const Rows added,
         session.run("INSERT INTO feedback_datasets (hash, name, created, rows, request, files) VALUES ($1, $2, $3, $4, "
@@ -91,6 +93,11 @@ Outcome<json> Datasets::make(const std::string& name, const RowsWanted& wanted) 
           session.run("INSERT INTO feedback_dataset_sources (dataset, kind, source, person, conversation) VALUES "
                       "($1, $2, $3, $4, $5)",
                       {hash, one.kind, one.source, one.person, one.conversation}));
+      if (one.prompt_person.empty()) continue;
+      TRY_STATUS(
+          session.run("INSERT INTO feedback_dataset_sources (dataset, kind, source, person, conversation) VALUES "
+                      "($1, 'prompt', $2, $3, $4) ON CONFLICT (dataset, kind, source) DO NOTHING",
+                      {hash, one.prompt, one.prompt_person, one.prompt_conversation}));
     }
     return {};
   });

@@ -32,6 +32,24 @@ Status erase_labels(Session& session, const std::string& person, Erased& erased)
 
 }  // namespace
 
+Status forget_prompts(Session& session, const std::string& person, const std::string& conversation) {
+  TRY(const Rows projects, session.run("SELECT DISTINCT project FROM feedback_items WHERE from_person = $1 AND ($2 = "
+                                       "'' OR from_conversation = $2) ORDER BY project",
+                                       {person, conversation}));
+  for (const Row& row : projects.rows) TRY_STATUS(lock_project(session, row.text(0)));
+#define THESE "(SELECT id FROM feedback_items WHERE from_person = $1 AND ($2 = '' OR from_conversation = $2))"
+  TRY_STATUS(
+      session.run("DELETE FROM feedback_label_history WHERE label IN (SELECT id FROM feedback_labels WHERE item "
+                  "IN " THESE ")",
+                  {person, conversation}));
+  TRY_STATUS(session.run("DELETE FROM feedback_labels WHERE item IN " THESE, {person, conversation}));
+  TRY_STATUS(session.run("DELETE FROM feedback_tasks WHERE item IN " THESE, {person, conversation}));
+#undef THESE
+  TRY_STATUS(session.run("DELETE FROM feedback_items WHERE from_person = $1 AND ($2 = '' OR from_conversation = $2)",
+                         {person, conversation}));
+  return {};
+}
+
 Result<Erased> erase_person(database::Database& database, const std::string& person) {
   Erased erased;
   TRY_STATUS(database.transaction([&](Session& session) -> Status {
@@ -45,6 +63,7 @@ Result<Erased> erase_person(database::Database& database, const std::string& per
                     {person}));
     for (const Row& row : models.rows) erased.models.push_back(row.text(0));
     TRY_STATUS(erase_labels(session, person, erased));
+    TRY_STATUS(forget_prompts(session, person, ""));
     TRY(const Rows messages, session.run("DELETE FROM feedback_messages WHERE person = $1", {person}));
     TRY(const Rows comparisons, session.run("DELETE FROM feedback_comparisons WHERE person = $1", {person}));
     TRY_STATUS(session.run("DELETE FROM feedback_blind WHERE person = $1", {person}));

@@ -22,4 +22,8 @@ struct Erased {
 // Items of which a label goes are handed out again.
 Result<Erased> erase_person(database::Database& database, const std::string& person);
 
+// Within a transaction: prompts that were taken out of this person's chats (of one conversation, or "": of all) go,
+// with the work on them.
+Status forget_prompts(database::Session& session, const std::string& person, const std::string& conversation);
+
 }  // namespace loquat::feedback

@@ -233,7 +233,7 @@ json agreement_report(const Judged& judged) {
   PairAgreement agreement;
   if (judged.kind == kRanking) {
     agreement = pair_agreement(judged);
-    const Share share = share_of(agreement.items);
+    const Interval share = share_of(agreement.items);
     if (share.n > 0)
       pairs = {
           {"percent", 100 * share.value}, {"low", 100 * share.low}, {"high", 100 * share.high}, {"pairs", share.n}};

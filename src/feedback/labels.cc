@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "feedback/edited.h"
 #include "feedback/judgments.h"
 
 namespace loquat::feedback {
@@ -26,7 +27,8 @@ json described(const Row& row) {
           {"gold_score", row.null(8) ? json() : json(row.real(8))},
           {"verdict", row.text(9)},
           {"kind", row.text(10)},
-          {"adjudicated", !row.null(12)}};
+          {"adjudicated", !row.null(12)},
+          {"edited", row.null(13) ? json() : json(row.real(13))}};
 }
 
 // 0 where all are of one mind, 1 where nobody is.
@@ -59,8 +61,9 @@ Labels::Labels(std::shared_ptr<database::Database> database, Clock clock)
 Outcome<json> Labels::list(const std::string& project, const std::string& person, const std::string& item) const {
   auto found = database_->run(
       "SELECT l.id, l.project, l.item, l.person, l.label, l.seconds, l.created, l.changed, l.gold, l.verdict, p.kind, "
-      "i.gold, i.adjudicated FROM feedback_labels l JOIN feedback_items i ON i.id = l.item JOIN feedback_projects p ON "
-      "p.id = l.project WHERE l.project = $1 AND ($2 = '' OR l.person = $2) AND ($3 = '' OR l.item = $3) ORDER BY "
+      "i.gold, i.adjudicated, l.edited FROM feedback_labels l JOIN feedback_items i ON i.id = l.item JOIN "
+      "feedback_projects p ON p.id = l.project WHERE l.project = $1 AND ($2 = '' OR l.person = $2) AND ($3 = '' OR "
+      "l.item = $3) ORDER BY "
       "l.created DESC, l.id",
       {project, person, item});
   if (!found.ok()) return Error{found.error()};
@@ -72,7 +75,8 @@ Outcome<json> Labels::list(const std::string& project, const std::string& person
 Outcome<json> Labels::get(const std::string& id) const {
   auto found = database_->run(
       "SELECT l.id, l.project, l.item, l.person, l.label, l.seconds, l.created, l.changed, l.gold, l.verdict, p.kind, "
-      "i.gold, i.adjudicated, i.messages, i.answers FROM feedback_labels l JOIN feedback_items i ON i.id = l.item JOIN "
+      "i.gold, i.adjudicated, l.edited, i.messages, i.answers FROM feedback_labels l JOIN feedback_items i ON i.id = "
+      "l.item JOIN "
       "feedback_projects p ON p.id = l.project WHERE l.id = $1",
       {id});
   if (!found.ok()) return Error{found.error()};
@@ -82,8 +86,8 @@ Outcome<json> Labels::get(const std::string& id) const {
   if (!before.ok()) return Error{before.error()};
   const Row& row = found->rows[0];
   json label = described(row);
-  label["messages"] = from_stored(row.text(13));
-  label["answers"] = unnamed(from_stored(row.text(14)));
+  label["messages"] = from_stored(row.text(14));
+  label["answers"] = unnamed(from_stored(row.text(15)));
   label["history"] = json::array();
   for (const Row& correction : before->rows) {
     label["history"].push_back({{"label", from_stored(correction.text(0))},
@@ -123,6 +127,13 @@ Status correct_label(Session& session, const std::string& id, const std::string&
                   "(SELECT COALESCE(MAX(h.number), 0) + 1 FROM feedback_label_history h WHERE h.label = l.id), "
                   "l.label, $2, $3, $4 FROM feedback_labels l WHERE l.id = $1",
                   {id, person, stored(why), now}));
+  TRY(const Rows began, session.run("SELECT i.suggestion FROM feedback_labels l JOIN feedback_items i ON i.id = l.item "
+                                    "WHERE l.id = $1 AND l.edited IS NOT NULL",
+                                    {id}));
+  if (!began.rows.empty()) {
+    const double edited = edited_share(began.rows[0].text(0), label.at("content").get<std::string>());
+    TRY_STATUS(session.run("UPDATE feedback_labels SET edited = $2 WHERE id = $1", {id, edited}));
+  }
   // What a review asked to be fixed has been.
   TRY_STATUS(
       session.run("UPDATE feedback_labels SET label = $2, changed = $3, verdict = CASE WHEN verdict = 'fix' THEN "

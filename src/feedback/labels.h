@@ -16,7 +16,7 @@ class Labels {
 
   // A list of {"id", "project", "item", "kind", "person", "label", "seconds", "created", "changed", "gold": bool,
   // "gold_score", "verdict", "adjudicated": bool}; `person` and `item` may be "". `gold_score` is the share of a gold
-  // question's pairs, or null.
+  // question's pairs, or null; "edited" how much was changed of the suggestion that it began with, or null.
   Outcome<nlohmann::json> list(const std::string& project, const std::string& person, const std::string& item) const;
   Outcome<nlohmann::json> get(const std::string& id) const;  // and "messages", "answers", "history": [{"label", ...}]
   // A person who is no reviewer corrects their own labels alone, and not those that were reviewed as rejected.

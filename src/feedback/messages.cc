@@ -1,6 +1,7 @@
 #include "feedback/messages.h"
 
-#include "feedback/agreement.h"
+#include "base/stats.h"
+#include "feedback/erase.h"
 
 namespace loquat::feedback {
 namespace {
@@ -159,7 +160,7 @@ Result<json> MessageFeedback::blind_scores() const {
   }
   json models = json::array();
   for (const auto& [id, score] : scores) {
-    const Share share = wilson(score.wins, score.wins + score.losses);
+    const Interval share = wilson(score.wins, score.wins + score.losses);
     const bool known = share.n > 0;
     models.push_back({{"id", id},
                       {"wins", score.wins},
@@ -174,6 +175,7 @@ Result<json> MessageFeedback::blind_scores() const {
 
 Status MessageFeedback::withdraw(const std::string& person, bool review, bool training) {
   return database_->transaction([&](Session& session) -> Status {
+    if (review || training) TRY_STATUS(forget_prompts(session, person, ""));  // they needed both
     if (review) {
       TRY_STATUS(session.run("UPDATE feedback_messages SET may_review = 0 WHERE person = $1", {person}));
       TRY_STATUS(session.run("UPDATE feedback_comparisons SET may_review = 0 WHERE person = $1", {person}));
@@ -192,7 +194,7 @@ Status MessageFeedback::forget_conversation(const std::string& person, const std
         session.run("DELETE FROM feedback_messages WHERE person = $1 AND conversation = $2", {person, conversation}));
     TRY_STATUS(session.run("DELETE FROM feedback_comparisons WHERE person = $1 AND conversation = $2",
                            {person, conversation}));
-    return {};
+    return forget_prompts(session, person, conversation);
   });
 }
 

@@ -53,7 +53,8 @@ class MessageFeedback {
   // As GET /blind/scores has it: share = wins / (wins + losses) with Wilson's interval; both_bad counts as a tie.
   Result<nlohmann::json> blind_scores() const;
 
-  // The person no longer allows this: what they have said is no longer read or trained on.
+  // The person no longer allows this: what they have said is no longer read or trained on, and prompts that were taken
+  // out of their chats go.
   Status withdraw(const std::string& person, bool review, bool training);
   // A conversation that its person deletes takes what was said in it along.
   Status forget_conversation(const std::string& person, const std::string& conversation);

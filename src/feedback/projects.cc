@@ -32,6 +32,7 @@ Project project_of(const Row& row) {
   out.k = settings.value("k", int64_t{4});
   out.minutes = settings.value("minutes", int64_t{60});
   out.gold_share = settings.value("gold_share", 0.0);
+  out.prefill = settings.value("prefill", false);
   return out;
 }
 
@@ -43,7 +44,8 @@ std::string settings_of(const Project& project) {
                  {"sampling", project.sampling},
                  {"k", project.k},
                  {"minutes", project.minutes},
-                 {"gold_share", project.gold_share}});
+                 {"gold_share", project.gold_share},
+                 {"prefill", project.prefill}});
 }
 
 using Wrong = std::optional<Refused>;
@@ -86,6 +88,14 @@ Wrong take_names(const json& body, const char* key, std::vector<std::string>& ou
   return {};
 }
 
+Wrong take_flag(const json& body, const char* key, bool& out) {
+  const auto it = body.find(key);
+  if (it == body.end()) return {};
+  if (!it->is_boolean()) return found(key, *it, "true or false");
+  out = it->get<bool>();
+  return {};
+}
+
 // What is there of a project's fields.
 Wrong take(const json& body, Project& project) {
   if (auto wrong = take_text(body, "name", 200, project.name)) return wrong;
@@ -108,10 +118,10 @@ Wrong take(const json& body, Project& project) {
     if (!it->is_object()) return found("sampling", *it, "an object");
     project.sampling = *it;
   }
-  if (const auto it = body.find("closed"); it != body.end()) {
-    if (!it->is_boolean()) return found("closed", *it, "true or false");
-    project.closed = it->get<bool>();
-  }
+  if (auto wrong = take_flag(body, "closed", project.closed)) return wrong;
+  if (auto wrong = take_flag(body, "prefill", project.prefill)) return wrong;
+  if (project.prefill && project.kind != kDemonstration)
+    return wrong_field("prefill", "prefill: only demonstrations begin with a suggestion");
   return {};
 }
 
@@ -207,6 +217,7 @@ Outcome<json> Projects::described(const Project& project) const {
               {"overlap", project.overlap},
               {"minutes", project.minutes},
               {"gold_share", project.gold_share},
+              {"prefill", project.prefill},
               {"warning", project.warning},
               {"criteria", project.criteria},
               {"closed", project.closed},
@@ -226,13 +237,16 @@ Status insert_items(Session& session, const Project& project, const std::vector<
       return value.is_null() ? database::Value() : database::Value(stored(value));
     };
     TRY(const Rows added,
-        session.run("INSERT INTO feedback_items (id, project, number, hash, messages, answers, gold, suggestion, "
-                    "reviewed, author, holders) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0) ON CONFLICT "
-                    "(project, hash) DO NOTHING",
-                    {new_id("item-"), project.id, ++number, item.hash, stored(item.messages), or_null(item.answers),
-                     or_null(item.gold), item.suggestion,
-                     item.reviewed.empty() ? database::Value() : database::Value(item.reviewed),
-                     item.author.empty() ? database::Value() : database::Value(item.author)}));
+        session.run(
+            "INSERT INTO feedback_items (id, project, number, hash, messages, answers, gold, suggestion, "
+            "reviewed, author, from_person, from_conversation, holders) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
+            "$10, $11, $12, 0) ON CONFLICT "
+            "(project, hash) DO NOTHING",
+            {new_id("item-"), project.id, ++number, item.hash, stored(item.messages), or_null(item.answers),
+             or_null(item.gold), item.suggestion,
+             item.reviewed.empty() ? database::Value() : database::Value(item.reviewed),
+             item.author.empty() ? database::Value() : database::Value(item.author), item.from.person,
+             item.from.conversation}));
     ++(added.changed == 1 ? imported.added : imported.duplicates);
   }
   return {};
@@ -240,13 +254,14 @@ Status insert_items(Session& session, const Project& project, const std::vector<
 
 }  // namespace
 
-Outcome<Imported> Projects::add_prompts(const std::string& id, const json& body) {
+Outcome<Imported> Projects::add_prompts(const std::string& id, const json& body, const PromptSource& from) {
   auto project = get(id);
   if (!project.ok()) return project.refused();
   if (project->kind == kReview) return add_reviews(*project, body);
   Imported imported;
   auto items = read_prompts(*project, body, imported);
   if (!items.ok()) return items.refused();
+  for (NewItem& item : *items) item.from = from;
   const Status status = database_->transaction([&](Session& session) -> Status {
     TRY_STATUS(lock_project(session, id));
     return insert_items(session, *project, *items, imported);
@@ -262,7 +277,8 @@ Outcome<Imported> Projects::add_reviews(const Project& project, const json& body
   if (!reviewed.ok()) return reviewed.refused();
   if (reviewed->kind == kReview) return wrong_field("labels_of", "labels_of: reviews are not reviewed");
   auto labels = database_->run(
-      "SELECT l.id, l.person, i.messages, i.answers FROM feedback_labels l JOIN feedback_items i ON i.id = l.item "
+      "SELECT l.id, l.person, i.messages, i.answers, i.from_person, i.from_conversation FROM feedback_labels l JOIN "
+      "feedback_items i ON i.id = l.item "
       "WHERE "
       "l.project = $1 AND i.gold IS NULL ORDER BY l.created, l.id",
       {reviewed->id});
@@ -274,6 +290,7 @@ Outcome<Imported> Projects::add_reviews(const Project& project, const json& body
     item.answers = from_stored(row.text(3));
     item.reviewed = row.text(0);
     item.author = row.text(1);
+    item.from = {row.text(4), row.text(5)};
     item.hash = sha256_hex("label " + item.reviewed);
     items.push_back(std::move(item));
   }

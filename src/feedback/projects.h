@@ -21,8 +21,14 @@ struct Project {
   int64_t overlap = 1;  // people for each item
   int64_t minutes = 60;
   double gold_share = 0;
+  bool prefill = false;  // demonstrations begin with the prompt's suggestion
   bool closed = false;
   int64_t created = 0;
+};
+
+// Of a prompt that is taken out of somebody's chat: it goes when that does.
+struct PromptSource {
+  std::string person, conversation;  // "": of nobody's
 };
 
 struct Imported {
@@ -48,7 +54,7 @@ class Projects {
 
   // {"prompts": [{"messages", "answers"?, "suggestion"?, "gold"?}]}, {"text"} (JSONL in any shape that src/data reads,
   // or a prompt per line), or, of a review, {"labels_of": project}. A prompt that the project has is a duplicate.
-  Outcome<Imported> add_prompts(const std::string& id, const nlohmann::json& body);
+  Outcome<Imported> add_prompts(const std::string& id, const nlohmann::json& body, const PromptSource& from = {});
 
  private:
   Outcome<Imported> add_reviews(const Project& project, const nlohmann::json& body);

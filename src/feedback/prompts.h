@@ -15,7 +15,8 @@ struct NewItem {
   nlohmann::json gold;     // {"ranks": {answer id: 1...}, "flags": {answer id: []}}, or null
   std::string suggestion;
   std::string reviewed, author;  // a label, and whose it is
-  std::string hash;              // of the messages: what tells duplicates
+  PromptSource from;
+  std::string hash;  // of the messages: what tells duplicates
 };
 
 inline constexpr size_t kMostPrompts = 50'000;  // at once

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "base/rng.h"
-#include "feedback/agreement.h"
+#include "feedback/edited.h"
+#include "feedback/gold.h"
 #include "feedback/labels.h"
 
 namespace loquat::feedback {
@@ -42,10 +43,10 @@ Result<std::string> plain_item(Session& session, const Project& project, const s
 
 Result<std::string> gold_item(Session& session, const Project& project, const std::string& person) {
   TRY(const Rows found,
-      session.run(
-          "SELECT i.id FROM feedback_items i WHERE i.project = $1 AND i.gold IS NOT NULL AND NOT EXISTS (SELECT 1 "
-          "FROM feedback_tasks t WHERE t.item = i.id AND t.person = $2) ORDER BY i.number LIMIT 1",
-          {project.id, person}));
+      session.run("SELECT i.id FROM feedback_items i WHERE i.project = $1 AND i.gold IS NOT NULL AND i.retired = 0 AND "
+                  "NOT EXISTS (SELECT 1 "
+                  "FROM feedback_tasks t WHERE t.item = i.id AND t.person = $2) ORDER BY i.number LIMIT 1",
+                  {project.id, person}));
   return found.rows.empty() ? std::string() : found.rows[0].text(0);
 }
 
@@ -72,8 +73,8 @@ Result<std::string> revived_task(Session& session, const Project& project, const
   TRY(const Rows found,
       session.run(
           "SELECT t.id, t.item FROM feedback_tasks t JOIN feedback_items i ON i.id = t.item WHERE t.project = $1 "
-          "AND t.person = $2 AND t.state = 'expired' AND i.adjudicated IS NULL AND (i.gold IS NOT NULL OR "
-          "i.holders < $3) ORDER BY i.number LIMIT 1",
+          "AND t.person = $2 AND t.state = 'expired' AND i.adjudicated IS NULL AND i.retired = 0 AND (i.gold IS NOT "
+          "NULL OR i.holders < $3) ORDER BY i.number LIMIT 1",
           {project.id, person, project.overlap}));
   if (found.rows.empty()) return std::string();
   std::string task = found.rows[0].text(0);
@@ -145,6 +146,7 @@ Result<json> described(Session& session, const Project& project, const std::stri
               {"expires", row.integer(1)},
               {"warning", project.warning},
               {"suggestion", row.text(5)},
+              {"prefill", project.prefill && !row.text(5).empty()},
               {"reviewed", row.null(6) ? json() : json{{"kind", row.text(7)}, {"label", from_stored(row.text(6))}}}};
 }
 
@@ -193,7 +195,7 @@ namespace {
 struct TaskRow {
   TaskInfo info;
   json gold;
-  std::string reviewed;
+  std::string reviewed, suggestion;
   int64_t holders = 0;
   bool adjudicated = false;
 };
@@ -203,7 +205,8 @@ Result<std::optional<TaskRow>> read_task(Session& session, const std::string& ta
   TRY(const Rows found,
       session.run(
           "SELECT t.item, t.state, t.expires, t.project, i.messages, i.answers, i.gold, i.holders, i.adjudicated, "
-          "i.reviewed FROM feedback_tasks t JOIN feedback_items i ON i.id = t.item WHERE t.id = $1 AND t.person = "
+          "i.reviewed, i.suggestion FROM feedback_tasks t JOIN feedback_items i ON i.id = t.item WHERE t.id = $1 AND "
+          "t.person = "
           "$2",
           {task, person}));
   if (found.rows.empty()) return std::optional<TaskRow>();
@@ -216,17 +219,8 @@ Result<std::optional<TaskRow>> read_task(Session& session, const std::string& ta
   out.holders = row.integer(7);
   out.adjudicated = !row.null(8);
   out.reviewed = row.text(9);
+  out.suggestion = row.text(10);
   return std::optional(std::move(out));
-}
-
-// The share of the gold question's pairs that the label has the same way round; what it ties counts as missed.
-std::optional<double> gold_score(const TaskRow& task, const json& label) {
-  if (task.gold.is_null() || is_flagged(label)) return std::nullopt;
-  const std::vector<double> right = places(task.gold.at("ranks"), task.info.answers);
-  const std::vector<double> given = places(label.at("ranks"), task.info.answers);
-  const int64_t pairs = same_order(right, right).pairs;
-  if (pairs == 0) return std::nullopt;
-  return static_cast<double>(same_order(right, given).agreed) / static_cast<double>(pairs);
 }
 
 // The verdict stands at the label; a mended text takes the place of a demonstration's, which its history keeps.
@@ -255,12 +249,16 @@ Result<std::string> insert_label(Session& session, const TaskRow& task, const st
                                  int64_t now) {
   const std::string id = new_id("label-");
   const json seconds = label.value("seconds", json(0));
-  const auto score = gold_score(task, label);
+  const auto score = task.gold.is_null() ? std::nullopt : gold_score(task.gold, task.info.answers, label);
+  std::optional<double> edited;  // of what began with a suggestion
+  if (task.info.project.prefill && !task.suggestion.empty())
+    edited = edited_share(task.suggestion, label.at("content").get<std::string>());
   TRY_STATUS(session.run(
       "INSERT INTO feedback_labels (id, task, project, item, person, label, seconds, created, changed, "
-      "gold, verdict) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, '')",
+      "gold, verdict, edited) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, '', $10)",
       {id, task.info.id, task.info.project.id, task.info.item, person, stored(label),
-       seconds.is_number() ? seconds.get<double>() : 0.0, now, score ? database::Value(*score) : database::Value()}));
+       seconds.is_number() ? seconds.get<double>() : 0.0, now, score ? database::Value(*score) : database::Value(),
+       edited ? database::Value(*edited) : database::Value()}));
   TRY_STATUS(session.run("UPDATE feedback_tasks SET state = 'done', ended = $2, draft = NULL WHERE id = $1",
                          {task.info.id, now}));
   if (task.info.state != "open")

@@ -135,7 +135,7 @@ TEST_P(QueueTest, GoldQuestionsLookLikeOthersAndAreCounted) {
   for (int i = 0; i < 30; ++i) {
     const json task = next(id, "ada");
     ASSERT_FALSE(task.is_null());
-    EXPECT_EQ(task.size(), 11u);
+    EXPECT_EQ(task.size(), 12u);
     EXPECT_EQ(task.dump().find("gold"), std::string::npos);
     const json label = *labels_->get(submit(task, "ada", ranking(task, "bacd")));
     if (!label["gold"].get<bool>()) continue;

@@ -63,6 +63,16 @@ const std::vector<Migration>& migrations() {
         "CREATE TABLE feedback_dataset_models (dataset TEXT NOT NULL REFERENCES feedback_datasets (hash), model TEXT "
         "NOT "
         "NULL, created BIGINT NOT NULL, PRIMARY KEY (dataset, model))"}},
+      {2,
+       {// Of a prompt that was taken out of somebody's chat: whose, and which; else "".
+        "ALTER TABLE feedback_items ADD COLUMN from_person TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE feedback_items ADD COLUMN from_conversation TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX feedback_items_from ON feedback_items (from_person)",
+        // 1: a gold question that is handed out no more.
+        "ALTER TABLE feedback_items ADD COLUMN retired BIGINT NOT NULL DEFAULT 0",
+        // Of a label that began from a model's suggestion: how much of it was changed, 0 to 1; else null.
+        "ALTER TABLE feedback_labels ADD COLUMN edited DOUBLE PRECISION",
+        "CREATE INDEX feedback_messages_conversation ON feedback_messages (conversation)"}},
   };
   return kMigrations;
 }

@@ -72,22 +72,24 @@ bool empty(const Contribution& contribution) {
   return contribution.demonstrations.empty() && contribution.rankings.empty() && contribution.unpaired.empty();
 }
 
-Status add_project(Database& database, const std::string& project, std::vector<Contribution>& out) {
+Status add_project(Database& database, const std::string& project, bool edited_only, std::vector<Contribution>& out) {
   TRY(const Rows known, database.run("SELECT kind FROM feedback_projects WHERE id = $1", {project}));
   if (known.rows.empty()) return Err("{}: there is no such project", project);
   const std::string kind = known.rows[0].text(0);
   TRY(const Rows labels,
       database.run(
-          "SELECT l.id, l.person, i.messages, i.answers, l.label FROM feedback_labels l JOIN feedback_items i ON "
+          "SELECT l.id, l.person, i.messages, i.answers, l.label, i.id, i.from_person, i.from_conversation FROM "
+          "feedback_labels l JOIN feedback_items i ON "
           "i.id = l.item WHERE l.project = $1 AND i.gold IS NULL AND i.adjudicated IS NULL AND l.verdict NOT IN "
-          "('reject', 'fix')",
-          {project}));
-  TRY(const Rows adjudicated, database.run("SELECT id, adjudicator, messages, answers, adjudicated FROM feedback_items "
+          "('reject', 'fix') AND ($2 = 0 OR l.edited IS NULL OR l.edited > 0)",
+          {project, int64_t{edited_only}}));
+  TRY(const Rows adjudicated, database.run("SELECT id, adjudicator, messages, answers, adjudicated, id, from_person, "
+                                           "from_conversation FROM feedback_items "
                                            "WHERE project = $1 AND gold IS NULL AND adjudicated IS NOT NULL",
                                            {project}));
   for (const Rows* rows : {&labels, &adjudicated}) {
     for (const Row& row : rows->rows) {
-      Contribution one{"label", row.text(0), row.text(1), "", {}, {}, {}};
+      Contribution one{"label", row.text(0), row.text(1), "", {}, {}, {}, row.text(5), row.text(6), row.text(7)};
       add_label(kind, from_stored(row.text(2)), from_stored(row.text(3)), from_stored(row.text(4)), one);
       if (!empty(one)) out.push_back(std::move(one));
     }
@@ -99,7 +101,7 @@ Status add_messages(Database& database, std::vector<Contribution>& out) {
   TRY(const Rows found, database.run("SELECT id, person, conversation, feedback, turns, answer FROM feedback_messages "
                                      "WHERE may_train = 1"));
   for (const Row& row : found.rows) {
-    Contribution one{"message", row.text(0), row.text(1), row.text(2), {}, {}, {}};
+    Contribution one{"message", row.text(0), row.text(1), row.text(2), {}, {}, {}, {}, {}, {}};
     const json feedback = from_stored(row.text(3));
     const Messages prompt = messages_of(from_stored(row.text(4)));
     if (!can_be_answered(prompt)) continue;
@@ -120,7 +122,7 @@ Status add_comparisons(Database& database, std::vector<Contribution>& out) {
   TRY(const Rows found, database.run("SELECT id, person, conversation, turns, answers, best, choice FROM "
                                      "feedback_comparisons WHERE may_train = 1"));
   for (const Row& row : found.rows) {
-    Contribution one{"comparison", row.text(0), row.text(1), row.text(2), {}, {}, {}};
+    Contribution one{"comparison", row.text(0), row.text(1), row.text(2), {}, {}, {}, {}, {}, {}};
     const Messages prompt = messages_of(from_stored(row.text(3)));
     if (!can_be_answered(prompt)) continue;
     const json answers = from_stored(row.text(4));
@@ -207,7 +209,7 @@ void add_lines(const Contribution& one, RowShape shape, std::vector<std::string>
 Result<std::vector<Contribution>> contributions(Database& database, const RowsWanted& wanted) {
   std::vector<Contribution> out;
   for (const std::string& project : std::set<std::string>(wanted.projects.begin(), wanted.projects.end()))
-    TRY_STATUS(add_project(database, project, out));
+    TRY_STATUS(add_project(database, project, wanted.edited_only, out));
   if (wanted.feedback) {
     TRY_STATUS(add_messages(database, out));
     TRY_STATUS(add_comparisons(database, out));

@@ -19,12 +19,15 @@ struct Contribution {
   std::vector<Demonstration> demonstrations;
   std::vector<Ranking> rankings;
   std::vector<UnpairedReply> unpaired;  // thumbs and what was bad on both sides
+  // Of a label on a prompt out of somebody's chat: that prompt, whose chat, and which.
+  std::string prompt, prompt_person, prompt_conversation;
 };
 
 struct RowsWanted {
   std::vector<std::string> projects;
   bool feedback = false;        // of the chat page
   int64_t most_per_person = 0;  // contributions; 0: any number
+  bool edited_only = false;     // without models' suggestions that were sent as they were
 };
 
 // In order of their kinds and ids. Of a person with too many a choice that is always the same.

@@ -48,7 +48,10 @@ TEST(ConvertBad, Sources) {
   put_bytes(folder / "new.bin", "24ka" + std::string(300, '\0'));
   put_bytes(folder / "text.gguf", "hello");
   put_bytes(folder / "w.safetensors", "xxxxxxxxxx");
-  EXPECT_THAT(error_of(folder / "none", folder / "out"), HasSubstr("none: cannot be read"));
+  EXPECT_THAT(error_of(folder / "none", folder / "out"), HasSubstr("none: there is no such file or folder"));
+  ASSERT_TRUE(make_folders(folder / "adapter").ok());
+  put_bytes(folder / "adapter/adapter_config.json", "{}");
+  EXPECT_THAT(error_of(folder / "adapter", folder / "out"), HasSubstr("an adapter's folder; `loquat merge "));
   EXPECT_THAT(error_of(folder / "new.bin", folder / "out"), HasSubstr("newer form of llama2.c's export"));
   EXPECT_THAT(error_of(folder / "text.gguf", folder / "out"), HasSubstr("neither GGUF nor llama2.c's .bin"));
   EXPECT_THAT(error_of(folder / "w.safetensors", folder / "out"), HasSubstr("expected the folder"));

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 
+#include "model/adapter_folder.h"
 #include "model/folder.h"
 #include "model/param_places.h"
 #include "store/files.h"
@@ -53,6 +54,9 @@ Result<SourceFormat> detect_folder(const std::string& path) {
     const std::string name = entry.path().filename().string();
     if (named_as_pickle(name)) return Err("{}/{}: {}", path, name, kPickle);
   }
+  if (is_adapter_folder(path))
+    return Err("{}: an adapter's folder; `loquat merge {} --out FOLDER` makes a whole model of it and its base", path,
+               path);
   return Err("{}: expected a folder with config.json and model.safetensors, or a .gguf or .bin file", path);
 }
 
@@ -61,6 +65,7 @@ Result<SourceFormat> detect_folder(const std::string& path) {
 Result<SourceFormat> detect_format(const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return detect_folder(path);
+  if (!std::filesystem::exists(path, error)) return Err("{}: there is no such file or folder", path);
   std::ifstream in(path, std::ios::binary);
   if (!in) return Err("{}: cannot be read: expected a model's folder, or a .gguf or .bin file", path);
   std::string begin(28, '\0');

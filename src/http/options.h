@@ -12,7 +12,7 @@ struct ServerOptions {
   int port = 8080;                           // 0: any free one
   std::string tls_cert, tls_key;             // PEM files: the certificate's chain, its key; both or neither
   std::vector<std::string> trusted_proxies;  // blocks of addresses whose X-Forwarded-For and -Proto are believed
-  int workers = 2;                           // threads that call the handler
+  int workers = 4;                           // threads that call the handler: some may wait for a database
 
   size_t body_bytes = 4 << 20;      // of one request; more gets 413
   size_t bodies_bytes = 256 << 20;  // of all requests that are coming in or wait for a worker, see server.h

@@ -126,6 +126,7 @@ inline void expect_error(const Answer& answer, int status) {
   ASSERT_TRUE(json.is_object() && json.contains("error")) << answer.body;
   for (const char* key : {"message", "type", "param", "code"}) EXPECT_TRUE(json["error"].contains(key)) << key;
   EXPECT_FALSE(json["error"]["message"].get<std::string>().empty());
+  EXPECT_NE(answer.head.find("\r\nx-request-id: req_"), std::string::npos) << answer.head;
 }
 
 // Answers /echo (what it was asked, as JSON), /stream (pieces), /throw, /drop and /half itself; keeps all others in

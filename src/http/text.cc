@@ -8,6 +8,8 @@
 #include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/random_id.h"
+
 namespace loquat::http {
 namespace {
 
@@ -155,7 +157,7 @@ Response error_response(int status, std::string_view message, std::string_view c
   body["error"] = {{"message", message}, {"type", type}, {"param", nullptr}, {"code", nullptr}};
   if (!code.empty()) body["error"]["code"] = code;
   return {status,
-          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}},
+          {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}, {"x-request-id", "req_" + random_id()}},
           body.dump(-1, ' ', false, Json::error_handler_t::replace)};
 }
 

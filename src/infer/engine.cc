@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "base/ints.h"
 #include "base/threads.h"
 #include "infer/sampler.h"
 
@@ -21,10 +22,6 @@ constexpr int64_t kDraftingSequences = 4;
 constexpr int64_t kDraftContext = 3;  // tokens that must have stood in the text before
 constexpr int64_t kDraftPause = 16;   // steps without guesses after some that were wrong
 constexpr int64_t kDraftFailures = 3;
-
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 int64_t size_of(const std::vector<int32_t>& v) {
   return static_cast<int64_t>(v.size());

@@ -328,6 +328,8 @@ Result<std::unique_ptr<Model>> load_merged(const AdapterFolder& adapter, const K
       TRY(const std::vector<float> score, read(kPeftPrefix + p.name, p.shape));
       std::copy(score.begin(), score.end(), w.begin());
     }
+    // A projection's bias is not adapted.
+    if (!p.name.ends_with(".weight")) return {};
     const auto& targets = adapter.lora.targets;
     if (std::find(targets.begin(), targets.end(), module_of(p.name)) == targets.end()) return {};
     const int64_t n = p.shape[0], k = p.shape[1], r = adapter.lora.rank;
@@ -354,9 +356,10 @@ Result<std::unique_ptr<Model>> load_merged(const AdapterFolder& adapter, const K
 }
 
 Status merge_adapter_folder(const std::string& from, const std::string& to, const Kernels& kernels, DType dtype) {
+  std::error_code error;
+  if (!fs::exists(from, error)) return Err("{}: there is no such folder", from);
   if (!is_adapter_folder(from)) return Err("{}: expected an adapter's folder, with adapter_config.json", from);
   TRY(const AdapterFolder adapter, read_adapter_folder(from));
-  std::error_code error;
   if (fs::equivalent(from, to, error) || fs::equivalent(adapter.base, to, error))
     return Err("{}: expected another folder to write to", to);
   LoadOptions load;

@@ -195,7 +195,43 @@ TEST_F(AdapterFolderTest, MergesIntoAPlainFolder) {
   ASSERT_TRUE(whole.ok()) << whole.error();
   expect_near(outputs_of(**whole), outputs_of(*model), 2e-4);
   EXPECT_FALSE(merge_adapter_folder(folder_ / "base", folder_ / "x", kernels(), DType::kF32).ok());
+  EXPECT_THAT(merge_adapter_folder(folder_ / "none", folder_ / "x", kernels(), DType::kF32).error(),
+              HasSubstr("there is no such folder"));
   EXPECT_FALSE(merge_adapter_folder(folder_ / "a", folder_ / "base", kernels(), DType::kF32).ok());
+}
+
+// Their biases bear the projections' names too.
+TEST_F(AdapterFolderTest, MergesOverABaseWithBiases) {
+  for (const char* type : {"qwen2", "gpt2"}) {
+    SCOPED_TRACE(type);
+    const bool gpt2 = type == std::string("gpt2");
+    const json sizes = {{"model_type", type},
+                        {"vocab_size", 23},
+                        {gpt2 ? "n_embd" : "hidden_size", 24},
+                        {gpt2 ? "n_inner" : "intermediate_size", 20},
+                        {gpt2 ? "n_layer" : "num_hidden_layers", 2},
+                        {gpt2 ? "n_head" : "num_attention_heads", 4},
+                        {gpt2 ? "n_positions" : "max_position_embeddings", 32}};
+    const auto config = ModelConfig::from_json(sizes.dump(), type);
+    ASSERT_TRUE(config.ok()) << config.error();
+    Model base(*config, kernels(), DType::kF32, false);
+    randomize(base, 1);
+    ASSERT_TRUE(save_model(base, folder_ / type).ok());
+    LoadOptions load = options();
+    load.with_gradients = true;
+    load.lora.rank = 3;
+    load.lora.targets = *lora_targets({"q_proj", "o_proj", "up_proj"});
+    const auto adapter = load_model(folder_ / type, kernels(), load);
+    ASSERT_TRUE(adapter.ok()) << adapter.error();
+    randomize(**adapter, 2);
+    const std::string saved = folder_ / (std::string(type) + "-adapter"), whole = saved + "-merged";
+    ASSERT_TRUE(save_model(**adapter, saved).ok());
+    const Status merged = merge_adapter_folder(saved, whole, kernels(), DType::kF32);
+    ASSERT_TRUE(merged.ok()) << merged.error();
+    const auto model = load_model(whole, kernels(), {.compute = DType::kF32});
+    ASSERT_TRUE(model.ok()) << model.error();
+    expect_near(outputs_of(**model), outputs_of(**adapter), 2e-4);
+  }
 }
 
 TEST_F(AdapterFolderTest, HasThePartsOfPeft) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/ints.h"
 #include "base/threads.h"
 #include "kernels/quantize.h"
 #include "model/folder.h"
@@ -21,10 +22,6 @@ using nlohmann::ordered_json;
 constexpr int64_t kRowGrain = 64;
 constexpr const char* kCopied[] = {"generation_config.json", "tokenizer.json", "tokenizer_config.json",
                                    "special_tokens_map.json", "chat_template.jinja"};
-
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 int64_t groups_in_file(int64_t k, const Quantization& q) {
   return q.group == 0 ? 1 : ceil_div(k, q.group);

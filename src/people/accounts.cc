@@ -152,6 +152,7 @@ Result<Refusal> Accounts::erase(const std::string& id) {
     TRY_STATUS(session.run("DELETE FROM people_sessions WHERE person = $1", {id}));
     TRY_STATUS(session.run("DELETE FROM people_identities WHERE person = $1", {id}));
     TRY_STATUS(session.run("DELETE FROM people_settings WHERE person = $1", {id}));
+    TRY_STATUS(session.run("DELETE FROM people_pseudonyms WHERE person = $1", {id}));
     TRY_STATUS(
         session.run("DELETE FROM people_invitations WHERE used_by = $1 OR email = $2", {id, found.rows[0].text(0)}));
     TRY_STATUS(session.run("DELETE FROM people WHERE id = $1", {id}));

@@ -65,7 +65,7 @@ class Accounts {
   // Disabling ends the person's sessions. kLastAdmin: nobody could administer any more; kGone: there is no such person.
   Result<Outcome<Account>> change(const std::string& id, const Change& change);
   Status set_password(const std::string& id, const std::string& password_hash);
-  // Account, sessions, identities, settings, and the name in invitations.
+  // Account, sessions, identities, settings, pseudonym, and the name in invitations.
   Result<Refusal> erase(const std::string& id);
 
  private:

@@ -18,6 +18,14 @@ struct AuditEntry {
   int64_t time = 0;
   std::string person, name, action, object;  // name: as the person is called now, "" where they are gone
   nlohmann::json detail;
+  std::string about;  // whose chats were read; "" of all else
+};
+
+// What is to be written.
+struct AuditNote {
+  std::string person, action, object;
+  nlohmann::json detail = nlohmann::json::object();
+  std::string about;
 };
 
 class Audit {
@@ -30,10 +38,14 @@ class Audit {
   void add(const std::string& person, const std::string& action, const std::string& object,
            const nlohmann::json& detail = nlohmann::json::object());
 
+  // For what may not happen unseen: all of them, or an error, and then it must not happen.
+  Status record(const std::vector<AuditNote>& notes);
+
   struct Wanted {
     std::string before;          // an entry's id: those before it
     std::string action, person;  // "": all
     int64_t limit = 100;
+    std::string about;  // "": all
   };
   Result<std::vector<AuditEntry>> list(const Wanted& wanted);  // the latest first
 

@@ -29,7 +29,12 @@ Status migrate_people(database::Database& database) {
         "CREATE INDEX people_audit_by_action ON people_audit (action, id)",
         // Its one row is changed first by whoever may take an admin's rights, so that two never take the last two's.
         "CREATE TABLE people_guard (id BIGINT PRIMARY KEY, turn BIGINT NOT NULL)",
-        "INSERT INTO people_guard (id, turn) VALUES (1, 0)"}}};
+        "INSERT INTO people_guard (id, turn) VALUES (1, 0)"}},
+      {2,
+       {// about: whose chats were read.
+        "ALTER TABLE people_audit ADD COLUMN about TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX people_audit_by_about ON people_audit (about, id)",
+        "CREATE TABLE people_pseudonyms (person TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE)"}}};
   return database.migrate("people", kMigrations);
 }
 

@@ -23,22 +23,33 @@ Result<std::string> Sessions::start(const std::string& person) {
   return token;
 }
 
-Result<Person> Sessions::find(const std::string& token) {
-  if (!looks_like_token(token)) return Person{};
+Result<Sessions::Found> Sessions::read(const std::string& hash) const {
   const int64_t now = clock_();
-  const std::string hash = token_hash(token);
   TRY(const auto rows,
       database_->run("SELECT p.id, p.name, p.email, p.roles, s.seen FROM people_sessions s JOIN people p"
                      " ON p.id = s.person WHERE s.hash = $1 AND s.seen > $2 AND s.created > $3 AND p.disabled = 0",
                      {hash, now - kIdle, now - kLongest}));
-  if (rows.rows.empty()) return Person{};
+  if (rows.rows.empty()) return Found{};
   const auto& row = rows.rows[0];
-  const Person person{row.text(0), row.text(1), row.text(2), static_cast<unsigned>(row.integer(3))};
-  if (now - row.integer(4) >= kSeenEvery) {
+  return Found{{row.text(0), row.text(1), row.text(2), static_cast<unsigned>(row.integer(3))}, row.integer(4)};
+}
+
+Result<Person> Sessions::look(const std::string& token) const {
+  if (!looks_like_token(token)) return Person{};
+  TRY(const Found found, read(token_hash(token)));
+  return found.person;
+}
+
+Result<Person> Sessions::find(const std::string& token) {
+  if (!looks_like_token(token)) return Person{};
+  const std::string hash = token_hash(token);
+  TRY(const Found found, read(hash));
+  const int64_t now = clock_();
+  if (found.person.signed_in() && now - found.seen >= kSeenEvery) {
     TRY_STATUS(database_->run("UPDATE people_sessions SET seen = $1 WHERE hash = $2", {now, hash}));
-    TRY_STATUS(database_->run("UPDATE people SET seen = $1 WHERE id = $2", {now, person.id}));
+    TRY_STATUS(database_->run("UPDATE people SET seen = $1 WHERE id = $2", {now, found.person.id}));
   }
-  return person;
+  return found.person;
 }
 
 Status Sessions::end(const std::string& token) {

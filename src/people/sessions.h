@@ -23,10 +23,18 @@ class Sessions {
   Result<std::string> start(const std::string& person);
   // Nobody (id "") where there is no such session, it is over, or the person is disabled.
   Result<Person> find(const std::string& token);
+  // The same without counting as the session's use.
+  Result<Person> look(const std::string& token) const;
   Status end(const std::string& token);
   Status end_all(const std::string& person, const std::string& but_token = "");
 
  private:
+  struct Found {
+    Person person;
+    int64_t seen = 0;
+  };
+  Result<Found> read(const std::string& hash) const;
+
   const std::shared_ptr<database::Database> database_;
   const Clock clock_;
 };

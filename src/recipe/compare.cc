@@ -67,7 +67,7 @@ Result<CompareReport> compare_models(const CompareRequest& request, const Kernel
       request.progress(static_cast<int64_t>(begin + some.size()), static_cast<int64_t>(prompts.size()));
   }
   if (report.prompts.empty()) return Err("compare: no prompt leaves room for a reply in the context");
-  report.share = eval::wilson(report.wins, report.wins + report.losses);
+  report.share = wilson(report.wins, report.wins + report.losses);
   return report;
 }
 

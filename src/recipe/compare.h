@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "eval/stats.h"
+#include "base/stats.h"
 #include "kernels/kernels.h"
 
 namespace loquat::recipe {
@@ -36,7 +36,7 @@ struct CompareReport {
   std::vector<ComparedPrompt> prompts;
   int64_t wins = 0, losses = 0, ties = 0;  // of the right model
   int64_t left_out = 0;                    // prompts that leave no room for a reply
-  eval::Interval share;                    // wins / (wins + losses)
+  Interval share;                          // wins / (wins + losses)
 };
 std::string to_json(const CompareReport& report);
 

@@ -80,7 +80,7 @@ Result<std::vector<double>> reward_scores(Run& run, const std::string& folder, s
   return std::vector<double>(scores.begin(), scores.end());
 }
 
-void put(StageRecord& record, const std::string& name, const eval::Interval& value) {
+void put(StageRecord& record, const std::string& name, const Interval& value) {
   record.figures[name + ".value"] = value.value;
   record.figures[name + ".low"] = value.low;
   record.figures[name + ".high"] = value.high;

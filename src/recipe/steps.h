@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "base/stats.h"
 #include "data/town/gold.h"
 #include "data/town/town.h"
 #include "eval/chat.h"
-#include "eval/stats.h"
 #include "recipe/board.h"
 #include "recipe/plan.h"
 #include "recipe/run_folder.h"
@@ -95,7 +95,7 @@ Result<std::vector<double>> reward_scores(Run& run, const std::string& folder, s
                                           std::span<const std::string> replies);
 // Tokens, seconds, figures and guards of a stage of training.
 void take(StageRecord& record, const StageReport& report);
-void put(StageRecord& record, const std::string& name, const eval::Interval& value);
+void put(StageRecord& record, const std::string& name, const Interval& value);
 std::vector<std::string> demonstration_files(const Run& run);
 std::vector<std::string> sft_candidates(const Run& run);  // folders, in the order of their epochs
 

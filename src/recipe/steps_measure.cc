@@ -112,10 +112,10 @@ Status measure_files(Run& run, StageRecord& record) {
   prompts.resize(std::min(prompts.size(), static_cast<size_t>(run.plan.files.sample_dialogues)));
   for (const std::string& name : models_of(run.plan, {"base", "sft", "reference", "ppo"})) {
     TRY(const std::unique_ptr<ChatModel> model, ChatModel::load(run.folder.model(name), *run.kernels, run.compute()));
-    std::vector<eval::Cluster> clusters;
+    std::vector<Cluster> clusters;
     for (const TextLogProb& score : model->score(texts))
       clusters.push_back({-score.logprob / std::numbers::ln2, static_cast<double>(score.bytes)});
-    if (!clusters.empty()) put(record, "bits_per_byte_" + name, eval::bootstrap(clusters, run.seed));
+    if (!clusters.empty()) put(record, "bits_per_byte_" + name, bootstrap(clusters, run.seed));
     ReplyParams params;
     params.max_tokens = run.plan.select.max_tokens;
     params.seed = run.seed_of("sample dialogues");

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/random_id.h"
+
 namespace loquat::serve {
 
 namespace {
@@ -43,7 +45,9 @@ std::string error_json(const ApiError& error) {
 
 http::Response error_response(const ApiError& error) {
   http::Response response{
-      error.status, {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}}, error_json(error)};
+      error.status,
+      {{"Content-Type", "application/json"}, {"Cache-Control", "no-store"}, {"x-request-id", "req_" + random_id()}},
+      error_json(error)};
   if (error.retry_after > 0) {
     response.headers.emplace_back("Retry-After", fmt::format("{}", std::ceil(error.retry_after)));
     response.headers.emplace_back("retry-after-ms", fmt::format("{}", std::ceil(error.retry_after * 1000)));

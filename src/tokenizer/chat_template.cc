@@ -95,7 +95,9 @@ ToolFamily ChatTemplate::tool_family() const {
 
 std::vector<int32_t> ChatTemplate::reply_marks(bool calls) const {
   std::vector<std::string_view> names = {"<think>", "</think>"};
-  if (calls) names.insert(names.end(), {"<tool_call>", "</tool_call>", "[TOOL_CALLS]", "<|python_tag|>"});
+  if (calls) {
+    names.insert(names.end(), {"<tool_call>", "</tool_call>", "[TOOL_CALLS]", "[CALL_ID]", "[ARGS]", "<|python_tag|>"});
+  }
   std::vector<int32_t> marks;
   for (const std::string_view name : names) {
     if (const int32_t id = tokenizer_->special(name); id >= 0) marks.push_back(id);

@@ -31,6 +31,9 @@ enum class ToolFamily {
   kHermes,   // <tool_call>\n{"name": "NAME", "arguments": {...}}\n</tool_call>, and again (Hermes, Qwen, Loquat's own)
   kLlama3,   // {"name": "NAME", "parameters": {...}}, perhaps after <|python_tag|>; further ones after "; "
   kMistral,  // [TOOL_CALLS][{"name": "NAME", "arguments": {...}}, ...], each perhaps with an "id"
+  kMistralArgs,  // [TOOL_CALLS]NAME[ARGS]{...}, perhaps [CALL_ID]ID before [ARGS], and again (Mistral since v11)
+  kQwenCoder,    // <tool_call>\n<function=NAME>\n<parameter=KEY>\nVALUE\n</parameter>\n</function>\n</tool_call>, and
+                 // again
 };
 
 }  // namespace loquat

@@ -194,9 +194,9 @@ Result<std::shared_ptr<const ModelTemplate>> ModelTemplate::make(const Tokenizer
     const std::string& text = source.tool_use.empty() ? source.chat : source.tool_use;
     const auto has = [&](std::string_view mark) { return text.find(mark) != std::string::npos; };
     if (has("<tool_call>")) {
-      made->family_ = ToolFamily::kHermes;
+      made->family_ = has("<function=") && has("<parameter=") ? ToolFamily::kQwenCoder : ToolFamily::kHermes;
     } else if (has("[TOOL_CALLS]")) {
-      made->family_ = ToolFamily::kMistral;
+      made->family_ = has("[ARGS]") ? ToolFamily::kMistralArgs : ToolFamily::kMistral;
     } else if (has("<|python_tag|>") || tokenizer.special("<|python_tag|>") >= 0) {
       made->family_ = ToolFamily::kLlama3;
     }

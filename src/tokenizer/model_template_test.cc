@@ -281,6 +281,12 @@ TEST_F(ModelTemplateTest, Mistral) {
   EXPECT_EQ(chat_of(tools).tool_family(), ToolFamily::kMistral);
   EXPECT_EQ(chat_of(tools).reply_marks(true), std::vector<int32_t>{tools.special("[TOOL_CALLS]")});
   EXPECT_TRUE(chat_of(tools).reply_marks(false).empty());
+  const Tokenizer args = tokenizer(
+      {"<s>", "</s>", "[TOOL_CALLS]", "[ARGS]"},
+      {{"eos_token", "</s>"}, {"chat_template", "{{ tools }}[TOOL_CALLS]f[ARGS]{{ messages[0].content }}</s>"}});
+  EXPECT_EQ(chat_of(args).tool_family(), ToolFamily::kMistralArgs);
+  EXPECT_EQ(chat_of(args).reply_marks(true),
+            (std::vector<int32_t>{args.special("[TOOL_CALLS]"), args.special("[ARGS]")}));
 }
 
 TEST_F(ModelTemplateTest, Gemma) {

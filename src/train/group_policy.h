@@ -8,35 +8,20 @@
 #include <string>
 #include <vector>
 
-#include "train/loop.h"
-#include "train/lora_options.h"
-#include "train/options.h"
-#include "train/rollout.h"
+#include "train/on_policy.h"
 
 namespace loquat {
 
-struct GroupOptions {
-  std::string policy;
-  std::string reference;              // empty: the policy's folder
-  std::string reward;                 // reward model; empty: rules alone
-  std::string held_out_reward;        // never trained on: only watched
-  std::vector<std::string> prompts;   // {"prompt"}, or {"prompt", "answer"} where a rule wants the answer
-  int64_t checkpoint_iterations = 2;  // as PPO's
-  std::vector<std::string> rules;     // rewards by rule (rule_reward.h), added to the reward model's
-  int64_t episodes = 64000;           // replies in all
-  int64_t replies = 8;                // K, to each prompt
-  int64_t batch = 64;                 // prompts an iteration
-  int64_t minibatch = 64;             // prompts an update
-  int64_t inner_epochs = 1;           // over an iteration's replies; the ratio is clipped
-  int64_t max_reply_tokens = 1024;
-  int64_t max_prompt_tokens = 1024;  // longer prompts are left out
-  double temperature = 1;            // of sampling, and of every log-probability
-  double unended_score = -1;         // the whole score of a reply that never ends
-  bool shuffle_rewards = false;      // control: each reply gets another reply's score; nothing can be gained
-  int64_t sample_batch = 256;        // sequences decoded at once
-  GuardOptions guard;
-  LoraOptions lora;
-  TrainingOptions training = defaults();  // warm-up counts iterations
+// `prompts`: {"prompt"}, or {"prompt", "answer"} where a rule wants the answer; `reward` may be empty: rules alone.
+struct GroupOptions : OnPolicyOptions {
+  GroupOptions() { training = defaults(); }
+
+  std::vector<std::string> rules;  // rewards by rule (rule_reward.h), added to the reward model's
+  int64_t episodes = 64000;        // replies in all
+  int64_t replies = 8;             // K, to each prompt
+  int64_t batch = 64;              // prompts an iteration
+  int64_t minibatch = 64;          // prompts an update
+  int64_t inner_epochs = 1;        // over an iteration's replies; the ratio is clipped
 
   static TrainingOptions defaults();
 

@@ -7,31 +7,20 @@
 #include <string>
 #include <vector>
 
-#include "train/loop.h"
-#include "train/lora_options.h"
-#include "train/options.h"
+#include "train/on_policy.h"
 
 namespace loquat {
 
-struct PpoOptions {
-  std::string policy;           // the model to train: InstructGPT's is the KL reference itself
-  std::string reference;        // empty: the policy's folder
-  std::string reward;           // reward model
-  std::string critic;           // empty: the reward model's folder
-  std::string held_out_reward;  // never trained on: only watched
-  std::vector<std::string> prompts;
+struct PpoOptions : OnPolicyOptions {
+  PpoOptions() { training = defaults(); }
+
+  std::string critic;                       // empty: the reward model's folder
   std::vector<std::string> pretrain_texts;  // for ptx
-  // An iteration is long: checkpoints come more often than a context's steps say. 0: as the context says. No part of
-  // the stage's hash, since it changes nothing but how much a kill costs.
-  int64_t checkpoint_iterations = 2;
 
   int64_t episodes = 256000;
   int64_t batch = 512;     // episodes an iteration
   int64_t minibatch = 64;  // episodes an update
   int64_t inner_epochs = 1;
-  int64_t max_reply_tokens = 1024;
-  int64_t max_prompt_tokens = 1024;  // longer prompts are left out
-  double temperature = 1;            // of sampling, and of every log-probability
   double kl_coefficient = 0.02;
   bool adaptive_kl = false;
   double kl_target = 6;       // nats a reply
@@ -47,17 +36,11 @@ struct PpoOptions {
   double ptx_per_episode = 8;      // windows of pretraining text for each episode
   int64_t ptx_length = 0;          // tokens of a window; 0: the context
   double ema = 0.992;              // per iteration; the average is what OUT gets. 0: the last weights
-  double unended_score = -1;       // of a reply that never ends
   bool normalise_rewards = false;  // to mean 0 and standard deviation 1 under the reference's samples
-  bool shuffle_rewards = false;    // control: each reply gets another reply's score; nothing can be gained
   double critic_lr = 9e-6;
   int64_t critic_warmup_iterations = 0;  // iterations in which the critic alone is trained
-  int64_t sample_batch = 256;            // sequences decoded at once
-  GuardOptions guard;
-  LoraOptions lora;
-  TrainingOptions training = defaults();  // of the policy; warm-up counts iterations
 
-  static TrainingOptions defaults();
+  static TrainingOptions defaults();  // of the policy
   static PpoOptions instructgpt();
   static Result<PpoOptions> read(Settings& settings);
 

@@ -16,7 +16,9 @@ Result<std::unique_ptr<PretrainMix>> PretrainMix::make(const Tokenizer& tokenize
   std::unique_ptr<PretrainMix> mix(new PretrainMix);
   mix->stream_ = token_stream(tokenizer, all);
   mix->length_ = std::min({length > 0 ? length : context, context, static_cast<int64_t>(mix->stream_.size())});
-  if (mix->length_ < 2) return Err("pretrain_texts: expected text for pretrain_fraction = {}", fraction);
+  if (mix->length_ < 2)
+    return Err("pretrain_texts: found no text; expected some for pretrain_fraction = {}, or pretrain_fraction = 0",
+               fraction);
   mix->ratio_ = fraction / (1 - fraction);
   mix->sampler_ = std::make_unique<StreamSampler>(&mix->stream_, mix->length_, seed);
   return mix;

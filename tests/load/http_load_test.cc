@@ -106,6 +106,7 @@ TEST(Load, SlowSendersDoNotKeepOthersOut) {
   for (const size_t connections : {size_t{12000}, kRoom}) {  // room for all; and too little
     http::ServerOptions options;
     options.connections = connections;
+    options.header_seconds = 3600;  // none is closed for being slow
     const auto server = start(streamer, options);
     load::Plan plan;
     plan.port = server->port();

@@ -17,6 +17,7 @@ interface View {
   roles?: Role[]; // any of them; none: everyone who is signed in
   view: ComponentType<ViewProps>;
 }
+const Review = lazy(() => import("./views/review/ReviewView"));
 const views: View[] = [
   {pattern: "/", view: ChatView},
   {pattern: "/c/:id", view: ChatView},
@@ -24,6 +25,8 @@ const views: View[] = [
   {pattern: "/blind", view: lazy(() => import("./views/blind/BlindView"))},
   {pattern: "/settings", view: lazy(() => import("./views/settings/SettingsView"))},
   {pattern: "/studio/*", roles: ["labeler", "red_teamer", "reviewer"], view: lazy(() => import("./views/studio/StudioView"))},
+  {pattern: "/reviews", roles: ["reviewer"], view: Review},
+  {pattern: "/reviews/:id", roles: ["reviewer"], view: Review},
   {pattern: "/people/*", roles: ["admin"], view: lazy(() => import("./views/people/PeopleView"))},
 ];
 const Login = lazy(() => import("./views/login/LoginView"));

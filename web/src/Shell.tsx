@@ -28,6 +28,7 @@ function useNav(): NavItem[] {
     {to: "/", text: t.chat, icon: "chat" as const, shown: true, here: (path: string) => path === "/" || path.startsWith("/c/")},
     {to: "/blind", text: t.blind, icon: "blind" as const, shown: true, here: below("/blind")},
     {to: "/studio", text: t.studio, icon: "studio" as const, shown: has("labeler", "red_teamer", "reviewer"), here: below("/studio")},
+    {to: "/reviews", text: t.reviews, icon: "review" as const, shown: has("reviewer"), here: below("/reviews")},
     {to: "/people", text: t.people, icon: "people" as const, shown: has("admin"), here: below("/people")},
     {to: "/run", text: t.run, icon: "run" as const, shown: recipe !== "none", here: below("/run"), badge: recipe === "running" ? t.running : undefined},
     {to: "/settings", text: t.settings, icon: "settings" as const, shown: true, here: below("/settings")},

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
+#include "base/stats.h"
 #include "data/town/gold.h"
 #include "data/town/town.h"
 #include "eval/chat.h"
 #include "eval/pairs.h"
-#include "eval/stats.h"
 
 namespace loquat::eval {
 

@@ -236,4 +236,36 @@ NodeId any_but(Graph& graph, Chars& chars, const std::vector<std::string>& other
   return made[0];
 }
 
+std::vector<Span> but_for(std::vector<std::pair<uint32_t, NodeId>> special, NodeId usual) {
+  std::sort(special.begin(), special.end());
+  std::vector<Span> spans;
+  uint32_t next = 0;
+  for (const auto& [c, target] : special) {
+    if (c > next) spans.push_back({next, c - 1, usual});
+    spans.push_back({c, c, target});
+    next = c + 1;
+  }
+  spans.push_back({next, kMaxCodePoint, usual});
+  return spans;
+}
+
+std::vector<NodeId> free_text(Graph& graph, std::string_view mark, NodeId then, bool may_end) {
+  Chars chars(graph);
+  std::vector<NodeId> after(mark.size() + 1);
+  for (size_t i = 0; i < mark.size(); ++i) after[i] = graph.reserve();
+  after[mark.size()] = then;
+  for (size_t i = 0; i < mark.size(); ++i) {
+    // A mark's first byte stands nowhere else in it: a text that leaves it can only be at its start again.
+    std::vector<std::pair<uint32_t, NodeId>> special = {{static_cast<uint8_t>(mark[i]), after[i + 1]}};
+    if (i > 0) special.emplace_back(static_cast<uint8_t>(mark[0]), after[1]);
+    const NodeId next = graph.bytes(chars.utf8(but_for(special, after[0])));
+    if (may_end) {
+      graph.define_split(after[i], std::array<NodeId, 2>{Graph::kEndNode, next});
+    } else {
+      graph.define_split(after[i], std::array<NodeId, 1>{next});
+    }
+  }
+  return after;
+}
+
 }  // namespace loquat::grammar

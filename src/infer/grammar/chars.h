@@ -62,4 +62,11 @@ NodeId one_of(Graph& graph, const Trie& trie, NodeId next);
 // The inside of a JSON string and its closing quote, where the text is none of those (unquoted) of `others`.
 NodeId any_but(Graph& graph, Chars& chars, const std::vector<std::string>& others, NodeId next);
 
+// Every character leads to `usual`, but for these.
+std::vector<Span> but_for(std::vector<std::pair<uint32_t, NodeId>> special, NodeId usual);
+
+// Any text that does not contain `mark`, whose first byte stands nowhere else in it; `then` follows where the mark has
+// come, and where `may_end` the text may end anywhere. Node i of those returned: i bytes of the mark have come.
+std::vector<NodeId> free_text(Graph& graph, std::string_view mark, NodeId then, bool may_end);
+
 }  // namespace loquat::grammar

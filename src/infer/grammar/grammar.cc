@@ -1,16 +1,21 @@
 #include "infer/grammar/grammar.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <array>
 #include <deque>
 #include <unordered_set>
 
 #include "infer/grammar/impl.h"
+#include "infer/grammar/known.h"
 #include "infer/grammar/schema.h"
 
 namespace loquat {
 
+using grammar::but_for;
 using grammar::Chars;
+using grammar::free_text;
 using grammar::Graph;
 using grammar::NodeId;
 using grammar::RuleId;
@@ -29,42 +34,7 @@ Status check_finite(const Graph& graph, NodeId start) {
   return {};
 }
 
-// Every character leads to `usual`, but for these.
-std::vector<grammar::Span> but_for(std::vector<std::pair<uint32_t, NodeId>> special, NodeId usual) {
-  std::sort(special.begin(), special.end());
-  std::vector<grammar::Span> spans;
-  uint32_t next = 0;
-  for (const auto& [c, target] : special) {
-    if (c > next) spans.push_back({next, c - 1, usual});
-    spans.push_back({c, c, target});
-    next = c + 1;
-  }
-  spans.push_back({next, grammar::kMaxCodePoint, usual});
-  return spans;
-}
-
-// Any text that does not contain `mark`; `then` follows where the mark has come, and where `may_end` the text may end
-// anywhere. Node i of those returned: i bytes of the mark have come.
-std::vector<NodeId> free_text(Graph& graph, std::string_view mark, NodeId then, bool may_end) {
-  Chars chars(graph);
-  std::vector<NodeId> after(mark.size() + 1);
-  for (size_t i = 0; i < mark.size(); ++i) after[i] = graph.reserve();
-  after[mark.size()] = then;
-  for (size_t i = 0; i < mark.size(); ++i) {
-    // A mark's first byte stands nowhere else in it: a text that leaves it can only be at its start again.
-    std::vector<std::pair<uint32_t, NodeId>> special = {{static_cast<uint8_t>(mark[i]), after[i + 1]}};
-    if (i > 0) special.emplace_back(static_cast<uint8_t>(mark[0]), after[1]);
-    const NodeId next = graph.bytes(chars.utf8(but_for(special, after[0])));
-    if (may_end) {
-      graph.define_split(after[i], std::array<NodeId, 2>{Graph::kEndNode, next});
-    } else {
-      graph.define_split(after[i], std::array<NodeId, 1>{next});
-    }
-  }
-  return after;
-}
-
-// How a family writes its calls: MARK FIRST HEAD NAME KEY {...} CLOSE BETWEEN HEAD NAME... END.
+// How a family writes its calls: MARK FIRST HEAD NAME KEY ARGUMENTS CLOSE BETWEEN HEAD NAME... END.
 struct Form {
   std::string_view mark, head, key, close, between, end;
 };
@@ -75,21 +45,38 @@ Form form_of(ToolFamily family) {
       return {"<|python_tag|>", "{\"name\": \"", "\", \"parameters\": ", "}", "; ", ""};
     case ToolFamily::kMistral:
       return {"[TOOL_CALLS]", "{\"name\": \"", "\", \"arguments\": ", "}", ", ", "]"};
+    case ToolFamily::kMistralArgs:
+      return {"[TOOL_CALLS]", "", "[ARGS]", "", "[TOOL_CALLS]", ""};
+    case ToolFamily::kQwenCoder:
+      return {"<tool_call>", "\n<function=", ">\n", "</function>\n</tool_call>", "\n<tool_call>", ""};
     case ToolFamily::kHermes:
       break;
   }
   return {"<tool_call>", "\n{\"name\": \"", "\", \"arguments\": ", "}\n</tool_call>", "\n<tool_call>", ""};
 }
 
-// What ends a call, and leads to `next`. Mistral's may have an id of nine letters and digits first.
+// Mistral's ids of calls: nine letters and digits.
+NodeId mistral_id(Graph& graph, NodeId next) {
+  for (int i = 0; i < 9; ++i) {
+    next = graph.bytes(std::array<grammar::Edge, 3>{{{'0', '9', next}, {'A', 'Z', next}, {'a', 'z', next}}});
+  }
+  return next;
+}
+
+// What ends a call, and leads to `next`.
 NodeId close_of(Graph& graph, const Form& form, ToolFamily family, NodeId next) {
   const NodeId plain = graph.literal(form.close, next);
   if (family != ToolFamily::kMistral) return plain;
-  NodeId id = graph.literal("\"}", next);
-  for (int i = 0; i < 9; ++i) {
-    id = graph.bytes(std::array<grammar::Edge, 3>{{{'0', '9', id}, {'A', 'Z', id}, {'a', 'z', id}}});
-  }
+  const NodeId id = mistral_id(graph, graph.literal("\"}", next));
   return graph.split(std::array<NodeId, 2>{plain, graph.literal(", \"id\": \"", id)});
+}
+
+// A tool's name, what stands between it and its arguments, and these.
+NodeId named(Graph& graph, const Form& form, ToolFamily family, const std::string& name, NodeId arguments) {
+  const NodeId key = graph.literal(form.key, arguments);
+  if (family != ToolFamily::kMistralArgs) return graph.literal(name, key);
+  const NodeId id = graph.literal("[CALL_ID]", mistral_id(graph, key));
+  return graph.literal(name, graph.split(std::array<NodeId, 2>{key, id}));
 }
 
 // Where a reply begins; `call` is the first call, after any mark.
@@ -129,7 +116,34 @@ std::shared_ptr<const Grammar> Grammar::json_object() {
   return made;
 }
 
+Result<std::shared_ptr<const Grammar>> Grammar::known(std::string source, const std::function<Made()>& make) {
+  static grammar::KnownGrammars all;
+  return all.find_or_make(source, [&]() -> Made {
+    TRY(const auto made, make());
+    const auto named = std::make_shared<Grammar>(*made);
+    named->source_ = std::move(source);
+    return std::shared_ptr<const Grammar>(named);
+  });
+}
+
 Result<std::shared_ptr<const Grammar>> Grammar::json_schema(std::string_view schema) {
+  return known("schema\n" + std::string(schema), [&] { return make_schema(schema); });
+}
+
+Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolSpec> tools, ToolUse use, bool parallel,
+                                                           ToolFamily family) {
+  std::string source =
+      fmt::format("tools {} {} {}\n", static_cast<int>(use), parallel ? 1 : 0, static_cast<int>(family));
+  for (const ToolSpec& tool : tools)
+    source += fmt::format("{} {} {}\n{}\n", tool.name.size(), tool.parameters.size(), tool.name, tool.parameters);
+  return known(std::move(source), [&] { return make_tool_calls(tools, use, parallel, family); });
+}
+
+Result<std::shared_ptr<const Grammar>> Grammar::after_thoughts(const std::shared_ptr<const Grammar>& grammar) {
+  return known("thoughts\n" + grammar->source_, [&] { return make_after_thoughts(*grammar); });
+}
+
+Result<std::shared_ptr<const Grammar>> Grammar::make_schema(std::string_view schema) {
   TRY(Value value, grammar::parse_value(schema));
   set_parents(value);
   const auto impl = std::make_shared<Impl>();
@@ -142,8 +156,8 @@ Result<std::shared_ptr<const Grammar>> Grammar::json_schema(std::string_view sch
   return std::shared_ptr<const Grammar>(grammar);
 }
 
-Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolSpec> tools, ToolUse use, bool parallel,
-                                                           ToolFamily family) {
+Result<std::shared_ptr<const Grammar>> Grammar::make_tool_calls(std::span<const ToolSpec> tools, ToolUse use,
+                                                                bool parallel, ToolFamily family) {
   if (tools.empty()) return Err("no tools");
   const auto impl = std::make_shared<Impl>();
   Graph& graph = impl->graph;
@@ -165,12 +179,13 @@ Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolS
       schema = *std::move(parsed);
       set_parents(schema);
     }
-    const auto rule = compiler.add(schema, grammar::kObjectType);
+    const auto rule =
+        family == ToolFamily::kQwenCoder ? compiler.add_marked(schema) : compiler.add(schema, grammar::kObjectType);
     if (!rule.ok()) return Err("tool \"{}\": {}", tool.name, rule.error());
     if (auto finite = check_finite(graph, graph.start(*rule)); !finite.ok()) {
       return Err("tool \"{}\": {} (arguments are an object)", tool.name, finite.error());
     }
-    calls.push_back(graph.literal(tool.name + std::string(form.key), graph.call(*rule, close)));
+    calls.push_back(named(graph, form, family, tool.name, graph.call(*rule, close)));
   }
   const NodeId call = graph.literal(form.head, graph.split(calls));
   std::vector<NodeId> then = {form.end.empty() ? Graph::kEndNode : graph.literal(form.end, Graph::kEndNode)};
@@ -183,14 +198,14 @@ Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolS
   return std::shared_ptr<const Grammar>(grammar);
 }
 
-Result<std::shared_ptr<const Grammar>> Grammar::after_thoughts(const std::shared_ptr<const Grammar>& grammar) {
+Result<std::shared_ptr<const Grammar>> Grammar::make_after_thoughts(const Grammar& grammar) {
   const auto impl = std::make_shared<Impl>();
   Graph& graph = impl->graph;
-  graph = grammar->impl().graph;
+  graph = grammar.impl().graph;
   const NodeId space = graph.reserve();
   const NodeId more =
       graph.bytes(std::array<grammar::Edge, 3>{{{'\t', '\n', space}, {'\r', '\r', space}, {' ', ' ', space}}});
-  graph.define_split(space, std::array<NodeId, 2>{grammar->impl().start, more});
+  graph.define_split(space, std::array<NodeId, 2>{grammar.impl().start, more});
   impl->start = free_text(graph, "</think>", space, false)[0];
   if (graph.over()) return Err("the schema takes too much");
   const auto out = std::make_shared<Grammar>();

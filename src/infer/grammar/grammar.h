@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,6 +28,7 @@ struct ToolSpec {
   std::string parameters;  // a JSON schema of an object, as text; "" : any object
 };
 
+// Made of the same text again, a grammar is the same object while it is among the last few (known.h).
 class Grammar {
  public:
   // Any JSON object (OpenAI's "json_object").
@@ -48,7 +50,14 @@ class Grammar {
   const Impl& impl() const { return *impl_; }
 
  private:
+  using Made = Result<std::shared_ptr<const Grammar>>;
+  static Made make_schema(std::string_view schema);
+  static Made make_tool_calls(std::span<const ToolSpec> tools, ToolUse use, bool parallel, ToolFamily family);
+  static Made make_after_thoughts(const Grammar& grammar);
+  static Made known(std::string source, const std::function<Made()>& make);
+
   std::shared_ptr<const Impl> impl_;
+  std::string source_;  // what it was made from
 };
 
 // One reply on its way. Copies are independent.

@@ -327,6 +327,81 @@ TEST(GrammarTest, ToolCallsOfOtherFamilies) {
   }
 }
 
+TEST(GrammarTest, ToolCallsOfMistralWithArgs) {
+  const std::vector<ToolSpec> tools = {
+      {"get", R"({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]})"},
+      {"get_time", ""}};
+  using Use = Grammar::ToolUse;
+  const auto made = [&](Use use, bool parallel) {
+    return *Grammar::tool_calls(tools, use, parallel, ToolFamily::kMistralArgs);
+  };
+  const std::string one = R"([TOOL_CALLS]get[ARGS]{"city": "Oslo"})", two = "[TOOL_CALLS]get_time[ARGS]{}";
+  EXPECT_TRUE(accepts(made(Use::kRequired, true), one + two));
+  EXPECT_TRUE(accepts(made(Use::kRequired, true), "[TOOL_CALLS]get_time[CALL_ID]aB3dE6gH9[ARGS]{}"));
+  EXPECT_FALSE(accepts(made(Use::kRequired, true), "[TOOL_CALLS]get_time[CALL_ID]aB3[ARGS]{}"));
+  EXPECT_FALSE(accepts(made(Use::kRequired, false), one + two));
+  EXPECT_FALSE(accepts(made(Use::kRequired, true), "[TOOL_CALLS]get[ARGS]{}"));
+  EXPECT_FALSE(accepts(made(Use::kRequired, true), "Yes." + one));
+  EXPECT_TRUE(accepts(made(Use::kAuto, true), "Yes." + one));
+  EXPECT_FALSE(accepts(made(Use::kAuto, true), one + "and"));
+}
+
+TEST(GrammarTest, ToolCallsOfQwenCoder) {
+  const std::vector<ToolSpec> tools = {
+      {"get", R"({"type": "object", "$defs": {"Loop": {"anyOf": [{"$ref": "#/$defs/Loop"}]}}, "properties": {
+         "city": {"type": "string", "maxLength": 2}, "days": {"type": "integer", "minimum": 1},
+         "unit": {"enum": ["c", "f"]}, "perhaps": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+         "either": {"anyOf": [{"type": "integer"}, {"type": "string"}]}, "five": {"const": 5},
+         "list": {"type": "array", "items": {"enum": ["a"]}}},
+         "required": ["city"], "additionalProperties": false})"},
+      {"get_time", ""},
+      {"none", R"({"type": "object", "properties": {}, "additionalProperties": false})"}};
+  using Use = Grammar::ToolUse;
+  const auto made = [&](Use use, bool parallel) {
+    return *Grammar::tool_calls(tools, use, parallel, ToolFamily::kQwenCoder);
+  };
+  const auto call = [](const std::string& name, std::vector<std::pair<std::string, std::string>> parameters) {
+    std::string text = "<tool_call>\n<function=" + name + ">\n";
+    for (const auto& [key, value] : parameters) text += "<parameter=" + key + ">\n" + value + "\n</parameter>\n";
+    return text + "</function>\n</tool_call>";
+  };
+  const auto required = made(Use::kRequired, true);
+  const auto check = [&](std::vector<std::pair<std::string, std::string>> parameters, bool fits) {
+    parameters.insert(parameters.begin(), {"city", "Oslo,\n\"Norway\" </parameter"});
+    EXPECT_EQ(accepts(required, call("get", parameters)), fits) << parameters.back().first;
+  };
+  check({}, true);
+  check({{"days", "3"}, {"unit", "f"}, {"perhaps", "null"}, {"either", "x"}, {"five", "5"}, {"list", "[\"a\"]"}}, true);
+  check({{"days", "0"}}, false);
+  check({{"days", "three"}}, false);
+  check({{"unit", "k"}}, false);
+  check({{"perhaps", "x"}}, false);
+  check({{"five", "6"}}, false);
+  check({{"list", "[\"b\"]"}}, false);
+  check({{"other", "x"}}, false);
+  EXPECT_FALSE(accepts(required, call("get", {})));
+  EXPECT_TRUE(accepts(required, call("get_time", {})));
+  EXPECT_TRUE(accepts(required, call("get_time", {{"zone-1", "CET"}, {"b", ""}})));
+  EXPECT_FALSE(accepts(required, call("get_time", {{"", "CET"}})));
+  EXPECT_TRUE(accepts(required, call("none", {})));
+  EXPECT_FALSE(accepts(required, call("none", {{"a", "x"}})));
+  EXPECT_TRUE(accepts(required, call("none", {}) + "\n" + call("none", {})));
+  EXPECT_FALSE(accepts(made(Use::kRequired, false), call("none", {}) + "\n" + call("none", {})));
+  EXPECT_TRUE(accepts(made(Use::kAuto, true), "Yes. " + call("none", {})));
+  EXPECT_TRUE(accepts(made(Use::kAuto, true), "a <function=f>"));
+  Rng rng(3);
+  for (int i = 0; i < 40; ++i) random_reply(required, 40, rng);
+  const std::vector<ToolSpec> choice = {{"a", R"({"anyOf": [{"type": "object"}]})"}};
+  const auto refused = Grammar::tool_calls(choice, Use::kAuto, true, ToolFamily::kQwenCoder);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().find("tool \"a\": /anyOf"), std::string::npos) << refused.error();
+  const std::vector<ToolSpec> loop = {
+      {"a", R"({"$defs": {"L": {"anyOf": [{"$ref": "#/$defs/L"}]}}, "properties": {"x": {"$ref": "#/$defs/L"}}})"}};
+  const auto looped = Grammar::tool_calls(loop, Use::kAuto, true, ToolFamily::kQwenCoder);
+  ASSERT_FALSE(looped.ok());
+  EXPECT_NE(looped.error().find("leads back to itself"), std::string::npos) << looped.error();
+}
+
 TEST(GrammarTest, AfterThoughts) {
   const auto grammar = *Grammar::after_thoughts(grammar_of(R"({"const": 5})"));
   EXPECT_TRUE(accepts(grammar, "</think>5"));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,9 @@ struct Merged {
   bool choice_is_any_of = false;
   bool only_types = true;  // beside enums, and anyOf and the like
 };
+
+// What a place in Merged::enums allows.
+std::span<const Value> constants_at(const Value& place);
 
 // Follows $ref and allOf in `elements`, which grows by what they bring. Takes steps from `work`.
 Result<Merged> merge(Elements& elements, int64_t& work);

@@ -43,13 +43,6 @@ std::string key_of(const Elements& elements, uint8_t types) {
 
 }  // namespace
 
-struct SchemaCompiler::Members {
-  std::vector<std::string> names;
-  std::vector<bool> required;
-  std::vector<RuleId> values;
-  std::optional<RuleId> additional;
-};
-
 SchemaCompiler::SchemaCompiler(Graph& graph)
     : graph_(graph), chars_(graph), work_(kMaxWork), pattern_work_(kMaxPatternWork) {
   space_ = graph.reserve_rule();
@@ -66,6 +59,11 @@ SchemaCompiler::SchemaCompiler(Graph& graph)
 
 Result<RuleId> SchemaCompiler::add(const Value& schema, uint8_t types) {
   const RuleId rule = rule_of(Elements{{.schema = &schema}}, types);
+  TRY_STATUS(build_queued(schema));
+  return rule;
+}
+
+Status SchemaCompiler::build_queued(const Value& schema) {
   for (; !queue_.empty(); queue_.pop_front()) {
     Job& job = queue_.front();
     auto start = build(job);
@@ -76,7 +74,7 @@ Result<RuleId> SchemaCompiler::add(const Value& schema, uint8_t types) {
     if (!start.ok()) return Error{start.error()};
     graph_.define_rule(job.rule, *start);
   }
-  return rule;
+  return {};
 }
 
 RuleId SchemaCompiler::rule_of(Elements elements, uint8_t types) {
@@ -149,19 +147,15 @@ Result<NodeId> SchemaCompiler::build(Job& job) {
 }
 
 Result<NodeId> SchemaCompiler::constants(const Merged& merged) {
-  const auto list = [](const Value& e) {
-    const bool constant = e.parent->keys[&e - e.parent->items.data()] == "const";
-    return std::span<const Value>(constant ? &e : e.items.data(), constant ? 1 : e.items.size());
-  };
   const Value& place = *merged.enums[0];
   if (!merged.only_types) {
     return at(place, "\"enum\" or \"const\" beside other keywords than \"type\" is not supported");
   }
   std::vector<std::string> texts;
   std::vector<NodeId> ways;
-  for (const Value& value : list(place)) {
+  for (const Value& value : constants_at(place)) {
     const bool everywhere = std::all_of(merged.enums.begin() + 1, merged.enums.end(), [&](const Value* other) {
-      const auto values = list(*other);
+      const auto values = constants_at(*other);
       work_ -= static_cast<int64_t>(values.size());
       return work_ > 0 && std::any_of(values.begin(), values.end(), [&](const Value& v) { return same(v, value); });
     });
@@ -291,7 +285,7 @@ NodeId SchemaCompiler::member(NodeId after_value, RuleId value) {
 Result<SchemaCompiler::Members> SchemaCompiler::members_of(const Merged& merged) {
   Members out;
   std::unordered_map<std::string_view, size_t> places;
-  std::vector<std::vector<const Value*>> schemas;
+  std::vector<std::vector<const Value*>>& schemas = out.schemas;
   std::unordered_set<std::string_view> required;
   const auto declare = [&](const std::string& name) {
     if (places.emplace(name, out.names.size()).second) out.names.push_back(name);

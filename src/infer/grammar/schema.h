@@ -23,6 +23,10 @@ class SchemaCompiler {
 
   // The rule of a schema's values of these types. `schema` outlives the compiler and has its parents set.
   Result<RuleId> add(const Value& schema, uint8_t types = kAllTypes);
+  // The same of an object's values whose members are written as Qwen3-Coder writes arguments: each
+  // <parameter=KEY>\nVALUE\n</parameter>\n, in the schema's order, text without quotes (of what the schema says of a
+  // text only "enum" is kept to), all else as JSON.
+  Result<RuleId> add_marked(const Value& schema);
 
  private:
   struct Job {
@@ -30,10 +34,17 @@ class SchemaCompiler {
     Elements elements;
     uint8_t types = kAllTypes;
   };
-  struct Members;
+  struct Members {
+    std::vector<std::string> names;
+    std::vector<bool> required;
+    std::vector<std::vector<const Value*>> schemas;  // of each, all that hold
+    std::vector<RuleId> values;
+    std::optional<RuleId> additional;
+  };
 
   RuleId rule_of(Elements elements, uint8_t types = kAllTypes);
   RuleId rule_of(const std::vector<const Value*>& schemas);
+  Status build_queued(const Value& schema);
   Result<NodeId> build(Job& job);
   Result<NodeId> constants(const Merged& merged);
   NodeId constant(const Value& value, NodeId next);
@@ -45,6 +56,9 @@ class SchemaCompiler {
   Result<NodeId> keyed_by_pattern(const Value& patterns);
   Result<Members> members_of(const Merged& merged);
   NodeId member(NodeId after_value, RuleId value);
+  Result<NodeId> marked_value(const std::vector<const Value*>& schemas, RuleId rule, NodeId next);
+  NodeId any_parameters(NodeId next);
+  Result<bool> may_be_text(Elements elements, int depth = 0);
   NodeId any_text(NodeId next);  // a string's inside, and its closing quote
   NodeId space(NodeId next) { return graph_.call(space_, next); }
   NodeId either(NodeId a, NodeId b);

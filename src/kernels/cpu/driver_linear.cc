@@ -1,6 +1,7 @@
 // Drivers of the products.
 #include <algorithm>
 
+#include "base/ints.h"
 #include "base/threads.h"
 #include "kernels/cpu/drivers.h"
 #include "kernels/cpu/product_parts.h"
@@ -8,10 +9,6 @@
 
 namespace loquat::cpu {
 namespace {
-
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 // y [T, n] = (+=) x [T, k] times panels of [n, k].
 void product(const Inner& inner, Mat y, Mat x, const void* packed, int64_t n, int64_t k, bool add) {

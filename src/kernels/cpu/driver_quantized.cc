@@ -1,6 +1,7 @@
 // Drivers of the products by quantised weights. A call's rows are quantised once, before the work is cut.
 #include <algorithm>
 
+#include "base/ints.h"
 #include "base/threads.h"
 #include "kernels/cpu/drivers.h"
 #include "kernels/cpu/product_parts.h"
@@ -10,10 +11,6 @@ namespace loquat::cpu {
 namespace {
 
 constexpr int64_t kRowGrain = 16;  // rows to quantise that are worth a thread
-
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 const uint16_t* bits_of_scales(const BF16* scales) {
   return reinterpret_cast<const uint16_t*>(scales);

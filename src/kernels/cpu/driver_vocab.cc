@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ints.h"
 #include "base/threads.h"
 #include "kernels/cpu/drivers.h"
 
@@ -14,10 +15,6 @@ constexpr int64_t kSumRows = 4;              // of log_sum_exp that are worth a 
 constexpr int64_t kGradientBytes = 4 << 20;  // of dlogits
 constexpr int64_t kKeptLogits = 256 << 10;   // floats: a megabyte, which lm_head_loss keeps in a thread's cache
 constexpr LogSum kEmpty = {-INFINITY, 0, 0};
-
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 float total(const LogSum& s) {
   return s.top + std::log(s.sum);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/ints.h"
 #include "base/threads.h"
 
 namespace loquat::cpu {
@@ -15,7 +16,6 @@ constexpr int64_t kSmallProduct = 1 << 17;  // multiplications that are not wort
 // `panel_bytes` each.
 template <typename F>
 void for_product_parts(int64_t rows, int64_t n, int64_t k, int64_t panel, int64_t panel_bytes, F&& f) {
-  const auto ceil_div = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
   const int64_t panels = ceil_div(n, panel);
   if (rows == 0 || n == 0) return;
   if (rows * n * k < kSmallProduct || thread_count() == 1) {

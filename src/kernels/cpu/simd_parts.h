@@ -183,46 +183,14 @@ LOQUAT_INLINE Vec gelu_slope(Vec x, Vec gate) {
 }
 
 static void geglu(View y, View gate_up, int64_t rows, int64_t cols) {
-  with_type(y, [&](auto* data) {
-    for (int64_t t = 0; t < rows; ++t) {
-      auto* out = data + t * y.stride;
-      const auto* gate = static_cast<decltype(data)>(gate_up.data) + t * gate_up.stride;
-      const auto body = [](Vec g, Vec u) { return g * gelu_gate(g) * u; };
-      for_vecs(
-          cols, [&](int64_t c) { store(out + c, body(load(gate + c), load(gate + cols + c))); },
-          [&](int64_t c, int64_t m) {
-            store_part(out + c, body(load_part(gate + c, m), load_part(gate + cols + c, m)), m);
-          });
-    }
-  });
+  gated(y, gate_up, rows, cols, [](Vec g, Vec u) { return g * gelu_gate(g) * u; });
 }
 
 static void geglu_backward(View dgate_up, View dy, View gate_up, int64_t rows, int64_t cols) {
-  with_type(dy, [&](auto* data) {
-    using T = decltype(data);
-    const auto body = [](Vec g, Vec u, Vec d, Vec* dg, Vec* du) {
-      const Vec s = gelu_gate(g);
-      *du = d * (g * s);
-      *dg = d * u * gelu_slope(g, s);
-    };
-    for (int64_t t = 0; t < rows; ++t) {
-      const auto* d = data + t * dy.stride;
-      const auto* gate = static_cast<T>(gate_up.data) + t * gate_up.stride;
-      auto* out = static_cast<T>(dgate_up.data) + t * dgate_up.stride;
-      Vec dg, du;
-      for_vecs(
-          cols,
-          [&](int64_t c) {
-            body(load(gate + c), load(gate + cols + c), load(d + c), &dg, &du);
-            store(out + c, dg);
-            store(out + cols + c, du);
-          },
-          [&](int64_t c, int64_t m) {
-            body(load_part(gate + c, m), load_part(gate + cols + c, m), load_part(d + c, m), &dg, &du);
-            store_part(out + c, dg, m);
-            store_part(out + cols + c, du, m);
-          });
-    }
+  gated_backward(dgate_up, dy, gate_up, rows, cols, [](Vec g, Vec u, Vec d, Vec* dg, Vec* du) {
+    const Vec s = gelu_gate(g);
+    *du = d * (g * s);
+    *dg = d * u * gelu_slope(g, s);
   });
 }
 

@@ -118,65 +118,58 @@ LOQUAT_INLINE Vec sigmoid(Vec x) {
   return reciprocal(set1(1.0f) + exp(zero() - x));
 }
 
-template <typename T>
-static void swiglu_rows(T* y, int64_t y_stride, const T* gate_up, int64_t stride, int64_t rows, int64_t cols) {
-  for (int64_t t = 0; t < rows; ++t) {
-    T* out = y + t * y_stride;
-    const T* gate = gate_up + t * stride;
-    const T* up = gate + cols;
-    for_vecs(
-        cols,
-        [&](int64_t c) {
-          const Vec g = load(gate + c);
-          store(out + c, g * sigmoid(g) * load(up + c));
-        },
-        [&](int64_t c, int64_t n) {
-          const Vec g = load_part(gate + c, n);
-          store_part(out + c, g * sigmoid(g) * load_part(up + c, n), n);
-        });
-  }
-}
-
-static void swiglu(View y, View gate_up, int64_t rows, int64_t cols) {
-  with_type(y, [&](auto* out) {
-    swiglu_rows(out, y.stride, static_cast<decltype(out)>(gate_up.data), gate_up.stride, rows, cols);
+// y = body(gate, up) of each element; gate_up holds all gates of a row, then all ups.
+template <typename F>
+static void gated(View y, View gate_up, int64_t rows, int64_t cols, F body) {
+  with_type(y, [&](auto* data) {
+    for (int64_t t = 0; t < rows; ++t) {
+      auto* out = data + t * y.stride;
+      const auto* gate = static_cast<decltype(data)>(gate_up.data) + t * gate_up.stride;
+      for_vecs(
+          cols, [&](int64_t c) { store(out + c, body(load(gate + c), load(gate + cols + c))); },
+          [&](int64_t c, int64_t n) {
+            store_part(out + c, body(load_part(gate + c, n), load_part(gate + cols + c, n)), n);
+          });
+    }
   });
 }
 
-template <typename T>
-static void swiglu_backward_rows(T* dgate_up, int64_t d_stride, const T* dy, int64_t dy_stride, const T* gate_up,
-                                 int64_t stride, int64_t rows, int64_t cols) {
-  const auto body = [](Vec g, Vec u, Vec d, Vec* dg, Vec* du) {
+// body(gate, up, dy, &dgate, &dup).
+template <typename F>
+static void gated_backward(View dgate_up, View dy, View gate_up, int64_t rows, int64_t cols, F body) {
+  with_type(dy, [&](auto* data) {
+    using T = decltype(data);
+    for (int64_t t = 0; t < rows; ++t) {
+      const auto* d = data + t * dy.stride;
+      const auto* gate = static_cast<T>(gate_up.data) + t * gate_up.stride;
+      auto* out = static_cast<T>(dgate_up.data) + t * dgate_up.stride;
+      Vec dg, du;
+      for_vecs(
+          cols,
+          [&](int64_t c) {
+            body(load(gate + c), load(gate + cols + c), load(d + c), &dg, &du);
+            store(out + c, dg);
+            store(out + cols + c, du);
+          },
+          [&](int64_t c, int64_t n) {
+            body(load_part(gate + c, n), load_part(gate + cols + c, n), load_part(d + c, n), &dg, &du);
+            store_part(out + c, dg, n);
+            store_part(out + cols + c, du, n);
+          });
+    }
+  });
+}
+
+static void swiglu(View y, View gate_up, int64_t rows, int64_t cols) {
+  gated(y, gate_up, rows, cols, [](Vec g, Vec u) { return g * sigmoid(g) * u; });
+}
+
+static void swiglu_backward(View dgate_up, View dy, View gate_up, int64_t rows, int64_t cols) {
+  gated_backward(dgate_up, dy, gate_up, rows, cols, [](Vec g, Vec u, Vec d, Vec* dg, Vec* du) {
     const Vec s = sigmoid(g);
     const Vec silu = g * s;
     *du = d * silu;
     *dg = d * u * fma(silu, set1(1.0f) - s, s);
-  };
-  for (int64_t t = 0; t < rows; ++t) {
-    const T* gate = gate_up + t * stride;
-    const T* d = dy + t * dy_stride;
-    T* out = dgate_up + t * d_stride;
-    Vec dg, du;
-    for_vecs(
-        cols,
-        [&](int64_t c) {
-          body(load(gate + c), load(gate + cols + c), load(d + c), &dg, &du);
-          store(out + c, dg);
-          store(out + cols + c, du);
-        },
-        [&](int64_t c, int64_t n) {
-          body(load_part(gate + c, n), load_part(gate + cols + c, n), load_part(d + c, n), &dg, &du);
-          store_part(out + c, dg, n);
-          store_part(out + cols + c, du, n);
-        });
-  }
-}
-
-static void swiglu_backward(View dgate_up, View dy, View gate_up, int64_t rows, int64_t cols) {
-  with_type(dy, [&](auto* d) {
-    using T = decltype(d);
-    swiglu_backward_rows(static_cast<T>(dgate_up.data), dgate_up.stride, d, dy.stride, static_cast<T>(gate_up.data),
-                         gate_up.stride, rows, cols);
   });
 }
 

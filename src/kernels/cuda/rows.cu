@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/ints.h"
 #include "base/rng.h"
 #include "kernels/cuda/cuda.h"
 #include "kernels/cuda/elements.cuh"
@@ -14,10 +15,6 @@ namespace loquat::cuda {
 namespace {
 
 using namespace elements;
-
-int64_t ceil_div(int64_t a, int64_t b) {
-  return (a + b - 1) / b;
-}
 
 // --- embedding -----------------------------------------------------------------------------------
 

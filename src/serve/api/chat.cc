@@ -284,7 +284,7 @@ ToolFamily tool_family(const ServedModel& model) {
 }
 
 ReplyReader::ReplyReader(const ServedModel& model, const ToolSet& tools)
-    : calls_(tools.active() ? ToolCallReader::make(tool_family(model)) : nullptr) {}
+    : calls_(tools.active() ? ToolCallReader::make(tool_family(model), tools.tools) : nullptr) {}
 
 std::vector<ToolPiece> ReplyReader::push(const GenerateEvent& event) {
   std::vector<ToolPiece> pieces;

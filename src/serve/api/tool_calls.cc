@@ -11,80 +11,81 @@
 namespace loquat::serve::api {
 namespace {
 
-enum class HeadFit { kYes, kNo, kMore };  // it is there; it is none; the text ends before one can know
+using Fit = CallScanner::Fit;
 
-// A call's beginning, {"name": "NAME", "arguments": up to the arguments' first byte.
-class HeadText {
- public:
-  explicit HeadText(std::string_view text) : text_(text) {}
+bool is_name_byte(char c) {
+  return is_tool_name(std::string_view(&c, 1));
+}
 
-  // `keys`: what the arguments may be called. `end`: where they begin.
-  HeadFit read(const std::vector<std::string_view>& keys, std::string* name, size_t* end) {
-    if (const HeadFit fit = literal("{"); fit != HeadFit::kYes) return fit;
-    // Some write {"type": "function", "name": ...
-    HeadFit fit = literal("\"type\"");
-    if (fit == HeadFit::kMore) return fit;
-    if (fit == HeadFit::kYes) {
-      for (const std::string_view mark : {":", "\"function\"", ","}) {
-        if (fit = literal(mark); fit != HeadFit::kYes) return fit;
-      }
+// A call's beginning, {"name": "NAME", "arguments": up to the arguments' first byte. `keys`: what the arguments may be
+// called.
+Fit json_head(CallScanner& scanner, const std::vector<std::string_view>& keys, std::string* name) {
+  if (const Fit fit = scanner.literal("{"); fit != Fit::kYes) return fit;
+  // Some write {"type": "function", "name": ...
+  Fit fit = scanner.literal("\"type\"");
+  if (fit == Fit::kMore) return fit;
+  if (fit == Fit::kYes) {
+    for (const std::string_view mark : {":", "\"function\"", ","}) {
+      if (fit = scanner.literal(mark); fit != Fit::kYes) return fit;
     }
-    for (const std::string_view mark : {"\"name\"", ":"}) {
-      if (fit = literal(mark); fit != HeadFit::kYes) return fit;
-    }
-    if (fit = string(name); fit != HeadFit::kYes) return fit;
-    if (fit = literal(","); fit != HeadFit::kYes) return fit;
-    fit = HeadFit::kNo;
-    for (size_t i = 0; i < keys.size() && fit == HeadFit::kNo; ++i) fit = literal(keys[i]);
-    if (fit != HeadFit::kYes) return fit;
-    if (fit = literal(":"); fit != HeadFit::kYes) return fit;
-    skip_space();
-    if (at_ == text_.size()) return HeadFit::kMore;
-    *end = at_;
-    return text_[at_] == '{' ? HeadFit::kYes : HeadFit::kNo;
   }
-
- private:
-  void skip_space() { at_ = std::min(text_.find_first_not_of(kCallSpace, at_), text_.size()); }
-
-  HeadFit literal(std::string_view mark) {
-    skip_space();
-    const std::string_view rest = text_.substr(at_);
-    if (rest.starts_with(mark)) {
-      at_ += mark.size();
-      return HeadFit::kYes;
-    }
-    return mark.starts_with(rest) ? HeadFit::kMore : HeadFit::kNo;
+  for (const std::string_view mark : {"\"name\"", ":", "\""}) {
+    if (fit = scanner.literal(mark); fit != Fit::kYes) return fit;
   }
-
-  HeadFit string(std::string* value) {
-    if (const HeadFit fit = literal("\""); fit != HeadFit::kYes) return fit;
-    const size_t begin = at_;
-    while (at_ < text_.size() && text_[at_] != '"') {
-      if (!is_tool_name(text_.substr(at_, 1))) return HeadFit::kNo;
-      ++at_;
-    }
-    if (at_ == text_.size()) return HeadFit::kMore;
-    *value = text_.substr(begin, at_++ - begin);
-    return is_tool_name(*value) ? HeadFit::kYes : HeadFit::kNo;
+  if (fit = scanner.name(name); fit != Fit::kYes) return fit;
+  for (const std::string_view mark : {"\"", ","}) {
+    if (fit = scanner.literal(mark); fit != Fit::kYes) return fit;
   }
-
-  std::string_view text_;
-  size_t at_ = 0;
-};
+  fit = Fit::kNo;
+  for (size_t i = 0; i < keys.size() && fit == Fit::kNo; ++i) fit = scanner.literal(keys[i]);
+  if (fit != Fit::kYes) return fit;
+  if (fit = scanner.literal(":"); fit != Fit::kYes) return fit;
+  scanner.skip_space();
+  if (scanner.rest().empty()) return Fit::kMore;
+  return scanner.rest()[0] == '{' ? Fit::kYes : Fit::kNo;
+}
 
 }  // namespace
 
-std::string new_call_id(ToolFamily family) {
-  return family == ToolFamily::kMistral ? random_id("", 9) : random_id("call_", 24);
+void CallScanner::skip_space() {
+  at_ = std::min(text_.find_first_not_of(kCallSpace, at_), text_.size());
 }
 
-std::unique_ptr<ToolCallReader> ToolCallReader::make(ToolFamily family) {
+Fit CallScanner::literal(std::string_view mark) {
+  skip_space();
+  if (rest().starts_with(mark)) {
+    at_ += mark.size();
+    return Fit::kYes;
+  }
+  return mark.starts_with(rest()) ? Fit::kMore : Fit::kNo;
+}
+
+Fit CallScanner::name(std::string* value) {
+  skip_space();
+  const std::string_view text = rest();
+  const size_t size = std::find_if_not(text.begin(), text.end(), is_name_byte) - text.begin();
+  *value = text.substr(0, size);
+  if (size > 0 && !is_tool_name(*value)) return Fit::kNo;
+  if (size == text.size()) return Fit::kMore;
+  if (size == 0) return Fit::kNo;
+  at_ += size;
+  return Fit::kYes;
+}
+
+std::string new_call_id(ToolFamily family) {
+  const bool mistral = family == ToolFamily::kMistral || family == ToolFamily::kMistralArgs;
+  return mistral ? random_id("", 9) : random_id("call_", 24);
+}
+
+std::unique_ptr<ToolCallReader> ToolCallReader::make(ToolFamily family, std::span<const Tool> tools) {
   switch (family) {
     case ToolFamily::kLlama3:
       return make_llama3_reader();
     case ToolFamily::kMistral:
+    case ToolFamily::kMistralArgs:
       return make_mistral_reader();
+    case ToolFamily::kQwenCoder:
+      return make_qwen_coder_reader(tools);
     case ToolFamily::kHermes:
       break;
   }
@@ -111,6 +112,15 @@ void ToolCallReader::put_call(std::string name) {
   out_.push_back({ToolPiece::Kind::kCall, std::move(name), calls_++});
   depth_ = 0;
   in_string_ = escaped_ = false;
+}
+
+void ToolCallReader::put_arguments(std::string text) {
+  if (text.empty()) return;
+  if (!out_.empty() && out_.back().kind == ToolPiece::Kind::kArguments && out_.back().call == calls_ - 1) {
+    out_.back().text += text;
+  } else {
+    out_.push_back({ToolPiece::Kind::kArguments, std::move(text), calls_ - 1});
+  }
 }
 
 // The bytes of held_ up to the end of the object, or all of them.
@@ -142,7 +152,7 @@ bool ToolCallReader::read_object(size_t* size) {
 bool ToolCallReader::read_arguments() {
   size_t size = 0;
   const bool closed = read_object(&size);
-  if (size > 0) out_.push_back({ToolPiece::Kind::kArguments, held_.substr(0, size), calls_ - 1});
+  put_arguments(held_.substr(0, size));
   held_.erase(0, size);
   if (closed) depth_ = 1;
   return closed;
@@ -175,11 +185,15 @@ bool ToolCallReader::read_text_to(std::string_view mark, bool last) {
 }
 
 ToolCallReader::Head ToolCallReader::read_head(const std::vector<std::string_view>& keys, bool last) {
+  CallScanner scanner(held_);
   std::string name;
-  size_t end = 0;
-  const HeadFit fit = HeadText(held_).read(keys, &name, &end);
-  if (fit == HeadFit::kMore && !last) return Head::kMore;
-  const bool call = fit == HeadFit::kYes;
+  const Fit fit = json_head(scanner, keys, &name);
+  return begin_call(fit, std::move(name), scanner.at(), last);
+}
+
+ToolCallReader::Head ToolCallReader::begin_call(Fit fit, std::string name, size_t end, bool last) {
+  if (fit == Fit::kMore && !last) return Head::kMore;
+  const bool call = fit == Fit::kYes;
   if (call) {
     put_call(std::move(name));
     held_.erase(0, end);

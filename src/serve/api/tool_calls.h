@@ -2,10 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "serve/api/tools.h"
 #include "tokenizer/message.h"
 
 namespace loquat::serve::api {
@@ -17,11 +19,32 @@ struct ToolPiece {
   int call = -1;     // which call, from 0
 };
 
+inline constexpr std::string_view kCallSpace = " \t\r\n";
+
+// Walks along a text that may end before one can know what it is.
+class CallScanner {
+ public:
+  enum class Fit { kYes, kNo, kMore };  // it is there; it is not; the text ends before one can know
+  explicit CallScanner(std::string_view text) : text_(text) {}
+
+  void skip_space();
+  // Each after space; where it is not there, nothing but the space is passed.
+  Fit literal(std::string_view mark);
+  Fit name(std::string* value);  // a tool's name, up to a character that no name has
+  size_t at() const { return at_; }
+  std::string_view rest() const { return text_.substr(at_); }
+
+ private:
+  std::string_view text_;
+  size_t at_ = 0;
+};
+
 // Finds calls in a growing text, cut anywhere. What does not turn out as a call is text. Space between text and a call,
 // and between calls, is dropped.
 class ToolCallReader {
  public:
-  static std::unique_ptr<ToolCallReader> make(ToolFamily family);
+  // `tools`: what types the values of arguments have, where the family writes them without quotes.
+  static std::unique_ptr<ToolCallReader> make(ToolFamily family, std::span<const Tool> tools = {});
   virtual ~ToolCallReader() = default;
   // `last`: the text has ended, what was kept back comes too.
   std::vector<ToolPiece> push(std::string_view text, bool last);
@@ -33,6 +56,7 @@ class ToolCallReader {
 
   void put_text(std::string text);
   void put_call(std::string name);  // its arguments follow
+  void put_arguments(std::string text);
   // Gives on what of held_ belongs to the arguments, whose "{" is their first byte; true: they have ended.
   bool read_arguments();
   // Drops what of held_ is left of the object around the arguments; true: it has ended.
@@ -44,6 +68,8 @@ class ToolCallReader {
   // A call's beginning (`keys`: what its arguments may be called): its arguments come next; or text, which before_head_
   // is then too; or it cannot be known yet.
   Head read_head(const std::vector<std::string_view>& keys, bool last);
+  // The same, of a head that `fit` and `name` tell of and that ends at byte `end` of held_.
+  Head begin_call(CallScanner::Fit fit, std::string name, size_t end, bool last);
 
   std::string held_;         // not decided yet
   std::string before_head_;  // is text where no call follows it
@@ -56,11 +82,10 @@ class ToolCallReader {
   bool in_string_ = false, escaped_ = false;
 };
 
-inline constexpr std::string_view kCallSpace = " \t\r\n";
-
 std::unique_ptr<ToolCallReader> make_hermes_reader();
 std::unique_ptr<ToolCallReader> make_llama3_reader();
-std::unique_ptr<ToolCallReader> make_mistral_reader();
+std::unique_ptr<ToolCallReader> make_mistral_reader();  // both of Mistral's forms
+std::unique_ptr<ToolCallReader> make_qwen_coder_reader(std::span<const Tool> tools);
 
 // A call's id as the family's templates take it back.
 std::string new_call_id(ToolFamily family);

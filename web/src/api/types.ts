@@ -57,7 +57,18 @@ export interface AuditEntry {
   name: string;
   action: string;
   object: string;
+  about?: string; // whose chats were read
   detail: unknown;
+}
+// Somebody read the caller's own chats.
+export interface Reading {
+  id: string;
+  time: number;
+  name: string;
+  action: "list_conversations" | "read_conversation" | "use_conversation";
+  conversation: string; // "" of a list
+  title: string;
+  conversations: number; // that a list showed
 }
 
 // --- models
@@ -78,6 +89,7 @@ export interface Remote {
   model: string;
   key?: string; // only ever sent, never answered
   allow_private?: boolean;
+  trouble?: string; // why its key cannot be used
 }
 
 // --- conversations
@@ -132,6 +144,7 @@ export interface Message {
   usage: {prompt_tokens: number; completion_tokens: number; cached_tokens: number} | null;
   seconds: {first: number; total: number} | null;
   feedback: Feedback | null;
+  client_id?: string;
 }
 export interface SendMessage {
   parent: string | null;
@@ -140,6 +153,7 @@ export interface SendMessage {
   tab: string;
   model?: string;
   reply?: boolean;
+  client_id?: string; // sent again under the same, it is not done again
 }
 export interface ImportResult {
   imported: number;
@@ -197,6 +211,24 @@ export interface BlindScore extends Omit<WinShare, "share" | "low" | "high"> {
   high: number | null;
 }
 
+// --- review of people's chats
+export interface ReviewRow {
+  id: string;
+  who: string; // a pseudonym
+  title: string;
+  model: string;
+  created: number;
+  updated: number;
+  up: number;
+  down: number;
+  flagged: number;
+  snippet?: string;
+}
+export interface ReviewedChat extends Omit<Conversation, "pinned"> {
+  who: string;
+  may_train: boolean;
+}
+
 // --- studio
 export type ProjectKind = "demonstration" | "dialogue" | "ranking" | "redteam" | "review";
 export interface Project {
@@ -210,6 +242,7 @@ export interface Project {
   overlap: number;
   minutes: number;
   gold_share: number;
+  prefill: boolean;
   warning: string;
   criteria: string[];
   closed: boolean;
@@ -231,6 +264,7 @@ export interface Task {
   expires: number;
   warning: string;
   suggestion: string;
+  prefill: boolean; // the work begins with it
 }
 export interface LabelSpan {
   answer: string;
@@ -279,6 +313,16 @@ export interface StoredLabel {
   created: number;
   label: Label;
   history?: {time: number; person: string; name: string; why: string; label: Label}[];
+}
+export interface GoldQuestion {
+  item: string;
+  messages: Turn[];
+  answers: {id: string; content: string}[];
+  ranks: Record<string, number>;
+  flags: Record<string, Flag[]>;
+  retired: boolean;
+  right: number | null;
+  labels: {id: string; person: string; name: string; created: number; ranks: Record<string, number> | null; gold_score: number | null}[];
 }
 export interface AddedPrompts {
   added: number;

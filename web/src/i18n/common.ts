@@ -22,11 +22,11 @@ export const common = area(
 
 export const nav = area(
   {
-    main: "Main", chat: "Chat", blind: "Compare blind", run: "The recipe", running: "running", studio: "Studio", people: "People",
+    main: "Main", chat: "Chat", blind: "Compare blind", run: "The recipe", running: "running", studio: "Studio", reviews: "People's chats", people: "People",
     settings: "Settings", signOut: "Sign out", signedInAs: "Signed in as {name}", newChat: "New chat",
   },
   {
-    main: "主导航", chat: "对话", blind: "盲测对比", run: "训练流程", running: "进行中", studio: "标注工作室", people: "人员",
+    main: "主导航", chat: "对话", blind: "盲测对比", run: "训练流程", running: "进行中", studio: "标注工作室", reviews: "用户对话", people: "人员",
     settings: "设置", signOut: "退出登录", signedInAs: "已登录：{name}", newChat: "新对话",
   },
 );

@@ -1,9 +1,10 @@
 // Conversations as this tab holds them. What comes on the stream is put together here; views are told at most once a frame.
-// A send that failed is kept (in sessionStorage too). Before it is sent again the conversation is read: where the server did
-// take it and only the answer was lost, that message is taken over, so that nothing is lost or doubled.
+// A send that failed is kept (in sessionStorage too) with the name that it was sent under (resend.ts), so that nothing is lost
+// or doubled.
 import {api, ApiError} from "../../api/client";
 import type {Conversation, ConversationHead, Message, Sampling, SendMessage} from "../../api/types";
 import {setStreamBusy, stream} from "../../tab";
+import {newClientId, sendSafely} from "./resend";
 import {makeTree, newestLeaf, pathTo, type Tree} from "./tree";
 
 export interface Attached {
@@ -11,14 +12,13 @@ export interface Attached {
   text: string;
 }
 export interface Pending {
-  key: string;
+  key: string; // its client_id
   parent: string | null;
   content: string;
   files: Attached[];
   model: string;
   state: "sending" | "failed";
   error: string;
-  known: string[]; // the parent's children when it was first sent: a newer one with the same text is this one
 }
 export interface ComparePair {
   parent: string;
@@ -37,7 +37,6 @@ export interface ConversationState {
 }
 
 const emptyTree = makeTree([]);
-let nextKey = 1;
 
 function schedule(f: () => void): void {
   if (typeof requestAnimationFrame === "function" && !document.hidden) requestAnimationFrame(f);
@@ -164,7 +163,7 @@ export class ConversationStore {
 
   // --- what the person does
   async send(parent: string | null, content: string, files: Attached[], model: string): Promise<void> {
-    const pending: Pending = {key: `${Date.now()}-${nextKey++}`, parent, content, files, model, state: "sending", error: "", known: [...(this.state.tree.children.get(parent) ?? [])]};
+    const pending: Pending = {key: newClientId(), parent, content, files, model, state: "sending", error: ""};
     this.setPending([...this.state.pending, pending]);
     await this.post(pending);
   }
@@ -172,14 +171,8 @@ export class ConversationStore {
     const pending = this.state.pending.find(p => p.key === key);
     if (!pending || pending.state === "sending") return;
     this.setPending(this.state.pending.map(p => p.key === key ? {...p, state: "sending", error: ""} : p));
-    try {
-      this.merge(await api.get<Conversation>(`/conversations/${encodeURIComponent(this.id)}`));
-    } catch (error) {
-      return this.failed(key, error);
-    }
-    this.adoptPending();
-    const still = this.state.pending.find(p => p.key === key);
-    if (still) await this.post(still);
+    await this.post(pending);
+    if (!this.state.conversation) await this.load(); // what it belongs to was not there yet
   }
   discard(key: string): void {
     this.setPending(this.state.pending.filter(p => p.key !== key));
@@ -191,7 +184,7 @@ export class ConversationStore {
     if (pending.model) body.model = pending.model;
     chatStore.busy(this.id, 1);
     try {
-      const {user, reply} = await api.post<{user: Message; reply: Message | null}>(`/conversations/${encodeURIComponent(this.id)}/messages`, body);
+      const {user, reply} = await sendSafely<{user: Message; reply: Message | null}>(`/conversations/${encodeURIComponent(this.id)}/messages`, pending.key, body);
       this.setPending(this.state.pending.filter(p => p.key !== pending.key));
       const begun = reply && this.begun(reply);
       this.put(begun ? [user, begun] : [user], begun?.id ?? user.id);
@@ -206,11 +199,8 @@ export class ConversationStore {
     this.setPending(this.state.pending.map(p => p.key === key ? {...p, state: "failed", error: error instanceof Error ? error.message : String(error)} : p));
   }
   private adoptPending(): void {
-    const rest = this.state.pending.filter(pending => {
-      if (pending.state === "sending") return true;
-      return !(this.state.tree.children.get(pending.parent) ?? []).some(id =>
-        !pending.known.includes(id) && this.state.tree.byId.get(id)?.role === "user" && this.state.tree.byId.get(id)?.content === pending.content);
-    });
+    const there = new Set(this.state.conversation?.messages.map(message => message.client_id));
+    const rest = this.state.pending.filter(pending => pending.state === "sending" || !there.has(pending.key));
     if (rest.length !== this.state.pending.length) this.setPending(rest);
   }
 
@@ -235,11 +225,14 @@ export class ConversationStore {
     }
   }
 
+  private askFor(parent: string, model: string): Promise<{reply: Message}> {
+    return sendSafely(`/conversations/${encodeURIComponent(this.id)}/replies`, newClientId(), {parent, tab: stream.tab, ...(model ? {model} : {})});
+  }
   async regenerate(reply: Message, model: string): Promise<void> {
     if (reply.parent === null) return;
     chatStore.busy(this.id, 1);
     try {
-      const answer = await api.post<{reply: Message}>(`/conversations/${encodeURIComponent(this.id)}/replies`, {parent: reply.parent, tab: stream.tab, ...(model ? {model} : {})});
+      const answer = await this.askFor(reply.parent, model);
       const begun = this.begun(answer.reply);
       this.put([begun], begun.id);
       if (reply.state !== "failed") this.change({compare: {parent: reply.parent, before: reply.id, after: begun.id}});
@@ -249,7 +242,7 @@ export class ConversationStore {
   }
   // A reply to a message that has none (the first was lost or failed).
   async answer(parent: string, model: string): Promise<void> {
-    const answer = await api.post<{reply: Message}>(`/conversations/${encodeURIComponent(this.id)}/replies`, {parent, tab: stream.tab, ...(model ? {model} : {})});
+    const answer = await this.askFor(parent, model);
     const begun = this.begun(answer.reply);
     this.put([begun], begun.id);
   }

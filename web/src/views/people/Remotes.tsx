@@ -24,7 +24,7 @@ export function Remotes() {
               <tbody>
                 {remotes.map(remote => (
                   <tr key={remote.id}>
-                    <th scope="row">{remote.id}</th><td className="pp-break">{remote.url}</td><td>{remote.model}</td>
+                    <th scope="row">{remote.id}{remote.trouble && <p className="st-problem small">{remote.trouble}</p>}</th><td className="pp-break">{remote.url}</td><td>{remote.model}</td>
                     <td><Button aria-label={fill(t.removeOf, {name: remote.id})} onClick={() => setRemoving(remote)}>{t.remove}</Button></td>
                   </tr>
                 ))}

@@ -5,6 +5,7 @@ import type {Settings} from "../../api/types";
 import {useText} from "../../i18n";
 import {account} from "../../i18n/account";
 import {useSession} from "../../session";
+import {Readings} from "./Readings";
 import {Button, Check, Select, TextField, toast, toastError} from "../../ui";
 
 export default function SettingsView() {
@@ -29,6 +30,7 @@ export default function SettingsView() {
         <Check label={t.mayReview} hint={t.mayReviewHint} checked={settings.may_review} onChange={event => change({may_review: event.target.checked, asked: true})} />
         <Check label={t.mayTrain} hint={t.mayTrainHint} checked={settings.may_train} onChange={event => change({may_train: event.target.checked, asked: true})} />
       </section>
+      {(session.mode === "team" || settings.may_review) && <Readings />}
       {session.mode === "team" ? <Password /> : <p className="muted">{t.localText}</p>}
       <section className="card stack" aria-labelledby="set-data">
         <h2 id="set-data">{t.yourData}</h2>

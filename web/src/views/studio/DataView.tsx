@@ -195,6 +195,7 @@ function MakeSet({onMade}: {onMade: () => void}) {
   const [chosen, setChosen] = useState<string[]>([]);
   const [feedback, setFeedback] = useState(true);
   const [most, setMost] = useState("200");
+  const [edited, setEdited] = useState(false);
   const [state, setState] = useState({busy: false, error: ""});
   const cap = Number(most);
   const ready = name.trim() !== "" && (chosen.length > 0 || feedback) && Number.isInteger(cap) && cap >= 1;
@@ -202,7 +203,7 @@ function MakeSet({onMade}: {onMade: () => void}) {
     if (!ready || state.busy) return;
     setState({busy: true, error: ""});
     try {
-      await api.post<Dataset>("/datasets", {name: name.trim(), projects: chosen, feedback, most_per_person: cap});
+      await api.post<Dataset>("/datasets", {name: name.trim(), projects: chosen, feedback, most_per_person: cap, edited_only: edited});
       toast(t.setMadeToast);
       setName("");
       setState({busy: false, error: ""});
@@ -230,6 +231,7 @@ function MakeSet({onMade}: {onMade: () => void}) {
         )}
       </Loaded>
       <Check label={t.setFeedback} hint={t.setFeedbackHint} checked={feedback} onChange={e => setFeedback(e.target.checked)} />
+      <Check label={t.setEdited} hint={t.setEditedHint} checked={edited} onChange={e => setEdited(e.target.checked)} />
       <TextField label={t.setMost} hint={t.setMostHint} inputMode="numeric" value={most} onChange={e => setMost(e.target.value)} />
       {state.error && <p role="alert" className="st-problem">{state.error}</p>}
       <div className="row"><Button kind="primary" type="submit" busy={state.busy} disabled={!ready}>{t.makeSet}</Button></div>

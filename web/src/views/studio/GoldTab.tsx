@@ -1,12 +1,15 @@
-// Gold questions: a prompt, its answers, and the order that is right. They are handed out among the others, unmarked.
+// Gold questions: a prompt, its answers, and the order that is right. They are handed out among the others, unmarked. Those that
+// are there are shown with what people answered (GoldList), and a new one is made below.
 import {useState} from "react";
 import {api} from "../../api/client";
-import type {AddedPrompts} from "../../api/types";
+import type {AddedPrompts, GoldQuestion} from "../../api/types";
 import {fill, useText} from "../../i18n";
 import {studio} from "../../i18n/studio";
 import {Button, IconButton, TextArea} from "../../ui";
 import {useWhy} from "./calls";
+import {GoldList} from "./GoldList";
 import {answerName} from "./labels";
+import {useLoad} from "./load";
 import {RankBoard} from "./RankBoard";
 import {groups, isComplete, lift, type Ranks} from "./ranks";
 import type {Answer, Project} from "./types";
@@ -19,6 +22,7 @@ const start = (k: number): Answer[] => Array.from({length: k}, blank);
 export function GoldTab({project, onAdded}: {project: Project; onAdded: () => Promise<void>}) {
   const t = useText(studio);
   const why = useWhy();
+  const there = useLoad<{questions: GoldQuestion[]}>(`/projects/${encodeURIComponent(project.id)}/gold`);
   const [prompt, setPrompt] = useState("");
   const [answers, setAnswers] = useState(() => start(project.k));
   const [ranks, setRanks] = useState<Ranks>({});
@@ -43,6 +47,7 @@ export function GoldTab({project, onAdded}: {project: Project; onAdded: () => Pr
       setPrompt("");
       setAnswers(start(project.k));
       setRanks({});
+      void there.reload();
       void onAdded();
     } catch (error) {
       setState({busy: false, error: why(error), done: ""});
@@ -52,6 +57,8 @@ export function GoldTab({project, onAdded}: {project: Project; onAdded: () => Pr
     <div className="stack">
       <p className="muted">{t.goldText}</p>
       <p className="visually-hidden" role="status" aria-live="polite">{said}</p>
+      <GoldList from={there} />
+      <h2>{t.goldNew}</h2>
       <TextArea label={t.goldPrompt} rows={3} value={prompt} onChange={e => setPrompt(e.target.value)} />
       <div className="st-gold-answers">
         {answers.map((answer, i) => (

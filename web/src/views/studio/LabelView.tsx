@@ -12,7 +12,7 @@ import type {Project, StoredLabel, Task} from "./types";
 
 export const taskOf = (label: Pick<StoredLabel, "item" | "messages" | "answers">, project: Project): Task => ({
   id: "", project: project.id, kind: project.kind, item: label.item, messages: label.messages ?? [], answers: label.answers ?? [],
-  draft: null, expires: 0, warning: "", suggestion: "",
+  draft: null, expires: 0, warning: "", suggestion: "", prefill: false,
 });
 
 export function LabelView({id, project}: {id: string; project: Project}) {
@@ -31,6 +31,7 @@ export function LabelView({id, project}: {id: string; project: Project}) {
               <span className="muted">{dateTime(label.created, language)} · {fill(t.seconds, {n: label.label.seconds ?? 0})}</span>
               {label.gold && <span className="badge">{t.goldBadge}</span>}
               {label.adjudicated && <span className="badge">{t.adjudicatedBadge}</span>}
+              {typeof label.edited === "number" && <span className="badge">{label.edited === 0 ? t.uneditedBadge : fill(t.editedBadge, {percent: Math.max(1, Math.round(100 * label.edited))})}</span>}
               <span className="grow" />
               <Button icon="edit" onClick={() => setCorrecting(true)}>{t.correctIt}</Button>
             </div>

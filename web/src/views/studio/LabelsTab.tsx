@@ -35,6 +35,7 @@ export function LabelsTab({project}: {project: Project}) {
                     <th scope="row">
                       <Link to={`/studio/${encodeURIComponent(project.id)}/labels/${encodeURIComponent(label.id)}`}>{gist(label.label, label.kind ?? project.kind, label.answers)}</Link>
                       {label.gold && <span className="badge">{t.goldBadge}</span>}
+                      {label.edited === 0 && <span className="badge">{t.uneditedBadge}</span>}
                       {label.adjudicated && <span className="badge">{t.adjudicatedBadge}</span>}
                     </th>
                     <td>{label.name}</td>

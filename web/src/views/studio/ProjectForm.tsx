@@ -111,6 +111,7 @@ export function ProjectForm({project, onSaved}: {project?: Project; onSaved: (pr
           </div>
         </fieldset>
       )}
+      {fields.kind === "demonstration" && <Check label={t.prefill} hint={t.prefillHint} checked={fields.prefill} onChange={e => set("prefill")(e.target.checked)} />}
       {project && <Check label={t.closedLabel} hint={t.closedHint} checked={fields.closed} onChange={e => set("closed")(e.target.checked)} />}
       {state.error && <p role="alert" className="st-problem">{state.error}</p>}
       <div className="row"><Button kind="primary" type="submit" busy={state.busy}>{project ? tc.save : t.makeProject}</Button></div>

@@ -12,7 +12,7 @@ const task = (kind: Kind): Task => ({
   draft: null,
   expires: 0,
   warning: "",
-  suggestion: "",
+  suggestion: "", prefill: false,
 });
 const ranked = (): RankingDraft => ({
   ...(emptyLabel("ranking") as RankingDraft),

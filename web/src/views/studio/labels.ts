@@ -22,7 +22,9 @@ const beginsWith = (turns: readonly Turn[], first: readonly Turn[]): boolean =>
 
 /** The draft over an empty label; ranks and marks of answers that the task does not have are dropped. */
 export function restore(task: Task, draft: Draft | null): Draft {
-  const label = {...emptyLabel(task.kind), ...(draft ?? {})} as Draft;
+  // A project may let the work begin with a model's suggestion; whoever has cleared it finds it cleared.
+  const begun = task.prefill && draft === null ? {content: task.suggestion} : {};
+  const label = {...emptyLabel(task.kind), ...begun, ...(draft ?? {})} as Draft;
   if (task.kind === "dialogue" && beginsWith((label as DialogueDraft).messages, task.messages)) {
     return {...label, messages: (label as DialogueDraft).messages.slice(task.messages.length)} as Draft;
   }

@@ -22,5 +22,9 @@ describe("a project's settings", () => {
     const project = {...settings, id: "p", created: 0, counts: {prompts: 0, open: 0, done: 0, labels: 0}};
     expect(settingsOf(fieldsOf(project))).toEqual(settings);
   });
+  it("begin with suggestions only where they are demonstrations", () => {
+    expect(settingsOf({...good, kind: "demonstration", prefill: true}).prefill).toBe(true);
+    expect(settingsOf({...good, kind: "ranking", prefill: true}).prefill).toBe(false);
+  });
   it("take each criterion once", () => expect(criteriaOf("真实、有用, 真实\n\n")).toEqual(["真实", "有用"]));
 });

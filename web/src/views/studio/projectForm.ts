@@ -15,11 +15,12 @@ export interface Fields {
   temperature: string;
   top_p: string;
   max_tokens: string;
+  prefill: boolean;
   closed: boolean;
 }
 export const NEW: Fields = {
   name: "", kind: "ranking", guidelines: "", models: [], k: "4", overlap: "1", minutes: "30", gold: "5", warning: "", criteria: "",
-  temperature: "1", top_p: "1", max_tokens: "512", closed: false,
+  temperature: "1", top_p: "1", max_tokens: "512", prefill: false, closed: false,
 };
 export type Settings = Omit<Project, "id" | "created" | "counts">;
 export type Problem = "required" | "range" | "models";
@@ -29,7 +30,7 @@ export function fieldsOf(p: Project): Fields {
   return {
     name: p.name, kind: p.kind, guidelines: p.guidelines, models: p.models, k: text(p.k), overlap: text(p.overlap), minutes: text(p.minutes),
     gold: text(Math.round(p.gold_share * 1000) / 10), warning: p.warning, criteria: p.criteria.join("\n"), temperature: text(p.sampling.temperature),
-    top_p: text(p.sampling.top_p), max_tokens: text(p.sampling.max_tokens), closed: p.closed,
+    top_p: text(p.sampling.top_p), max_tokens: text(p.sampling.max_tokens), prefill: p.prefill, closed: p.closed,
   };
 }
 
@@ -64,6 +65,7 @@ export function settingsOf(f: Fields): Settings {
   for (const key of ["temperature", "top_p", "max_tokens"] as const) if (f[key].trim() !== "") sampling[key] = Number(f[key]);
   return {
     name: f.name.trim(), kind: f.kind, guidelines: f.guidelines, models: f.models, k: Number(f.k), sampling, overlap: Number(f.overlap),
-    minutes: Number(f.minutes), gold_share: Number(f.gold) / 100, warning: f.warning.trim(), criteria: criteriaOf(f.criteria), closed: f.closed,
+    minutes: Number(f.minutes), gold_share: Number(f.gold) / 100, warning: f.warning.trim(), criteria: criteriaOf(f.criteria),
+    prefill: f.prefill && f.kind === "demonstration", closed: f.closed,
   };
 }

@@ -63,6 +63,7 @@ export interface StoredLabel {
   created: number;
   gold: boolean;
   adjudicated: boolean;
+  edited?: number | null; // how much of the suggestion that it began with was changed; null: it began with none
   label: Draft;
   messages?: Turn[];
   answers?: Answer[];

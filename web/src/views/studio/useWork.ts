@@ -4,7 +4,7 @@ import {useCallback, useEffect, useRef, useState} from "react";
 import {ApiError} from "../../api/client";
 import {nextTask, putDraft, skipTask, submitDraft} from "./calls";
 import {copyOf, DraftSaver, keepCopy, type SaveState} from "./drafts";
-import {isTouched, restore, toSend} from "./labels";
+import {emptyLabel, isTouched, restore, toSend} from "./labels";
 import {afterFailure, mayHaveArrived, type Refusal, type Sending} from "./submission";
 import type {Draft, Task} from "./types";
 
@@ -76,7 +76,7 @@ export function useWork(project: string) {
       });
       setDraft(start);
       clock.start(start.seconds);
-      setWork({at: "task", task, restored: isTouched(start)});
+      setWork({at: "task", task, restored: isTouched(copy ?? task.draft ?? emptyLabel(task.kind))});
       if (copy) saver.current.change(start);
     } catch (error) {
       setWork({at: "failed", error});

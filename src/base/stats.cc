@@ -1,4 +1,4 @@
-#include "eval/stats.h"
+#include "base/stats.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/rng.h"
 
-namespace loquat::eval {
+namespace loquat {
 
 Interval wilson(int64_t successes, int64_t n) {
   CHECK(successes >= 0 && successes <= n, "{} successes of {}", successes, n);
@@ -59,4 +59,4 @@ Interval bootstrap_mean(std::span<const double> values, uint64_t seed, int round
   return bootstrap(clusters, seed, static_cast<int64_t>(values.size()), rounds);
 }
 
-}  // namespace loquat::eval
+}  // namespace loquat

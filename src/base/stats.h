@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace loquat::eval {
+namespace loquat {
 
 // A measured value with its 95 % interval. n = 0: there was nothing to measure (null in reports).
 struct Interval {
@@ -30,4 +30,4 @@ Interval bootstrap(std::span<const Cluster> clusters, uint64_t seed, int64_t cou
 // The mean of values, each a cluster of its own.
 Interval bootstrap_mean(std::span<const double> values, uint64_t seed, int rounds = 1000);
 
-}  // namespace loquat::eval
+}  // namespace loquat
