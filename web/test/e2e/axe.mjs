@@ -27,6 +27,8 @@ const views = {
   "/studio/:id/labels/:label": [`${project}/labels/label-10`],
   "/studio/:id/work": [...["rank", "demo", "talk", "attack", "review"].map(kind => `/studio/${kind}-town/work`),
     {at: "/studio/attack-town/work", name: "behind the warning", act: page => page.locator(".st-gate .button.primary").click()}],
+  "/reviews": ["/reviews"],
+  "/reviews/:id": ["/reviews/ferry"],
   "/people": ["/people"],
   "/people/:tab": tabsIn("views/people/PeopleView.tsx").map(tab => (tab === "people" ? "/people" : `/people/${tab}`)),
   "/join": [{at: "/join", out: true}],
@@ -74,6 +76,16 @@ async function askBoth(page) {
   await page.locator("table.scores").waitFor();
 }
 
+// A conversation of somebody who lets reviewers read.
+function reviewed(world) {
+  const bo = world.people.get("p-bo");
+  bo.settings = {...bo.settings, asked: true, may_review: true, may_train: true};
+  const empty = {reasoning: "", tool_calls: [], files: [], model: "ppo", model_hash: "", sampling: {}, state: "done", error: "", usage: null, seconds: null, feedback: null, created: 1};
+  const messages = [{...empty, id: "m0", parent: null, role: "user", content: "When does the ferry leave?"},
+    {...empty, id: "m1", parent: "m0", role: "assistant", content: "At **nine**.", feedback: {thumb: "down", flags: ["hallucination"], comment: "no", better: "At ten."}}];
+  world.conversations.set("ferry", {id: "ferry", owner: "p-bo", title: "The ferry", pinned: false, system: "", model: "ppo", sampling: {}, current: "m1", created: 1, updated: 1, messages});
+}
+
 async function look(page, where) {
   const cdp = await page.context().newCDPSession(page);
   await cdp.send("Runtime.evaluate", {expression: source}); // not a script of the page: its policy stands
@@ -96,6 +108,7 @@ export async function accessibility(browser) {
     const fake = await startFake({mode: "team", recipe: "running", seeded: true, pace: 1});
     fake.world.audit.push({id: "a", time: 1_790_000_000, person: "p-ann", name: "Ann", action: "person_changed", object: "p-bo", detail: {roles: ["user"]}});
     fake.world.people.get("p-bo").disabled = true;
+    reviewed(fake.world);
     const {page, context} = await newPage(browser, options);
     const visit = async ({at, name: what = at, act}) => {
       await page.goto(fake.url + at);

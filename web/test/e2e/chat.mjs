@@ -241,7 +241,8 @@ export const tests = {
       await page.getByText('"q": "<b>x</b>"').waitFor();
       fake.world.reply = () => ({text: "It begins and then", fail: "The model ran out of memory."});
       await say(page, "Fail");
-      await page.getByText("The answer broke off: The model ran out of memory.").waitFor();
+      await replies(page).getByText("The answer broke off: The model ran out of memory.").waitFor();
+      await page.getByRole("status").getByText("The answer broke off: The model ran out of memory.").waitFor(); // and said
     });
   },
   async "the network goes and comes"(browser) {
