@@ -76,6 +76,8 @@ void add_feedback_verb(CLI::App& app, int& exit_code) {
                    "At most so many labels and comments of one person; 0 is any number")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command->add_flag("--edited-only", arguments->wanted.edited_only,
+                    "Without models' suggestions that were sent as they were");
   command->add_option("--out", arguments->out, "A file; else stdout");
   command->callback([arguments, &exit_code] { exit_code = export_rows(*arguments); });
 }
