@@ -85,7 +85,7 @@ def weights_of(config, rng):
     kind, vocabulary = config["model_type"], config["vocab_size"]
     embedding = (rng.standard_normal((vocabulary, HIDDEN)) * 0.25).astype(numpy.float32)
     if kind == "gpt2":
-        yield "wte.weight", embedding
+        yield "wte.weight", embedding * 0.3
         yield "wpe.weight", matrix(CONTEXT, HIDDEN, 2.0)
         for i in range(config["n_layer"]):
             for name, rows, columns in (("attn.c_attn", HIDDEN, 3 * HIDDEN), ("attn.c_proj", HIDDEN, HIDDEN),
@@ -101,7 +101,7 @@ def weights_of(config, rng):
     gemma = kind.startswith("gemma")
     middle = 0 if gemma else 1  # Gemma's norms add one
     head = config.get("head_dim", HIDDEN // HEADS)
-    yield "model.embed_tokens.weight", embedding * (0.1 if gemma else 1)
+    yield "model.embed_tokens.weight", embedding * (0.1 if gemma else 0.3 if config["tie_word_embeddings"] else 1)
     for i in range(config["num_hidden_layers"]):
         layer = f"model.layers.{i}."
         q, kv = HEADS * head, KV_HEADS * head
@@ -112,7 +112,7 @@ def weights_of(config, rng):
             for name, rows in (("q_proj", q), ("k_proj", kv), ("v_proj", kv)):
                 yield layer + f"self_attn.{name}.weight", matrix(rows, HIDDEN)
                 if kind == "qwen2":
-                    yield layer + f"self_attn.{name}.bias", vector(rows, 0, 1.0)
+                    yield layer + f"self_attn.{name}.bias", vector(rows, 0, 0.4)
             yield layer + "mlp.gate_proj.weight", matrix(INNER, HIDDEN)
             yield layer + "mlp.up_proj.weight", matrix(INNER, HIDDEN)
         yield layer + "self_attn.o_proj.weight", matrix(HIDDEN, q)

@@ -322,19 +322,26 @@ class ChatRoutes {
     if (!Streams::is_tab(wanted.client_id))
       return bad_value("client_id", "'client_id' must be 1 to 64 letters, digits, '-' or '_'.");
     auto sent = desk_->chats->sent(call.person.id, call.at("id"), wanted.client_id);
+    if (sent.ok() && !sent->empty() && answer_in(*sent).state == "writing") {
+      // It is ahead of the store; where it has just ended, the store has it now.
+      if (auto now = desk_->replies->under_way(call.person.id, answer_in(*sent).id)) {
+        answer_in(*sent) = *std::move(now);
+      } else {
+        sent = desk_->chats->sent(call.person.id, call.at("id"), wanted.client_id);
+      }
+    }
     if (!sent.ok()) return unavailable(sent.error());
     if (sent->empty()) return std::nullopt;
     const Message& before = sent->front();
     const bool same = before.role == wanted.role && before.parent == wanted.parent &&
                       (wanted.role == "assistant" || before.content == wanted.content);
     if (!same) return conflict("client_id_used", "Another message has been sent under this 'client_id'.");
-    const auto shown = [&](const Message& message) {
-      const auto now =
-          message.state == "writing" ? desk_->replies->under_way(call.person.id, message.id) : std::nullopt;
-      return message_json(now ? *now : message);
-    };
-    if (wanted.role == "assistant") return json{{"reply", shown(before)}};
-    return json{{"user", shown(before)}, {"reply", sent->size() > 1 ? shown(sent->back()) : json()}};
+    if (wanted.role == "assistant") return json{{"reply", message_json(before)}};
+    return json{{"user", message_json(before)}, {"reply", sent->size() > 1 ? message_json(sent->back()) : json()}};
+  }
+  // Of a message and the first answer to it, or of an answer and what was said then.
+  static Message& answer_in(std::vector<Message>& sent) {
+    return sent.front().role == "assistant" ? sent.front() : sent.back();
   }
 
   std::optional<ApiError> check_tab(const Call& call, const std::string& tab) {

@@ -71,7 +71,7 @@ TEST_F(ChatRoutesTest, WhatIsSentTwiceIsThereOnce) {
   const Json second = say(id, "Hi", {{"client_id", "key-1"}});
   EXPECT_EQ(second["user"], first["user"]);
   EXPECT_EQ(second["reply"]["id"], first["reply"]["id"]);
-  EXPECT_EQ(second["reply"]["content"], "Hello.") << "as it is now";
+  EXPECT_EQ(second["reply"]["content"], "Hello.") << "as it is now: " << second;
   EXPECT_EQ(talker().calls.size(), 1u);
   const std::string path = "/conversations/" + id;
   const Json again = {{"parent", first["user"]["id"]}, {"tab", "tab1"}, {"client_id", "key-2"}};

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "database/postgres_for_tests.h"
+#include "store/files.h"
 #include "store/test_folder.h"
 
 namespace loquat::app {

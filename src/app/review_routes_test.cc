@@ -1,5 +1,5 @@
-// Reviewers and people's chats: whose may be read and for how long, what is shown of them, and that every reading is in the
-// log and before its person's eyes.
+// Reviewers and people's chats: whose may be read and for how long, what is shown of them, and that every reading is in
+// the log and before its person's eyes.
 #include "app/review_routes.h"
 
 #include "app/app_for_tests.h"
@@ -46,11 +46,12 @@ class ReviewRoutesTest : public TeamApp {
   // A conversation of a question and its answer; its id.
   std::string talk(const Person& who, const std::string& question, const std::string& answer) {
     const json before = got(who, "GET", "/conversations")["conversations"];
-    got(who, "POST", "/import",
-        {{"conversations",
-          {{{"title", question},
-            {"messages", {{{"role", "user"}, {"content", question}}, {{"role", "assistant"}, {"content", answer}}}}}}}});
-    for (const json& one : got(who, "GET", "/conversations")["conversations"]) {
+    const json turns =
+        json::array({{{"role", "user"}, {"content", question}}, {{"role", "assistant"}, {"content", answer}}});
+    const json imported = got(who, "POST", "/import", {{"title", question}, {"messages", turns}});
+    EXPECT_EQ(imported["imported"], 1) << imported;
+    const json after = got(who, "GET", "/conversations")["conversations"];
+    for (const json& one : after) {
       if (std::find(before.begin(), before.end(), one) == before.end()) return one["id"];
     }
     ADD_FAILURE() << "it was not imported";
@@ -65,7 +66,8 @@ class ReviewRoutesTest : public TeamApp {
   }
   std::vector<std::string> titles(const std::string& query = "") {
     std::vector<std::string> out;
-    for (const json& one : got(reviewer_, "GET", "/reviews" + query)["conversations"]) out.push_back(one["title"]);
+    const json page = got(reviewer_, "GET", "/reviews" + query);
+    for (const json& one : page["conversations"]) out.push_back(one["title"]);
     std::sort(out.begin(), out.end());
     return out;
   }
@@ -103,14 +105,16 @@ TEST_F(ReviewRoutesTest, NobodyIsNamed) {
   const std::string bobs = talk(bob_, "Tides?", "High.");
   allow(ada_, true);
   allow(bob_, true);
-  const auto list = ask("GET", "/reviews", session_of(reviewer_)), one = ask("GET", "/reviews/" + first, session_of(reviewer_));
+  const auto list = ask("GET", "/reviews", session_of(reviewer_)),
+             one = ask("GET", "/reviews/" + first, session_of(reviewer_));
   for (const auto& answer : {list, one}) {
     for (const std::string& name : {ada_.id, ada_.name, ada_.email, bob_.id, bob_.name, bob_.email, std::string("Ada")})
       EXPECT_THAT(answer.body, Not(HasSubstr(name)));
   }
   // One person is one, and not the other.
   std::map<std::string, std::string> who;
-  for (const json& chat : json_of(list)["conversations"]) who[chat["id"]] = chat["who"];
+  const json listed = json_of(list);
+  for (const json& chat : listed["conversations"]) who[chat["id"]] = chat["who"];
   EXPECT_EQ(who.at(first), who.at(second));
   EXPECT_NE(who.at(first), who.at(bobs));
   EXPECT_EQ(json_of(one)["who"], who.at(first));
@@ -152,7 +156,8 @@ TEST_F(ReviewRoutesTest, EveryReadingIsInTheLogAndItsPersonSeesIt) {
 }
 
 TEST_F(ReviewRoutesTest, FindsByWordsAndByFeedback) {
-  const std::string ferry = talk(ada_, "Ferry?", "It leaves at nine."), rude = talk(ada_, "Who are you?", "None of that.");
+  const std::string ferry = talk(ada_, "Ferry?", "It leaves at nine."),
+                    rude = talk(ada_, "Who are you?", "None of that.");
   talk(ada_, "渡轮几点开？", "九点。");
   const std::string early = talk(ada_, "Early", "Said before.");
   say_of(ada_, early, {{"thumb", "down"}});  // before she allowed that it is read

@@ -65,17 +65,17 @@ std::string in_quotes(std::string_view name) {
 std::string nearest_hint(const json& row, RowKind kind) {
   if (const Shape* other = shape_of(row))
     return fmt::format("; this is {} ({}), which has {}", other->name, other->about,
-                       other->is(RowKind::kText)            ? "texts"
-                       : other->is(RowKind::kDemonstration) ? "demonstrations"
-                       : other->is(RowKind::kRanking)       ? "rankings"
-                       : other->is(RowKind::kUnpaired)      ? "judged replies"
-                                                            : "prompts");
+                       other->is(RowKind::kDemonstration) ? "demonstrations"
+                       : other->is(RowKind::kRanking)     ? "rankings"
+                       : other->is(RowKind::kUnpaired)    ? "judged replies"
+                       : other->is(RowKind::kText)        ? "texts"
+                                                          : "prompts");
   int best = 0;
   std::string hint;
   for (const Shape& shape : shapes()) {
     if (!shape.is(kind)) continue;
     int score = 0;
-    std::string missing, renamed;
+    std::string missing, renamed, table;
     for (const char* names : shape.keys) {
       if (any_of_names(names, [&](std::string_view name) { return row.contains(std::string(name)); })) {
         score += 2;
@@ -87,6 +87,7 @@ std::string nearest_hint(const json& row, RowKind kind) {
         if (near || !is_nearly(key, name)) continue;
         near = true;
         renamed += fmt::format("{}{}={}", renamed.empty() ? "" : ",", name, key);
+        table += fmt::format("{}{} = \"{}\"", table.empty() ? "" : ", ", name, key);
       }
       score += near ? 2 : -1;
       if (!near) missing += (missing.empty() ? "" : ", ") + in_quotes(name);
@@ -94,8 +95,11 @@ std::string nearest_hint(const json& row, RowKind kind) {
     if (score <= best) continue;
     best = score;
     hint = missing.empty()
-               ? fmt::format("; other names can be mapped: --map {}", renamed)
-               : fmt::format("; the nearest shape is {}, which lacks {} (--map NAME=COLUMN)", shape.name, missing);
+               ? fmt::format("; other names can be mapped: --map {}, or beside its path map = {{ {} }}", renamed, table)
+               : fmt::format(
+                     "; the nearest shape is {}, which lacks {} (--map NAME=COLUMN, or beside its path map = {{ "
+                     "NAME = \"COLUMN\" }})",
+                     shape.name, missing);
   }
   return hint;
 }

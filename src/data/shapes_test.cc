@@ -204,11 +204,15 @@ TEST(Shapes, SaysWhatIsAmbiguousAndWhatIsNearest) {
   EXPECT_EQ(demonstration_of_row(row(both), "openai-messages")->messages, kExchange);
   EXPECT_THAT(error(both, "ShareGPT"), HasSubstr("which is not ShareGPT"));
   EXPECT_THAT(error(both, "TRL preference"), HasSubstr("expected one for demonstrations: "));
-  EXPECT_THAT(error(R"({"Prompt": "q", "Completions": "a"})"), HasSubstr("--map prompt=Prompt,completion=Completions"));
+  EXPECT_THAT(error(R"({"Prompt": "q", "Completions": "a"})"),
+              AllOf(HasSubstr("--map prompt=Prompt,completion=Completions"),
+                    HasSubstr("map = { prompt = \"Prompt\", completion = \"Completions\" }")));
   EXPECT_THAT(error(R"({"instruction": "q", "reply": "a"})"),
-              HasSubstr("the nearest shape is Alpaca, which lacks \"output\" (--map NAME=COLUMN)"));
+              HasSubstr("the nearest shape is Alpaca, which lacks \"output\" (--map NAME=COLUMN, or "));
   EXPECT_THAT(error(R"({"prompt": "q", "chosen": "a", "rejected": "b"})"), HasSubstr("this is TRL preference"));
   EXPECT_THAT(error_of(ranking_of_row(row(R"({"messages": []})"))), HasSubstr("this is OpenAI messages"));
+  EXPECT_THAT(error_of(ranking_of_row(row(R"({"prompt": "q", "completion": "a"})"))),
+              HasSubstr("which has demonstrations"));
 }
 
 TEST(Shapes, ColumnsAreRenamed) {

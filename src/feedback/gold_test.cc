@@ -67,7 +67,8 @@ TEST_P(GoldTest, AnotherOrderScoresWhatWasSentAnew) {
   EXPECT_EQ((*labels_->get(label))["gold_score"], 1);
   EXPECT_EQ(questions(id)[0]["right"], 1);
   EXPECT_EQ(screening_report(*read_judgments(*database_, id))["people"][0]["gold"], 100);
-  EXPECT_EQ(gold_->change(item, {{"flags", {{task["answers"][0]["id"].get<std::string>(), {"violent"}}}}})->rescored, 0);
+  EXPECT_EQ(gold_->change(item, {{"flags", {{task["answers"][0]["id"].get<std::string>(), {"violent"}}}}})->rescored,
+            0);
 }
 
 TEST_P(GoldTest, ARetiredQuestionIsHandedOutNoMore) {
@@ -101,9 +102,10 @@ TEST_P(GoldTest, WrongChangesChangeNothing) {
   large[answer] = 5;
   foreign.erase(answer);
   foreign["other"] = 1;
-  for (const json& wrong : {json{{"ranks", short_ranks}}, json{{"ranks", large}}, json{{"ranks", foreign}}, json{{"ranks", 7}},
-                            json{{"flags", {{"other", {"violent"}}}}}, json{{"flags", {{answer, {"poem"}}}}},
-                            json{{"flags", {{answer, "violent"}}}}, json{{"retired", 1}}}) {
+  for (const json& wrong :
+       {json{{"ranks", short_ranks}}, json{{"ranks", large}}, json{{"ranks", foreign}}, json{{"ranks", 7}},
+        json{{"flags", {{"other", {"violent"}}}}}, json{{"flags", {{answer, {"poem"}}}}},
+        json{{"flags", {{answer, "violent"}}}}, json{{"retired", 1}}}) {
     const auto refused = gold_->change(item, wrong);
     ASSERT_FALSE(refused.ok()) << wrong;
     EXPECT_EQ(refused.refused().why, Refused::Why::kWrong) << wrong;
@@ -120,8 +122,9 @@ class SuggestionTest : public GoldTest {};
 INSTANTIATE_TEST_SUITE_P(Engines, SuggestionTest, testing::Values("sqlite", "postgres"), engine_name);
 
 TEST_P(SuggestionTest, ALabelThatBeganWithOneSaysHowMuchWasChanged) {
-  const json prompts = {{{"messages", {{{"role", "user"}, {"content", "Ferry?"}}}}, {"suggestion", "It leaves at nine."}},
-                        {{"messages", {{{"role", "user"}, {"content", "Tides?"}}}}}};
+  const json prompts = {
+      {{"messages", {{{"role", "user"}, {"content", "Ferry?"}}}}, {"suggestion", "It leaves at nine."}},
+      {{"messages", {{{"role", "user"}, {"content", "Tides?"}}}}}};
   const std::string id = project({{"kind", "demonstration"}, {"prefill", true}, {"overlap", 3}});
   add(id, {{"prompts", prompts}});
   const json task = next(id, "ada");

@@ -3,9 +3,11 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "formats/tokenizer_files.h"
 #include "store/files.h"
+#include "tokenizer/chat_template.h"
 
 namespace loquat {
 namespace {
@@ -79,6 +81,15 @@ Status write_file_of(const ModelSource& source, const SourceTokenizer& tokenizer
   return write_gguf_model(source, to, type, std::move(metadata));
 }
 
+// Why a folder's template cannot be used, though its weights can.
+std::optional<std::string> template_problem(const std::string& folder) {
+  const auto tokenizer = Tokenizer::load(folder);
+  if (!tokenizer) return std::nullopt;
+  const auto chat = ChatTemplate::make(*tokenizer);
+  if (chat) return std::nullopt;
+  return "it knows no turns, only completions: " + chat.error();
+}
+
 }  // namespace
 
 Result<ConvertReport> convert_model(const std::string& from, const std::string& to, const ConvertOptions& options) {
@@ -99,6 +110,9 @@ Result<ConvertReport> convert_model(const std::string& from, const std::string& 
   for (const ParamSpec& spec : source.params) report.parameters += spec.size();
   if (!tokenizer.tokenizer) report.notes.push_back("the source has no tokenizer");
   if (tokenizer.tokenizer && tokenizer.chat_template.empty()) report.notes.push_back("no chat template");
+  if (!to_gguf && !tokenizer.chat_template.empty()) {
+    if (const auto problem = template_problem(to)) report.notes.push_back(*problem);
+  }
   return report;
 }
 

@@ -206,6 +206,22 @@ TEST(Convert, QuantisedGguf) {
   EXPECT_EQ(SafetensorsFile::open(folder / "back/model.safetensors")->tensors()[0].dtype, "F16");
 }
 
+TEST(Convert, ATemplateThatCannotBeUsedIsSaid) {
+  TestFolder folder;
+  json config = samples()[0].config;
+  config["vocab_size"] = 300;
+  make_folder(folder / "hf", config);
+  const auto tokenizer =
+      Tokenizer::train(std::vector<std::string>{"x"}, {.vocab_size = 262, .special_tokens = loquat_special_tokens()});
+  ASSERT_TRUE(tokenizer.ok() && tokenizer->save(folder / "hf").ok());
+  ASSERT_TRUE(write_file(folder / "hf/chat_template.jinja", "{% for m in messages %}{{ m.content }").ok());
+  const auto report = convert_model(folder / "hf", folder / "again", {});
+  ASSERT_TRUE(report.ok()) << report.error();
+  ASSERT_EQ(report->notes.size(), 1u);
+  EXPECT_THAT(report->notes[0], testing::HasSubstr("knows no turns"));
+  EXPECT_THAT(report->notes[0], testing::HasSubstr("again/chat_template.jinja: the chat template: line 1, column 37"));
+}
+
 TEST(Convert, TheSourcesHashesAreRecorded) {
   TestFolder folder;
   make_folder(folder / "hf", samples()[0].config);

@@ -20,7 +20,8 @@ const std::string kSecret(32, 's');
 TEST(SecretBox, OpensWhatItSealed) {
   const auto box = SecretBox::of_secret(kSecret), other = SecretBox::of_secret(kSecret + "x");
   ASSERT_TRUE(box.ok() && other.ok());
-  for (const std::string& text : {std::string(), std::string("sk-1"), std::string("茶\0!", 5), std::string(5000, 'k')}) {
+  for (const std::string& text :
+       {std::string(), std::string("sk-1"), std::string("茶\0!", 5), std::string(5000, 'k')}) {
     const std::string sealed = box->seal(text, "a");
     EXPECT_TRUE(is_sealed(sealed));
     EXPECT_NE(sealed, box->seal(text, "a")) << "two seals of one text tell that it is one";

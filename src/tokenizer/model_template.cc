@@ -72,6 +72,7 @@ Result<TemplateSource> template_source(const Tokenizer& tokenizer) {
   TemplateSource source;
   source.special_tokens = Json::object();
   const Tokenizer::Impl& impl = tokenizer.impl();
+  source.file = impl.template_file;
   Json config = impl.config_json.empty() ? Json::object() : parsed(impl.config_json);
   if (!config.is_object()) config = Json::object();
   for (const auto& [key, value] : config.items()) {
@@ -177,9 +178,10 @@ const jinja::Template& ModelTemplate::template_for(const ChatOptions& options) c
 
 Result<std::shared_ptr<const ModelTemplate>> ModelTemplate::make(const Tokenizer& tokenizer,
                                                                  const TemplateSource& source) {
-  const auto parse = [](const std::string& text) -> Result<jinja::Template> {
+  const std::string where = source.file.empty() ? "" : source.file + ": ";
+  const auto parse = [&](const std::string& text) -> Result<jinja::Template> {
     auto made = jinja::Template::parse(text);
-    if (!made.ok()) return Err("the chat template: {}", made.error());
+    if (!made.ok()) return Err("{}the chat template: {}", where, made.error());
     return made;
   };
   TRY(jinja::Template chat, parse(source.chat));
@@ -219,7 +221,10 @@ Status ModelTemplate::find_end(const TemplateSource& source) {
   }
   if (end_ < 0) end_ = source.token(tokenizer_, "eos_token");
   if (end_ >= 0) return {};
-  return Err("the chat template: it ends a reply with no control token, and tokenizer_config.json names no eos_token");
+  return Err(
+      "{}the chat template: it ends a reply with no control token, and tokenizer_config.json names no eos_token that "
+      "the tokenizer has",
+      source.file.empty() ? "" : source.file + ": ");
 }
 
 Result<RenderedChat> ModelTemplate::render(const Messages& given, const ChatOptions& options, bool with_targets) const {

@@ -15,6 +15,7 @@ namespace loquat {
 // wins.
 struct TemplateSource {
   std::string chat, tool_use;             // tool_use "": the other one serves with tools too
+  std::string file;                       // that they are from; "": not known
   nlohmann::ordered_json special_tokens;  // bos_token, eos_token... as a template reads them
   int32_t token(const Tokenizer& tokenizer, const char* name) const;  // the id of bos_token..., or -1
 };

@@ -289,6 +289,28 @@ TEST_F(ModelTemplateTest, Mistral) {
             (std::vector<int32_t>{args.special("[TOOL_CALLS]"), args.special("[ARGS]")}));
 }
 
+// Arguments without quotes, as Qwen3-Coder writes them.
+TEST_F(ModelTemplateTest, CallsOfNamedParameters) {
+  const std::string text =
+      "{% for t in tools or [] %}{{ t.function.name }} {% endfor %}{% for m in messages %}{{ m.role }}:{{ m.content }}"
+      "{% for call in m.tool_calls or [] %}{% set call = call.function %}<tool_call>\n<function={{ call.name }}>\n"
+      "{% for name, value in call.arguments | items %}<parameter={{ name }}>\n"
+      "{% set value = value | tojson | safe if value is mapping or (value is sequence and value is not string) else "
+      "value | string %}{{ value }}\n</parameter>\n{% endfor %}</function>\n</tool_call>{% endfor %}<E>{% endfor %}";
+  const Tokenizer t =
+      tokenizer({"<E>", "<tool_call>", "</tool_call>"}, {{"eos_token", "<E>"}, {"chat_template", text}});
+  const ChatTemplate chat = chat_of(t);
+  EXPECT_EQ(chat.tool_family(), ToolFamily::kQwenCoder);
+  const auto got = chat.render(
+      {{"user", "Hi"}, {"assistant", "", "", {{"", "f", R"({"a": 1, "b": "x\ny", "c": [1, "z"], "d": true})"}}}},
+      {R"([{"type": "function", "function": {"name": "f"}}])"});
+  ASSERT_TRUE(got.ok()) << got.error();
+  EXPECT_EQ(t.decode(got->tokens),
+            "f user:Hi<E>assistant:<tool_call>\n<function=f>\n<parameter=a>\n1\n</parameter>\n<parameter=b>\nx\ny\n"
+            "</parameter>\n<parameter=c>\n[1, \"z\"]\n</parameter>\n<parameter=d>\nTrue\n</parameter>\n</function>\n"
+            "</tool_call><E>");
+}
+
 TEST_F(ModelTemplateTest, Gemma) {
   const Tokenizer t = tokenizer({"<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"},
                                 {{"bos_token", "<bos>"}, {"eos_token", "<eos>"}, {"chat_template", kGemma}});

@@ -55,6 +55,7 @@ struct Tokenizer::Impl {
   std::string config_json;              // the tokenizer_config.json that came with it; empty: written anew
   std::string document;                 // the tokenizer.json that came with it; empty: written anew
   std::string chat_template;            // the chat_template.jinja that came with it; empty: none
+  std::string template_file;            // the one of these two files that has the chat template; empty: not known
 
   // Made by finish().
   std::vector<uint8_t> special;                         // by id

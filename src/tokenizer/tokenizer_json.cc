@@ -190,12 +190,14 @@ Result<Tokenizer> Tokenizer::load(const std::string& folder_or_file) {
   const fs::path config = file.parent_path() / kConfigName;
   if (fs::exists(config, ignored)) {
     TRY(impl->config_json, read_whole(config));
+    impl->template_file = config.string();
     if (json_nests_deeper(impl->config_json) || !json::accept(impl->config_json)) {
       return Err("{}: not JSON, expected an object", config.string());
     }
   }
   if (const fs::path chat = file.parent_path() / kTemplateName; fs::exists(chat, ignored)) {
     TRY(impl->chat_template, read_whole(chat));
+    impl->template_file = chat.string();
   }
   return Impl::wrap(std::move(impl));
 }

@@ -8,6 +8,7 @@ import {fileURLToPath} from "node:url";
 import {Fail, makeWorld, sessionOf} from "./fake/core.mjs";
 import {addChat} from "./fake/chat.mjs";
 import {addPeople} from "./fake/people.mjs";
+import {addReviews} from "./fake/reviews.mjs";
 import {addRun} from "./fake/run.mjs";
 import {addStudio} from "./fake/studio.mjs";
 
@@ -45,7 +46,7 @@ export async function startFake(options = {}) {
   const world = makeWorld(options);
   const routes = [];
   const route = (method, pattern, rule, handle) => routes.push({method, pattern, rule, handle});
-  for (const add of [addPeople, addChat, addStudio, addRun]) add(world, route);
+  for (const add of [addPeople, addChat, addStudio, addReviews, addRun]) add(world, route);
   const dist = options.dist ?? process.env.LOQUAT_WEB_DIST ?? path.join(here, "..", "dist");
 
   async function handle(request, response) {

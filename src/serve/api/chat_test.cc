@@ -526,6 +526,23 @@ TEST_F(ChatTest, CallsAreWrittenAndReadInTheModelsForm) {
   EXPECT_TRUE(model().tokenizer().decode(call.prompt).starts_with("[{\"type\": \"function\""));
 }
 
+TEST_F(ChatTest, ValuesWithoutQuotesHaveTheirSchemasTypes) {
+  const std::string brought = std::string("{% if false %}<tool_call><function=f><parameter=a>{% endif %}") + kBrought;
+  model().use(tokenizer_with(brought.c_str(), {"<e>", "<tool_call>", "</tool_call>"}));
+  model().pieces = {"<tool_call>\n<func", "tion=f>\n<parameter=a>\n1", "2\n</parameter>\n<parameter=b>\n1", "2\n</para",
+                    "meter>\n</function>\n</tool_call>"};
+  const Json tools = Json::parse(R"([{"type": "function", "function": {"name": "f", "parameters": {"type": "object",
+      "properties": {"a": {"type": "integer"}, "b": {"type": "string"}}}}}])");
+  const Json message = json(chat({{"tools", tools}}))["choices"][0]["message"];
+  ASSERT_EQ(message["tool_calls"].size(), 1u) << message;
+  EXPECT_EQ(message["tool_calls"][0]["function"]["arguments"], R"({"a": 12, "b": "12"})");
+  const GenerateCall& call = model().calls.at(0).call;
+  EXPECT_TRUE(accepts(call, model().tokenizer(),
+                      "<tool_call>\n<function=f>\n<parameter=a>\n1\n</parameter>\n</function>\n</tool_call>"));
+  EXPECT_FALSE(accepts(call, model().tokenizer(),
+                       "<tool_call>\n<function=f>\n<parameter=a>\nx\n</parameter>\n</function>\n</tool_call>"));
+}
+
 TEST_F(ChatTest, AGrammarWaitsForTheThoughtsToEnd) {
   model().use(tokenizer_with(kBrought, {"<e>", "[TOOL_CALLS]"}));
   chat({{"tools", kTools}, {"tool_choice", "required"}, {"chat_template_kwargs", {{"open", true}}}});

@@ -9,6 +9,7 @@ import {accessibility} from "./axe.mjs";
 import {tests as chat} from "./chat.mjs";
 import {tests as others} from "./others.mjs";
 import {tests as people} from "./people.mjs";
+import {tests as reviews} from "./reviews.mjs";
 import {tests as studioReview} from "./studio-review.mjs";
 import {tests as studioWork} from "./studio-work.mjs";
 import {fail, failures} from "./tools.mjs";
@@ -22,7 +23,7 @@ if (!executablePath) {
 const wanted = process.argv.slice(2);
 const work = await mkdtemp(path.join(os.tmpdir(), "loquat-e2e-"));
 const browser = await chromium.launch({executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"]});
-const all = {...chat, ...others, ...studioWork, ...studioReview, ...people, accessibility, xss};
+const all = {...chat, ...others, ...studioWork, ...studioReview, ...people, ...reviews, accessibility, xss};
 let ran = 0;
 async function attempt(name, test) {
   try {

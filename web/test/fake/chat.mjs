@@ -29,8 +29,8 @@ export function addChat(world, route) {
   };
 
   // Writes a reply's pieces to its tab's stream, and goes on where nobody reads.
-  function write(c, user, tab, model, sampling) {
-    const reply = {...empty, id: newId(), parent: user.id, role: "assistant", content: "", model, model_hash: `hash-of-${model}`, sampling, state: "writing", created: now()};
+  function write(c, user, tab, model, sampling, client_id) {
+    const reply = {...empty, ...(client_id && {client_id}), id: newId(), parent: user.id, role: "assistant", content: "", model, model_hash: `hash-of-${model}`, sampling, state: "writing", created: now()};
     c.messages.push(reply);
     c.current = reply.id;
     const plan = world.reply?.(user.content, c) ?? defaultReply(user.content);
@@ -69,7 +69,7 @@ export function addChat(world, route) {
   const addUser = (c, body) => {
     if (typeof body.content !== "string") throw new Fail(400, "bad_value", "content must be text.", "content");
     if (body.parent !== null) messageOf(c, body.parent);
-    const user = {...empty, id: newId(), parent: body.parent, role: "user", content: body.content, created: now(),
+    const user = {...empty, ...(body.client_id && {client_id: body.client_id}), id: newId(), parent: body.parent, role: "user", content: body.content, created: now(),
       files: (body.files ?? []).map(f => ({name: f.name, bytes: Buffer.byteLength(f.text)}))};
     c.messages.push(user);
     c.current = user.id;
@@ -125,13 +125,17 @@ export function addChat(world, route) {
   route("DELETE", "/api/app/conversations/{id}", "signed_in", ({params, person}) => void world.conversations.delete(own(params, person).id));
   route("POST", "/api/app/conversations/{id}/messages", "signed_in", ({params, body, person}) => {
     const c = own(params, person);
+    // Sent once more under its name, it gets what is there.
+    const before = body.client_id && c.messages.find(m => m.client_id === body.client_id);
+    if (before) return {user: before, reply: c.messages.find(m => m.parent === before.id) ?? null};
     const model = body.reply === false ? "" : modelFor(c, body.model);
     const user = addUser(c, body);
     return {user, reply: body.reply === false ? null : write(c, user, body.tab, model, c.sampling)};
   });
   route("POST", "/api/app/conversations/{id}/replies", "signed_in", ({params, body, person}) => {
     const c = own(params, person);
-    return {reply: write(c, messageOf(c, body.parent), body.tab, modelFor(c, body.model), body.sampling ?? c.sampling)};
+    const before = body.client_id && c.messages.find(m => m.client_id === body.client_id);
+    return {reply: before || write(c, messageOf(c, body.parent), body.tab, modelFor(c, body.model), body.sampling ?? c.sampling, body.client_id)};
   });
   route("POST", "/api/app/conversations/{id}/messages/{message}/stop", "signed_in", ({params, person}) => {
     messageOf(own(params, person), params.message);

@@ -46,7 +46,7 @@ const OTHER_PROMPTS = [
 ];
 
 const settings = {guidelines: GUIDELINES, models: ["sft", "ppo"], k: 4, sampling: {temperature: 1, max_tokens: 512}, overlap: 3, minutes: 30,
-  gold_share: 0.05, warning: "", criteria: [], closed: false, created: 1_790_000_000};
+  gold_share: 0.05, warning: "", criteria: [], prefill: false, closed: false, created: 1_790_000_000};
 
 export function seedProjects() {
   return [

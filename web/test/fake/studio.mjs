@@ -47,7 +47,7 @@ export function addStudio(world, route) {
   };
   route("POST", "/api/app/projects", ["reviewer"], ({body}) => {
     check(body);
-    const project = {guidelines: "", models: [], k: 4, sampling: {}, overlap: 1, minutes: 30, gold_share: 0, warning: "", criteria: [], closed: false,
+    const project = {guidelines: "", models: [], k: 4, sampling: {}, overlap: 1, minutes: 30, gold_share: 0, warning: "", criteria: [], prefill: false, closed: false,
       ...body, id: newId(), created: now(), items: []};
     world.projects.set(project.id, project);
     return shown(project);
@@ -93,7 +93,8 @@ export function addStudio(world, route) {
     const item = project.items.find(i => i.id === task.item);
     const answers = item.answers.map((content, i) => ({id: `${item.id}-${i}`, content}));
     return {id: task.id, project: project.id, kind: project.kind, item: item.id, messages: item.messages, answers: [...answers.slice(1), ...answers.slice(0, 1)],
-      draft: task.draft, expires: task.expires, warning: project.warning, suggestion: item.suggestion ?? ""};
+      draft: task.draft, expires: task.expires, warning: project.warning, suggestion: item.suggestion ?? "",
+      prefill: Boolean(project.prefill && item.suggestion)};
   };
   route("POST", "/api/app/projects/{id}/next", LABELER, ({params, person}) => {
     const project = projectOf(params.id);
@@ -172,6 +173,18 @@ export function addStudio(world, route) {
     label.history.unshift({time: now(), person: person.id, name: person.name || "You", why: body.why, label: label.label});
     label.label = body.label;
     return withTask(label);
+  });
+  const goldShown = item => ({item: item.id, messages: item.messages, answers: item.answers.map((content, i) => ({id: `${item.id}-${i}`, content})),
+    ranks: item.goldRanks ?? Object.fromEntries(item.gold.ranking.flatMap((row, r) => row.map(i => [`${item.id}-${i}`, item.gold.ranking.slice(0, r).flat().length + 1]))),
+    flags: {}, retired: Boolean(item.retired), right: labelsOf(item).length ? 0.75 : null,
+    labels: labelsOf(item).map(({id, person, name, created, label}) => ({id, person, name, created, ranks: label.ranks, gold_score: 0.75}))});
+  route("GET", "/api/app/projects/{id}/gold", ["reviewer"], ({params}) => ({questions: projectOf(params.id).items.filter(i => i.gold).map(goldShown)}));
+  route("PATCH", "/api/app/items/{id}/gold", ["reviewer"], ({params, body}) => {
+    const item = [...world.projects.values()].flatMap(p => p.items).find(i => i.id === params.id && i.gold);
+    if (!item) throw new Fail(404, "not_found", "There is no such gold question.");
+    if (body.ranks) item.goldRanks = body.ranks;
+    if ("retired" in body) item.retired = body.retired;
+    return {rescored: body.ranks ? labelsOf(item).length : 0};
   });
   route("GET", "/api/app/projects/{id}/agreement", ["reviewer"], ({params}) => {
     const labels = world.labels.filter(l => l.project === params.id);
