@@ -33,7 +33,7 @@ export async function withPage(options, f) {
   const fake = await startFake({seeded: true, pace: 1, ...(as && {mode: "team"}), ...fakeOptions});
   const context = await browser.newContext({viewport: {width: 1366, height: 900}, reducedMotion: "reduce", permissions: ["clipboard-read", "clipboard-write"], locale: "en", ...contextOptions});
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000);
   const errors = [];
   page.on("pageerror", error => errors.push(error.message));
   page.on("console", message => { if (message.type() === "error" && !/Failed to load resource/.test(message.text())) errors.push(message.text()); });
@@ -59,7 +59,7 @@ export async function checkAxe(page, what) {
   assert.deepEqual(bad.map(v => `${what}: ${v.id} at ${v.nodes.slice(0, 3).map(n => n.target.join(" ")).join(", ")}: ${v.nodes[0]?.failureSummary ?? ""}`), []);
 }
 
-export async function until(f, what, ms = 20_000) {
+export async function until(f, what, ms = 60_000) {
   const end = Date.now() + ms;
   for (;;) {
     const value = await f();

@@ -10,11 +10,11 @@ export function check(ok, text) {
 export async function newPage(browser, options = {}) {
   const context = await browser.newContext({viewport: {width: 1280, height: 800}, locale: "en-US", colorScheme: "light", reducedMotion: "reduce", ...options});
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(60_000); // a machine under load decides nothing
   return {page, context};
 }
 // Waits until f() gives something true.
-export async function until(f, what, timeout = 20_000) {
+export async function until(f, what, timeout = 60_000) {
   const end = Date.now() + timeout;
   for (;;) {
     const found = await f();

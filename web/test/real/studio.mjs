@@ -2,7 +2,7 @@
 // browsers of their own, and what they said is compared, decided, corrected, exported, trained on and, in the end, erased.
 import {readdirSync} from "node:fs";
 import path from "node:path";
-import {LONG, check, run, steps, until} from "./world.mjs";
+import {LONG, check, run, startUpstream, steps, until} from "./world.mjs";
 
 const send = page => page.getByRole("button", {name: "Send", exact: true});
 const card = (page, i) => page.locator(".st-answer").nth(i);
@@ -10,7 +10,7 @@ const answerBox = page => page.getByLabel("The answer the assistant should give"
 const warning = "Some of these are unpleasant.";
 
 const KINDS = {
-  ranking: {name: "Town answers", label: "Rankings", prompts: "Where is the bakery?\nWhen does the ferry leave?\n谁经营面包店？", models: ["sft", "ppo"],
+  ranking: {name: "Town answers", label: "Rankings", prompts: "Where is the bakery?\nWhen does the ferry leave?\n谁经营面包店？", models: ["ppo", "parrot"],
     fields: {"Answers to each prompt": "4", "People for each prompt": "2", "Gold questions": "50", "Temperature": "2", "Longest answer": "24"}},
   demonstration: {name: "What to say", label: "Demonstrations", models: ["ppo"], fields: {}},
   dialogue: {name: "Talks", label: "Conversations", prompts: "A visitor asks for directions.", models: ["ppo"], fields: {}},
@@ -57,11 +57,12 @@ async function rank(page, ranks) {
     await page.keyboard.press("Space");
   }
 }
+const inOrder = async page => Array.from({length: await page.locator(".st-answer").count()}, (_, i) => i + 1);
 // What is asked in the task that is shown, once one is; "" where nothing is left.
 async function asked(page) {
   await page.locator(".st-answer, .center-message h2").first().waitFor();
   if (await page.getByRole("heading", {name: "Nothing left for you here"}).count()) return "";
-  await card(page, 3).waitFor();
+  await card(page, 1).waitFor(); // fewer than four where a model says the same again and again
   return (await page.locator(".st-turn, .st-conversation").first().innerText()).split("\n").at(-1);
 }
 async function rankEverything(person, rui, reversedAt) {
@@ -80,8 +81,13 @@ async function rankEverything(person, rui, reversedAt) {
 }
 
 export async function studio(world) {
+  const upstream = await startUpstream(); // a model elsewhere answers beside the run's own
+  world.onClose(() => upstream.close());
+  let answers = 0;
+  upstream.state.words = () => [`The parrot's answer number ${++answers}, `, "with a few more words."];
   const {server, database, admin, rui, lia, max, ted} = await world.members({rui: ["reviewer"], lia: ["labeler"], max: ["labeler", "user"], ted: ["red_teamer"]});
   for (const {context} of [lia, max]) await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  await admin.api("POST", "/remotes", {id: "parrot", url: upstream.url, model: "parrot-1", allow_private: true});
   const work = (person, kind) => person.go(`/studio/${KINDS[kind].id}/work`);
   const tab = (kind, name) => rui.go(`/studio/${KINDS[kind].id}${name ? `/${name}` : ""}`);
 
@@ -116,9 +122,10 @@ export async function studio(world) {
       await card(page, 0).getByRole("button", {name: "Mark a passage"}).click();
       await card(page, 0).getByLabel(/Text of answer A/).focus();
       await page.keyboard.press("Control+Home");
-      for (let i = 0; i < 3; ++i) await page.keyboard.press("Shift+ArrowRight");
+      for (let i = 0; i < 6; ++i) await page.keyboard.press("Shift+ArrowRight");
       await card(page, 0).getByLabel("Choose a flag").selectOption("hallucination");
-      await rank(page, [1, 2, 3, 4]);
+      const places = await inOrder(page);
+      await rank(page, places);
       await page.locator(".st-chip").nth(1).focus();
       await page.keyboard.press("t"); // the second with the first
       await page.getByText("Draft saved").waitFor();
@@ -127,8 +134,8 @@ export async function studio(world) {
       check(await card(page, 0).getByRole("checkbox", {name: "Makes things up"}).isChecked(), "the flag is back");
       await page.keyboard.press("Control+Enter");
       const [label] = await until(async () => (await labelsOf(rui, "ranking")).length === 1 && labelsOf(rui, "ranking"), "the label", LONG);
-      check(Object.values(label.label.ranks).sort().join() === "1,1,2,3", `ties are equal ranks: ${JSON.stringify(label.label.ranks)}`);
-      check(label.label.spans.length === 1 && label.label.spans[0].end - label.label.spans[0].begin === 3, `the passage: ${JSON.stringify(label.label.spans)}`);
+      check(Object.values(label.label.ranks).sort().join() === [1, ...places.slice(0, -1)].join(), `ties are equal ranks: ${JSON.stringify(label.label.ranks)}`);
+      check(label.label.spans.length === 1 && label.label.spans[0].end <= 6 && label.label.spans[0].end > label.label.spans[0].begin, `the passage, without blanks at its ends: ${JSON.stringify(label.label.spans)}`);
       check(Object.values(label.label.scores).every(s => s.overall >= 4 && s.criteria.truthful >= 4), `scores: ${JSON.stringify(label.label.scores)}`);
       await page.getByRole("button", {name: "Correct it"}).waitFor();
     }],
@@ -141,6 +148,8 @@ export async function studio(world) {
       check(plain.length === 6 && new Set(plain.map(l => l.item)).size === 3, `two labels of each prompt: ${plain.length}`);
       check(new Set(labels.map(l => `${l.item} ${l.person}`)).size === labels.length, "none is of the same person twice");
       check(labels.length === hers.length + his.length + 1, `each task became a label: ${labels.length}`);
+      const {answers: ranked} = await rui.get(`/labels/${plain[0].id}`);
+      check(ranked.some(a => a.content.includes("The parrot's answer")), "a model elsewhere is compared with the run's own");
       const {counts} = await rui.get(`/projects/${KINDS.ranking.id}`);
       check(counts.done >= 3 && counts.labels === labels.length, `everything is done: ${JSON.stringify(counts)}`);
     }],
@@ -283,7 +292,7 @@ export async function studio(world) {
       const item = page.getByRole("article").filter({hasText: "When does the ferry leave?"});
       await item.getByRole("button", {name: "Decide"}).click();
       await item.getByRole("button", {name: "Max's"}).click();
-      await item.getByRole("combobox", {name: "Rank of answer D"}).selectOption("1");
+      await item.getByRole("combobox", {name: "Rank of answer B"}).selectOption("1");
       await item.getByRole("button", {name: "This is the order"}).click();
       await item.waitFor({state: "detached"});
       check((await labelsOf(rui, "ranking")).filter(l => l.adjudicated).length === 2, "both labels of it say that it was decided, and are kept");
@@ -294,7 +303,7 @@ export async function studio(world) {
       await page.locator("tbody a").first().click();
       await page.getByText("It has not been corrected.").waitFor();
       await page.getByRole("button", {name: "Correct it"}).click();
-      await page.getByRole("dialog").getByRole("combobox", {name: "Rank of answer C"}).selectOption("1");
+      await page.getByRole("dialog").getByRole("combobox", {name: "Rank of answer B"}).selectOption("1");
       await page.getByRole("dialog").getByLabel("Why is it corrected?").fill("misread");
       await page.getByRole("dialog").getByRole("button", {name: "Save the correction"}).click();
       await page.getByText(/Rui: misread/).waitFor();
