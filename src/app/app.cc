@@ -45,9 +45,7 @@ Result<std::unique_ptr<App>> App::start(const AppOptions& options) {
 Status App::start_chats(std::shared_ptr<serve::api::Api> api, std::shared_ptr<serve::Backend> models,
                         bool join_caches) {
   add_run_routes(*router_, std::make_shared<RunFiles>(options_.run_folder), api, join_caches);
-  SecretSource secret{options_.secret, options_.secret_file, ""};
-  if (database_->is_file()) secret.made_file = options_.database + ".secret";
-  TRY(chats_, ChatDesk::open(database_, std::move(api), std::move(models), join_caches, secret));
+  TRY(chats_, ChatDesk::open(database_, std::move(api), std::move(models), join_caches, secret_of(database_)));
   add_model_routes(*router_, chats_);
   add_chat_routes(*router_, chats_);
   add_transfer_routes(*router_, chats_);

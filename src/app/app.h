@@ -27,9 +27,6 @@ struct AppOptions {
   std::string run_folder;                  // whose models are trained on
   std::string program = "/proc/self/exe";  // `loquat`, for jobs
   bool accounts = false;                   // people sign in; else whoever comes is the one person
-  // The server's secret, which seals what the database must not tell, or a file with it. Neither: of a SQLite file it
-  // lies in a file beside it ("app.db.secret"), which is made when it is first needed.
-  std::string secret, secret_file;
   people::OidcOptions oidc;
   people::PasswordCost password_cost;
   people::Clock clock = people::system_clock_seconds;

@@ -115,7 +115,7 @@ class ChatServerTest : public testing::Test {
     serve::api::ApiOptions options;
     options.log = [](const std::string&) {};
     auto api = std::make_shared<serve::api::Api>(backend_, nullptr, options);
-    auto desk = ChatDesk::open(*opened, api, backend_, false, {"", "", folder_ / "app.db.secret"}, streams, replies);
+    auto desk = ChatDesk::open(*opened, api, backend_, false, secret_of(*opened), streams, replies);
     ASSERT_TRUE(desk.ok()) << desk.error();
     desk_ = *desk;
     router_ = std::make_unique<Router>(door_);

@@ -54,10 +54,9 @@ Answer add_remote(ChatDesk& desk, const json& body) {
   if (!added.ok()) return unavailable(added.error());
   if (*added == Remotes::Added::kExists) return conflict("exists", "There is a model of this id.");
   if (*added == Remotes::Added::kNoSecret)
-    return conflict(
-        "no_secret",
-        "Keys are kept sealed, and this server has no secret to seal them with: start it with --secret-file or "
-        "$LOQUAT_SECRET, the same on all servers of this database.");
+    return conflict("no_secret",
+                    "Keys are kept sealed, and this server has no secret to seal them with: give it one with "
+                    "$LOQUAT_KEY_SECRET, the same on all servers of this database.");
   if (*added == Remotes::Added::kOtherSecret)
     return conflict("other_secret",
                     "The keys that are here were sealed with another secret: start the server with that one, or remove "

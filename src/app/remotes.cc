@@ -1,7 +1,5 @@
 #include "app/remotes.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "base/log.h"
@@ -13,11 +11,11 @@ namespace {
 #define REMOTE_COLUMNS "SELECT id, url, model, key, allow_private, created FROM app_remotes"
 
 constexpr const char* kNoSecret =
-    "its key is sealed and this server has no secret: give the one it was sealed with (--secret-file or "
-    "$LOQUAT_SECRET)";
+    "its key is sealed and this server has no secret: give the one it was sealed with (DATABASE.secret or "
+    "$LOQUAT_KEY_SECRET)";
 constexpr const char* kOtherSecret =
-    "its key was sealed with another secret than this server has: give that one (--secret-file or $LOQUAT_SECRET), or "
-    "remove the model and add it again";
+    "its key was sealed with another secret than this server has: give that one (DATABASE.secret or "
+    "$LOQUAT_KEY_SECRET), or remove the model and add it again";
 
 // A key goes to one address: another one in its row does not open it.
 std::string purpose_of(const std::string& id, const std::string& url) {
@@ -31,6 +29,10 @@ bool is_remote_id(const std::string& id) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
            c == '.' || c == ':';
   });
+}
+
+SecretSource secret_of(std::shared_ptr<database::Database> database) {
+  return [database = std::move(database)](bool make) { return serve::find_key_secret(*database, make); };
 }
 
 Result<std::shared_ptr<Remotes>> Remotes::open(std::shared_ptr<database::Database> database,
@@ -53,18 +55,9 @@ Result<std::shared_ptr<Remotes>> Remotes::open(std::shared_ptr<database::Databas
 Result<std::shared_ptr<const people::SecretBox>> Remotes::box(bool make) {
   std::lock_guard lock(mutex_);
   if (box_) return box_;
-  std::string secret = source_.secret;
-  if (secret.empty() && !source_.file.empty()) {
-    TRY(secret, people::read_secret_file(source_.file));
-  } else if (secret.empty() && !source_.made_file.empty()) {
-    const bool there = ::access(source_.made_file.c_str(), F_OK) == 0;
-    if (there || make) {
-      TRY(secret, people::read_or_make_secret_file(source_.made_file));
-    }
-  }
-  if (secret.empty()) return std::shared_ptr<const people::SecretBox>();
-  TRY(people::SecretBox made, people::SecretBox::of_secret(secret));
-  box_ = std::make_shared<const people::SecretBox>(std::move(made));
+  if (!source_) return box_;
+  TRY(const auto secret, source_(make));
+  if (secret) box_ = std::make_shared<const people::SecretBox>(*secret);
   return box_;
 }
 
@@ -76,8 +69,8 @@ Status Remotes::seal_open_keys() {
     TRY(const auto box, this->box(true));
     if (!box) {
       log_warning(
-          "the key of the remote model {} lies open in {}: give the server a secret (--secret-file or "
-          "$LOQUAT_SECRET), and it is sealed",
+          "the key of the remote model {} lies open in {}: give the server a secret ($LOQUAT_KEY_SECRET), and it is "
+          "sealed",
           id, database_->name());
       return {};
     }

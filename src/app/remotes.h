@@ -2,6 +2,7 @@
 // sealed (people/secret_box.h): whoever has the database has no keys.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -11,19 +12,17 @@
 #include "app/remote_talk.h"
 #include "database/database.h"
 #include "people/secret_box.h"
+#include "serve/access/secret.h"
 
 namespace loquat::app {
 
-// Where the server's secret comes from; the first that is not empty.
-struct SecretSource {
-  std::string secret;
-  std::string file;
-  std::string made_file;  // made when it is first needed; "": it must be given
-};
+// The server's secret, as serve::find_key_secret has it. Not set: there is none.
+using SecretSource = std::function<Result<std::optional<serve::KeySecret>>(bool make)>;
+SecretSource secret_of(std::shared_ptr<database::Database> database);
 
 class Remotes {
  public:
-  // Keys that lie open in the database, of earlier programs, are sealed. A secret that is given but cannot be used is
+  // Keys that lie open in the database, of earlier programs, are sealed. A secret that is there but cannot be used is
   // an error; keys that cannot be opened are said in the log and at their models.
   static Result<std::shared_ptr<Remotes>> open(std::shared_ptr<database::Database> database,
                                                const SecretSource& secret = {});

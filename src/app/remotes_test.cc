@@ -17,7 +17,9 @@ namespace {
 using testing::HasSubstr;
 using Added = Remotes::Added;
 
-constexpr const char* kSecret = "a secret of more than thirty-two characters";
+SecretSource given(unsigned char first) {
+  return [first](bool) { return Result<std::optional<serve::KeySecret>>(serve::KeySecret{first}); };
+}
 
 class RemotesTest : public testing::TestWithParam<const char*> {
  protected:
@@ -49,10 +51,10 @@ INSTANTIATE_TEST_SUITE_P(Engines, RemotesTest, testing::Values("sqlite", "postgr
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(RemotesTest, KeysAreSealed) {
-  ASSERT_EQ(*open({kSecret, "", ""})->add(model("gpt", "sk-hush")), Added::kYes);
+  ASSERT_EQ(*open(given(1))->add(model("gpt", "sk-hush")), Added::kYes);
   EXPECT_TRUE(people::is_sealed(stored("gpt")));
   EXPECT_THAT(stored("gpt"), testing::Not(HasSubstr("hush")));
-  const auto again = open({kSecret, "", ""});
+  const auto again = open(given(1));
   EXPECT_EQ((*again->find("gpt"))->key, "sk-hush");
   EXPECT_EQ(again->list()->at(0).key, "sk-hush");
   EXPECT_EQ(*again->add(model("gpt", "sk-other")), Added::kExists);
@@ -63,42 +65,46 @@ TEST_P(RemotesTest, KeysAreSealed) {
 }
 
 TEST_P(RemotesTest, AMissingOrWrongSecretIsSaidAndKeepsOthersWorking) {
-  ASSERT_EQ(*open({kSecret, "", ""})->add(model("gpt", "sk-hush")), Added::kYes);
+  ASSERT_EQ(*open(given(1))->add(model("gpt", "sk-hush")), Added::kYes);
   const auto none = open({});
-  EXPECT_THAT((*none->find("gpt"))->trouble, HasSubstr("--secret-file"));
+  EXPECT_THAT((*none->find("gpt"))->trouble, HasSubstr("$LOQUAT_KEY_SECRET"));
   EXPECT_EQ((*none->find("gpt"))->key, "");
   EXPECT_EQ(*none->add(model("more", "sk-more")), Added::kNoSecret);
   EXPECT_EQ(*none->add(model("open", "")), Added::kYes);  // without a key there is nothing to seal
-  const auto other = open({std::string(kSecret) + "!", "", ""});
+  const auto other = open(given(2));
   EXPECT_THAT((*other->find("gpt"))->trouble, HasSubstr("another secret"));
   EXPECT_EQ(*other->add(model("more", "sk-more")), Added::kOtherSecret);
   ASSERT_TRUE(*other->remove("gpt"));
   EXPECT_EQ(*other->add(model("more", "sk-more")), Added::kYes);
-  EXPECT_FALSE(Remotes::open(database_, {"too short", "", ""}).ok());
-  EXPECT_FALSE(Remotes::open(database_, {"", folder_ / "nowhere", ""}).ok());
+  const auto broken = [](bool) { return Result<std::optional<serve::KeySecret>>(Err("a broken secret")); };
+  EXPECT_FALSE(Remotes::open(database_, broken).ok());
 }
 
+// The secret that API keys have too, in whichever order they come.
 TEST_P(RemotesTest, ItsFileIsMadeWhenItIsNeeded) {
+  if (!database_->is_file()) {
+    EXPECT_EQ(*open(secret_of(database_))->add(model("gpt", "sk-hush")), Added::kNoSecret);
+    return;
+  }
   const std::string path = folder_ / "app.db.secret";
-  const auto remotes = open({"", "", path});
+  const auto remotes = open(secret_of(database_));
   EXPECT_EQ(*remotes->add(model("open", "")), Added::kYes);
   EXPECT_FALSE(file_exists(path));
   EXPECT_EQ(*remotes->add(model("gpt", "sk-hush")), Added::kYes);
   struct stat info {};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
-  EXPECT_EQ((*open({"", "", path})->find("gpt"))->key, "sk-hush");
-  EXPECT_EQ((*open({"", path, ""})->find("gpt"))->key, "sk-hush");
+  const auto for_keys = serve::load_key_secret(*database_);
+  ASSERT_TRUE(for_keys.ok()) << for_keys.error();
+  EXPECT_EQ((*open([&](bool) { return Result<std::optional<serve::KeySecret>>(*for_keys); })->find("gpt"))->key,
+            "sk-hush");
+  EXPECT_EQ((*open(secret_of(database_))->find("gpt"))->key, "sk-hush");
   // Lost: none is made in its place while keys need the old one.
   ASSERT_EQ(::unlink(path.c_str()), 0);
-  EXPECT_EQ(*open({"", "", path})->add(model("more", "sk-more")), Added::kNoSecret);
+  EXPECT_EQ(*open(secret_of(database_))->add(model("more", "sk-more")), Added::kNoSecret);
   EXPECT_FALSE(file_exists(path));
-  // Others can read it.
-  std::ofstream(path) << kSecret << "\n";
-  ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
-  const auto readable = Remotes::open(database_, {"", "", path});
-  ASSERT_FALSE(readable.ok());
-  EXPECT_THAT(readable.error(), HasSubstr("chmod 600"));
+  std::ofstream(path) << "no secret\n";
+  EXPECT_FALSE(Remotes::open(database_, secret_of(database_)).ok());
 }
 
 TEST_P(RemotesTest, KeysOfEarlierProgramsAreSealed) {
@@ -108,7 +114,7 @@ TEST_P(RemotesTest, KeysOfEarlierProgramsAreSealed) {
                         " VALUES ('old', 'https://example.org/v1', 'm', 'sk-old', 0, 1)")
                   .ok());
   EXPECT_EQ((*open({})->find("old"))->key, "sk-old");  // it goes on working; the log asks for a secret
-  EXPECT_EQ((*open({kSecret, "", ""})->find("old"))->key, "sk-old");
+  EXPECT_EQ((*open(given(1))->find("old"))->key, "sk-old");
   EXPECT_TRUE(people::is_sealed(stored("old")));
 }
 

@@ -85,8 +85,6 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   }
   app.datasets = folder + "/datasets";
   app.run_folder = folder;
-  app.secret = options.secret;
-  app.secret_file = options.secret_file;
   app.oidc = options.oidc;
   TRY(server->app_, App::start(app));
   serve::Access::Options access = access_options(options);

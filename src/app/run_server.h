@@ -30,7 +30,6 @@ struct RunServerOptions {
   // need keys. "": neither, and what is written is kept in app.db in the folder (a
   // temporary one where nothing can be written there).
   std::string database;
-  std::string secret, secret_file;                   // AppOptions
   people::OidcOptions oidc;                          // people sign in there too; needs a database
   std::vector<std::string> cors_origins;             // other websites whose pages may call
   bool join_caches = false;                          // all callers use one prefix cache

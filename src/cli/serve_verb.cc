@@ -57,8 +57,6 @@ Result<app::RunServerOptions> options_of(const ServeArguments& arguments) {
   options.grace = std::chrono::milliseconds(std::llround(1000 * arguments.grace));
   TRY(options.models.pooling, pooling_of(arguments.embeddings));
   TRY_STATUS(read_oidc_secret(arguments.oidc_secret_file, options.oidc));
-  if (const char* given = std::getenv("LOQUAT_SECRET"); given != nullptr && options.secret_file.empty())
-    options.secret = given;
   return options;
 }
 
@@ -119,9 +117,6 @@ void add_access_options(CLI::App& verb, ServeArguments& arguments) {
   verb.add_option("--database", arguments.options.database,
                   "Keys and usage: a SQLite file or postgres://... (`loquat keys create` makes keys)")
       ->envname("LOQUAT_DATABASE");
-  verb.add_option("--secret-file", arguments.options.secret_file,
-                  "A file of mode 0600 with the secret that seals remote models' keys (or $LOQUAT_SECRET); beside a "
-                  "SQLite file it is made, servers that share a PostgreSQL database need the same one");
   verb.add_option("--tls-cert", http.tls_cert, "Certificate chain, PEM");
   verb.add_option("--tls-key", http.tls_key, "Its private key, PEM");
   verb.add_option("--trusted-proxy", http.trusted_proxies, "Addresses (CIDR) of proxies that bring TLS");
