@@ -6,13 +6,12 @@
 namespace loquat::serve::api {
 namespace {
 
-// "text|f(args)|..." of a text that comes in pieces of `size` bytes.
-std::string parsed(ToolFamily family, std::string_view text, size_t size, const std::vector<Tool>& tools) {
+// "text|f#0:args|..." of a text that comes in these pieces.
+std::string parsed(ToolFamily family, const std::vector<std::string_view>& pieces, const std::vector<Tool>& tools) {
   const auto reader = ToolCallReader::make(family, tools);
   std::string out;
-  for (size_t at = 0; at < text.size() || at == 0; at += size) {
-    const bool last = at + size >= text.size();
-    for (const ToolPiece& piece : reader->push(text.substr(at, size), last)) {
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    for (const ToolPiece& piece : reader->push(pieces[i], i + 1 == pieces.size())) {
       if (piece.kind == ToolPiece::Kind::kCall)
         out += "|" + piece.text + "#" + std::to_string(piece.call) + ":";
       else
@@ -24,8 +23,13 @@ std::string parsed(ToolFamily family, std::string_view text, size_t size, const 
 
 void expect_parsed(std::string_view text, const std::string& expected, ToolFamily family = ToolFamily::kHermes,
                    const std::vector<Tool>& tools = {}) {
-  for (const size_t size : {1, 2, 3, 5, 7, 11, 1000})
-    EXPECT_EQ(parsed(family, text, size, tools), expected) << "pieces of " << size;
+  for (const size_t size : {1, 2, 3, 5, 7, 11, 1000}) {
+    std::vector<std::string_view> pieces = {text.substr(0, size)};
+    for (size_t at = size; at < text.size(); at += size) pieces.push_back(text.substr(at, size));
+    EXPECT_EQ(parsed(family, pieces, tools), expected) << "pieces of " << size;
+  }
+  for (size_t at = 0; at <= text.size(); ++at)
+    EXPECT_EQ(parsed(family, {text.substr(0, at), text.substr(at)}, tools), expected) << "cut at " << at;
 }
 
 TEST(ToolCalls, AreFoundHoweverTheTextIsCut) {
