@@ -116,12 +116,12 @@ std::shared_ptr<const Grammar> Grammar::json_object() {
   return made;
 }
 
-Result<std::shared_ptr<const Grammar>> Grammar::known(std::string source, const std::function<Made()>& make) {
+Result<std::shared_ptr<const Grammar>> Grammar::known(const std::string& source, const std::function<Made()>& make) {
   static grammar::KnownGrammars all;
   return all.find_or_make(source, [&]() -> Made {
     TRY(const auto made, make());
     const auto named = std::make_shared<Grammar>(*made);
-    named->source_ = std::move(source);
+    named->source_ = source;
     return std::shared_ptr<const Grammar>(named);
   });
 }
@@ -136,7 +136,7 @@ Result<std::shared_ptr<const Grammar>> Grammar::tool_calls(std::span<const ToolS
       fmt::format("tools {} {} {}\n", static_cast<int>(use), parallel ? 1 : 0, static_cast<int>(family));
   for (const ToolSpec& tool : tools)
     source += fmt::format("{} {} {}\n{}\n", tool.name.size(), tool.parameters.size(), tool.name, tool.parameters);
-  return known(std::move(source), [&] { return make_tool_calls(tools, use, parallel, family); });
+  return known(source, [&] { return make_tool_calls(tools, use, parallel, family); });
 }
 
 Result<std::shared_ptr<const Grammar>> Grammar::after_thoughts(const std::shared_ptr<const Grammar>& grammar) {

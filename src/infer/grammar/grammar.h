@@ -54,7 +54,7 @@ class Grammar {
   static Made make_schema(std::string_view schema);
   static Made make_tool_calls(std::span<const ToolSpec> tools, ToolUse use, bool parallel, ToolFamily family);
   static Made make_after_thoughts(const Grammar& grammar);
-  static Made known(std::string source, const std::function<Made()>& make);
+  static Made known(const std::string& source, const std::function<Made()>& make);
 
   std::shared_ptr<const Impl> impl_;
   std::string source_;  // what it was made from
