@@ -42,6 +42,11 @@ TEST(KnownGrammarsTest, WhatTheyAreMadeOfTellsThemApart) {
   const std::string schema = R"({"type": "object"})";
   EXPECT_EQ(*Grammar::json_schema(schema), *Grammar::json_schema(schema));
   EXPECT_NE(*Grammar::json_schema(schema), *Grammar::json_schema(schema_of(7)));
+  std::vector<std::shared_ptr<const Grammar>> all;
+  for (size_t n = 20; n < 24; ++n) {
+    all.push_back(*Grammar::json_schema(schema_of(n)));
+    for (size_t i = 0; i + 1 < all.size(); ++i) EXPECT_NE(all[i], all.back());
+  }
   const auto tools = [](std::vector<ToolSpec> specs, Grammar::ToolUse use, bool parallel, ToolFamily family) {
     return *Grammar::tool_calls(specs, use, parallel, family);
   };
