@@ -73,8 +73,9 @@ void Exchange::send(int status, std::string body, const http::Headers& more, con
   http::Headers headers = {{"Content-Type", content_type}, {"Cache-Control", "no-store"}};
   for (auto& header : common_headers()) headers.push_back(std::move(header));
   headers.insert(headers.end(), more.begin(), more.end());
-  reply_->send({status, std::move(headers), std::move(body)});
+  // Counted first: whoever has the answer finds it in the metrics.
   finish(status);
+  reply_->send({status, std::move(headers), std::move(body)});
 }
 
 void Exchange::send_error(const ApiError& error, const http::Headers& more) {
@@ -99,8 +100,8 @@ void Exchange::begin_events() {
 }
 
 void Exchange::end_events(int status) {
-  reply_->end();
   finish(status);
+  reply_->end();
 }
 
 void Exchange::client_gone() {
