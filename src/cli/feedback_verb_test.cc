@@ -2,11 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/said_for_tests.h"
 #include "cli/verbs.h"
 #include "data/jsonl.h"
 #include "feedback/messages.h"
@@ -20,34 +20,12 @@ namespace {
 using Json = nlohmann::json;
 using testing::HasSubstr;
 
-struct Said {
-  int code = -1;
-  std::string out, err;
-};
-
 class FeedbackVerb : public testing::Test {
  protected:
   FeedbackVerb() { ::setenv("LOQUAT_DATABASE", path_.c_str(), 1); }
   ~FeedbackVerb() override { ::unsetenv("LOQUAT_DATABASE"); }
 
-  static Said run(std::vector<std::string> words) {
-    Said said;
-    CLI::App app;
-    add_feedback_verb(app, said.code);
-    std::reverse(words.begin(), words.end());  // as CLI11 takes them
-    words.push_back("feedback");
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    try {
-      app.parse(words);
-    } catch (const CLI::ParseError& error) {
-      said.code = 2;
-    }
-    std::fflush(stdout);
-    said.out = testing::internal::GetCapturedStdout();
-    said.err = testing::internal::GetCapturedStderr();
-    return said;
-  }
+  static Said run(const std::vector<std::string>& words) { return say(add_feedback_verb, "feedback", words); }
 
   // A ranking and a demonstration of two people each, and what two people said of answers, one of whom allows training.
   void fill() {

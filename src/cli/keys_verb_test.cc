@@ -2,11 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/said_for_tests.h"
 #include "cli/verbs.h"
 #include "serve/access/access.h"
 
@@ -17,11 +17,6 @@ using Json = nlohmann::json;
 using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
-
-struct Said {
-  int code = -1;
-  std::string out, err;
-};
 
 class KeysVerb : public testing::Test {
  protected:
@@ -37,24 +32,7 @@ class KeysVerb : public testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  static Said run(std::vector<std::string> words) {
-    Said said;
-    CLI::App app;
-    add_keys_verb(app, said.code);
-    std::reverse(words.begin(), words.end());  // as CLI11 takes them
-    words.push_back("keys");
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    try {
-      app.parse(words);
-    } catch (const CLI::ParseError& error) {
-      said.code = 2;
-    }
-    std::fflush(stdout);
-    said.out = testing::internal::GetCapturedStdout();
-    said.err = testing::internal::GetCapturedStderr();
-    return said;
-  }
+  static Said run(const std::vector<std::string>& words) { return say(add_keys_verb, "keys", words); }
 
   std::string folder_, database_;
 };

@@ -3,12 +3,12 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "cli/said_for_tests.h"
 #include "cli/verbs.h"
 #include "people/accounts.h"
 #include "people/audit.h"
@@ -23,11 +23,6 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
 
-struct Said {
-  int code = -1;
-  std::string out, err;
-};
-
 class PeopleVerb : public testing::Test {
  protected:
   PeopleVerb() {
@@ -41,24 +36,7 @@ class PeopleVerb : public testing::Test {
     std::filesystem::remove_all(folder_);
   }
 
-  static Said run(std::vector<std::string> words) {
-    Said said;
-    CLI::App app;
-    add_people_verb(app, said.code);
-    std::reverse(words.begin(), words.end());  // as CLI11 takes them
-    words.push_back("people");
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    try {
-      app.parse(words);
-    } catch (const CLI::ParseError& error) {
-      said.code = 2;
-    }
-    std::fflush(stdout);
-    said.out = testing::internal::GetCapturedStdout();
-    said.err = testing::internal::GetCapturedStderr();
-    return said;
-  }
+  static Said run(const std::vector<std::string>& words) { return say(add_people_verb, "people", words); }
   std::shared_ptr<database::Database> database() {
     auto opened = database::Database::open(path_);
     EXPECT_TRUE(opened.ok() && people::migrate_people(**opened).ok());
