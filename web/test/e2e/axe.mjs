@@ -123,6 +123,8 @@ export async function accessibility(browser) {
     if (options.viewport) {
       await page.goto(fake.url);
       await page.locator(".top-bar .icon-button").first().click();
+      await page.locator(".sidebar.open .brand a").waitFor();
+      await page.evaluate(() => Promise.allSettled(document.getAnimations().map(animation => animation.finished))); // it slides in
       await look(page, `${name}, the drawer`);
     }
     await context.close();
