@@ -187,7 +187,7 @@ Result<std::vector<Value>> bind(const Args& args, std::initializer_list<Paramete
   }
   if (used != args.keywords.size()) {
     for (const auto& [name, value] : args.keywords) {
-      const auto known = [&](const Parameter& parameter) { return parameter.name == name; };
+      const auto known = [&name = name](const Parameter& parameter) { return parameter.name == name; };
       if (std::none_of(parameters.begin(), parameters.end(), known)) return Err("there is no argument '{}'", name);
     }
     return Err("an argument is given twice");
