@@ -116,7 +116,8 @@ const std::vector<Piece>& cut_attention(std::span<const AttentionSegment> segmen
     const int64_t queries = segments[s].q_len, heads = queries == 1 ? at_once : 1;
     for (int64_t g = 0; g < kv_heads; g += heads) {
       for (int64_t begin = 0; begin < queries; begin += most)
-        pieces.push_back({static_cast<int64_t>(s), g, heads, begin, std::min(begin + most, queries)});
+        pieces.push_back(
+            {static_cast<int64_t>(s), g, std::min(heads, kv_heads - g), begin, std::min(begin + most, queries)});
     }
   }
   return pieces;
