@@ -17,6 +17,7 @@ struct BenchArguments {
   std::string precision = "bf16";
   std::string weights = "bf16";
   int64_t batch = 0;
+  int64_t prompt = 0;
   double seconds = 2;
   int threads = 0;
   uint64_t seed = 1;
@@ -35,6 +36,7 @@ Status run_benchmarks(const BenchArguments& arguments, measure::Measurements& ru
     options.compute = run.compute;
     options.weights = run.weights;
     options.batch = arguments.batch;
+    options.prompt = arguments.prompt;
     options.seconds = arguments.seconds;
     options.seed = arguments.seed;
     options.moments = arguments.moments;
@@ -98,6 +100,8 @@ void add_bench_verb(CLI::App& app, int& exit_code) {
   verb->add_flag("--recompute", arguments->recompute, "train: compute activations again in the backward");
   verb->add_option("--batch", arguments->batch,
                    "sequences at once (train, prefill, decode, attention), rows (gemm), episodes (ppo)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  verb->add_option("--prompt", arguments->prompt, "decode: tokens before the reply; default: 128")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
   verb->add_option("--seconds", arguments->seconds, "how long each line measures")
       ->check(CLI::Range(0.001, 3600.0))

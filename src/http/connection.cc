@@ -174,8 +174,10 @@ bool Connection::fill_from_exchange() {
     chunked_ = !batch.whole && has_body && version_ == 11;
     framing.chunked = chunked_;
     if (hub_.draining || (!batch.whole && has_body && version_ == 10)) keep_ = false;
+    events_ = false;
     for (const auto& [name, value] : start.headers) {
       if (lower(name) == "connection" && has_token(value, "close")) keep_ = false;
+      if (lower(name) == "content-type" && value.starts_with("text/event-stream")) events_ = !batch.whole && !head_;
     }
     framing.connection = !keep_ ? "close" : version_ == 10 ? "keep-alive" : "";
     out_[0] += response_head(start.status, start.headers, framing);
@@ -234,7 +236,16 @@ bool Connection::flush() {
   return true;
 }
 
+// Between two events: a handler writes whole ones.
+void Connection::say_comment() {
+  constexpr std::string_view kComment = ":\n\n";
+  out_[0] = chunked_ ? fmt::format("{:x}\r\n{}\r\n", kComment.size(), kComment) : kComment;
+  progress_ = Clock::now();
+  pump();
+}
+
 void Connection::answer_done() {
+  events_ = false;
   exchange_->detach(true);
   exchange_.reset();
   if (!keep_ || (hub_.draining && input_.empty())) {
@@ -268,6 +279,9 @@ void Connection::tick(Clock::time_point now) {
   if (out_size() > 0 && now > progress_ + seconds(hub_.options.write_seconds)) return close();
   if (paused_ && link_->peer_closed()) return close();
   if (state_ == State::kLingering && now > deadline_) return close();
+  if (state_ == State::kWorking && events_ && out_size() == 0 &&
+      now > progress_ + seconds(hub_.options.comment_seconds))
+    return say_comment();
   if (state_ != State::kReading) return;
   if (parser_ && parser_->state() == RequestParser::State::kBody) {
     const double span = hub_.options.body_seconds;

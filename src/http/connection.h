@@ -103,6 +103,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void pump();
   bool fill_from_exchange();
   bool flush();
+  void say_comment();
   void answer_done();
   void linger();
   void set_phase(Phase phase);
@@ -127,6 +128,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   std::shared_ptr<Exchange> exchange_;
   bool keep_ = false, chunked_ = false, ended_ = false;
+  bool events_ = false;  // the answer is an event stream
   int version_ = 11;
   bool head_ = false;
 

@@ -35,7 +35,8 @@ struct Response {
 
 // The answer to one request. Either send(), or begin(), write() any number of times, and end(). A Reply that is dropped
 // unanswered sends 500; one that is dropped between begin() and end() cuts the connection, which tells the client that
-// the answer is not whole. Every call from any thread.
+// the answer is not whole. The pieces of a text/event-stream are whole events: comments may be put between them. Every
+// call from any thread.
 class Reply {
  public:
   virtual ~Reply() = default;

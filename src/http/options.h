@@ -23,12 +23,13 @@ struct ServerOptions {
   size_t connections_per_peer = 0;  // 0: any number; past it 429. Trusted proxies are exempt
   size_t waiting_bytes = 32 << 20;  // written by a handler and not taken by the client: a client that passes it is cut
 
-  double header_seconds = 10;  // from connecting (TLS included) or a request's first byte to the end of its headers
-  double body_seconds = 10;    // for the body; or as long as in each such span
-  size_t body_rate = 1024;     // so many bytes a second come
-  double idle_seconds = 60;    // for the next request on a kept connection to begin
-  double write_seconds = 30;   // a client that takes nothing for so long is cut
-  double linger_seconds = 3;   // for a client that is refused while it sends to read the answer
+  double header_seconds = 10;   // from connecting (TLS included) or a request's first byte to the end of its headers
+  double body_seconds = 10;     // for the body; or as long as in each such span
+  size_t body_rate = 1024;      // so many bytes a second come
+  double idle_seconds = 60;     // for the next request on a kept connection to begin
+  double write_seconds = 30;    // a client that takes nothing for so long is cut
+  double comment_seconds = 15;  // an event stream that says nothing for so long says a comment, or a proxy would cut it
+  double linger_seconds = 3;    // for a client that is refused while it sends to read the answer
 };
 
 }  // namespace loquat::http

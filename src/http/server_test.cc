@@ -158,6 +158,29 @@ TEST_F(ServerTest, PiecesArriveAsTheyAreWritten) {
   EXPECT_TRUE(socket.until("0\r\n\r\n"));
 }
 
+// A proxy cuts what is silent: an event stream is not. Other answers have no place for a comment.
+TEST_F(ServerTest, AnEventStreamThatWaitsSaysComments) {
+  ServerOptions options;
+  options.comment_seconds = 0.1;
+  start(options);
+  for (const char* type : {"text/event-stream", "text/plain"}) {
+    const bool events = std::string(type) == "text/event-stream";
+    Socket socket(server_->port());
+    socket.send(get_bytes("/hold"));
+    const auto reply = next_held();
+    reply->begin(200, {{"Content-Type", type}});
+    if (events) {
+      ASSERT_TRUE(socket.until("\r\n\r\n3\r\n:\n\n\r\n3\r\n:\n\n\r\n"));
+    } else {
+      std::this_thread::sleep_for(500ms);
+    }
+    reply->write("data: x\n\n");
+    reply->end();
+    ASSERT_TRUE(socket.until("9\r\ndata: x\n\n\r\n0\r\n\r\n")) << socket.received;
+    EXPECT_EQ(socket.received.find("\n:\n") != std::string::npos, events) << socket.received;
+  }
+}
+
 TEST_F(ServerTest, UnansweredAndUnfinished) {
   expect_error(get("/throw"), 500);
   expect_error(get("/drop"), 500);

@@ -307,6 +307,31 @@ TEST_P(AttentionTest, ThreadsDoNotChangeBits) {
   }
 }
 
+// One query's cache is cut by keys, by heads and by columns, as many times as there are threads.
+TEST_P(AttentionTest, ThreadsThatShareACacheDoNotChangeBits) {
+  for (const AttentionShape& s : {AttentionShape{9, 3, 64, 0}, {6, 3, 20, 0}, {14, 2, 80, 0}, {5, 5, 32, 0, 100, 4}}) {
+    if ((s.window > 0 || s.softcap > 0) && !k().windows_and_caps) continue;
+    SCOPED_TRACE(fmt::format("{} over {} heads of {}, window {}", s.heads, s.kv_heads, s.head_dim, s.window));
+    Case all(dtype(), 6, {433}, s.heads, s.kv_heads, s.head_dim);
+    all.shape.window = s.window, all.shape.softcap = s.softcap;
+    all.forward(k());
+    for (const int threads : {1, 2, 3, 5, 8}) {
+      set_thread_count(threads);
+      for (const int64_t at : {0, 62, 63, 64, 99, 100, 160, 255, 432}) {
+        const Tensor out(1, s.heads * s.head_dim, dtype());
+        std::vector<float> lse(static_cast<size_t>(s.heads));
+        AttentionSegment one = all.segments[0];
+        one.q_len = 1, one.kv_len = at + 1;
+        k().attention(out, all.q().row_range(at, at + 1), {&one, 1}, all.shape, lse.data());
+        for (int64_t c = 0; c < out.mat().cols; ++c)
+          ASSERT_EQ(out.at(0, c), all.out[0].at(at, c)) << threads << " threads, key " << at << ", column " << c;
+        for (int64_t h = 0; h < s.heads; ++h) ASSERT_EQ(lse[h], all.lse[at * s.heads + h]);
+      }
+    }
+  }
+  set_thread_count(2);
+}
+
 // Scores far apart must neither overflow nor leave NaN.
 TEST_P(AttentionTest, LargeScores) {
   Case a(dtype(), 4, {50}, 1, 1, 16);

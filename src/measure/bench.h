@@ -24,6 +24,7 @@ struct BenchOptions {
   WeightType weights = WeightType::kCompute;  // of prefill and decode, and of the base under `lora`
   // Sequences at once (train, prefill, decode, attention), rows (gemm), episodes (ppo); 0: the benchmark's own.
   int64_t batch = 0;
+  int64_t prompt = 0;  // decode: tokens before the reply; 0: its own
   double seconds = 2;  // of each line
   uint64_t seed = 1;
   std::string moments = "f32";  // of train's optimizer

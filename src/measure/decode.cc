@@ -91,7 +91,10 @@ Status decode(Recorder& recorder, Model& model, int64_t sequences, int64_t promp
 Status bench_decode(Recorder& recorder) {
   const BenchOptions& options = recorder.options();
   const ModelConfig& config = options.config;
-  const int64_t prompt = std::min(kPrompt, config.max_positions / 2);
+  if (options.prompt >= config.max_positions)
+    return Err("decode: {} tokens of a prompt leave no room for a reply: the context has {}", options.prompt,
+               config.max_positions);
+  const int64_t prompt = options.prompt > 0 ? options.prompt : std::min(kPrompt, config.max_positions / 2);
   const int64_t reply = std::min(kReply, config.max_positions - prompt);
   if (prompt < 1 || reply < 4) return Err("decode: a context of {} tokens is too short", config.max_positions);
   std::vector<int64_t> counts(std::begin(kSequences), std::end(kSequences));

@@ -82,6 +82,17 @@ TEST(Measure, QuantisedWeights) {
   }
 }
 
+TEST(Measure, DecodingAfterALongPrompt) {
+  BenchOptions options = tiny_options(DType::kBF16);
+  options.prompt = options.config.max_positions - 8;
+  Measurements run(**best_kernels(), options.compute, options.seconds);
+  ASSERT_TRUE(run_benchmark("decode", options, run).ok());
+  const std::string& shape = run.lines[0].shape;  // "after N tokens"
+  EXPECT_GE(std::stoll(shape.substr(6)), options.prompt) << shape;
+  options.prompt = options.config.max_positions;
+  EXPECT_FALSE(run_benchmark("decode", options, run).ok());
+}
+
 TEST(Measure, TheReferenceIsMeasuredByItsProducts) {
   const Kernels& reference = *all_cpu_kernels().front();
   Probe probe(reference, DType::kF32, 0.001);

@@ -26,6 +26,7 @@ enum ScratchSlot {
   kInnerA,          // products: the left operand, rearranged
   kInnerB,          // products: the right operand, rearranged
   kInnerAttention,
+  kInnerDecode,
   kScratchSlots
 };
 void* scratch(ScratchSlot slot, size_t bytes);
@@ -89,6 +90,18 @@ struct AttentionTask {
   float softcap;
   float* lse;  // may be null; query r, head h at lse[r * lse_stride + h]
   int64_t lse_stride;
+};
+
+constexpr int64_t kKeyGrain = 32;  // attention takes keys in wholes of this many
+
+// One query of each head, without a prefix, in three steps, each begun when the one before it is done: scores of all
+// ranges of keys, softmax of all ranges of heads, values of all ranges of slices of the key-value heads' columns.
+struct DecodeTask {
+  AttentionTask task;
+  float* scores;   // [heads][stride]
+  void* probs;     // likewise, of the query's type
+  float* inverse;  // [heads]: 1 / Σ exp
+  int64_t stride;  // the keys, rounded up to kKeyGrain
 };
 
 // Columns of a head in float32 sums.
@@ -170,9 +183,18 @@ struct Parts {
   void (*soft_cap_slope)(float* d, const float* capped, int64_t n, float cap);  // d *= 1 - (capped / cap)²
 };
 
+// The steps of a DecodeTask.
+struct Decode {
+  int64_t slice;  // columns of a slice; a head's last one may be short
+  void (*scores)(const DecodeTask& task, int64_t begin, int64_t end);  // `begin` a multiple of 16
+  void (*softmax)(const DecodeTask& task, int64_t begin, int64_t end);
+  void (*values)(const DecodeTask& task, int64_t begin, int64_t end);
+};
+
 struct Attention {
-  void (*forward)(const AttentionTask& task);
+  void (*forward)(const AttentionTask& task);  // whose first key some query sees
   void (*backward)(const AttentionBackwardTask& task);
+  const Decode* decode;  // the same bits as `forward` of one query; null: there is no cutting it
 };
 
 struct Inner {

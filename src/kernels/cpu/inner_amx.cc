@@ -167,7 +167,7 @@ static void attention_backward_of(const AttentionBackwardTask& t) {
 }
 
 constexpr Products kProducts = {kPanel, panel_bytes, pack, product, weight_gradient_of};
-constexpr Attention kAttention = {attention_of, attention_backward_of};
+constexpr Attention kAttention = {attention_of, attention_backward_of, nullptr};
 
 }  // namespace amx
 

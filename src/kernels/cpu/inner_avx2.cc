@@ -24,7 +24,8 @@ namespace avx2 {
 extern const Products kProductsAvx2 = {avx2::kPanel, avx2::panel_bytes, avx2::pack, avx2::product,
                                        avx2::weight_gradient};
 
-extern const Attention kAttentionAvx2 = {avx2::attention, avx2::attention_backward};
+static constexpr Decode kDecode = {avx2::kDecodeSlice, avx2::decode_scores, avx2::decode_softmax, avx2::decode_values};
+extern const Attention kAttentionAvx2 = {avx2::attention, avx2::attention_backward, &kDecode};
 
 extern const Rows kRowsAvx2 = {
     avx2::rms_norm,

@@ -27,7 +27,9 @@ namespace avx512 {
 extern const Products kProductsAvx512 = {avx512::kPanel, avx512::panel_bytes, avx512::pack, avx512::product,
                                          avx512::weight_gradient};
 
-extern const Attention kAttentionAvx512 = {avx512::attention, avx512::attention_backward};
+static constexpr Decode kDecode = {avx512::kDecodeSlice, avx512::decode_scores, avx512::decode_softmax,
+                                   avx512::decode_values};
+extern const Attention kAttentionAvx512 = {avx512::attention, avx512::attention_backward, &kDecode};
 
 extern const Rows kRowsAvx512 = {
     avx512::rms_norm,

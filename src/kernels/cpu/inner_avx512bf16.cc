@@ -65,7 +65,8 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   float* c = static_cast<float*>(scratch(kInnerB, static_cast<size_t>(rows * kPanel * 4)));
   for (int64_t p = begin; p < end; ++p) {
     const uint16_t* panel = static_cast<const uint16_t*>(packed) + p * depth * kPanel;
-    panel_product(c, kPanel, in, stride, rows, panel, depth, rows > 1 && p + 1 < end ? panel + depth * kPanel : nullptr);
+    panel_product(c, kPanel, in, stride, rows, panel, depth,
+                  rows > 1 && p + 1 < end ? panel + depth * kPanel : nullptr);
     store_block(y, 0, p * kPanel, c, kPanel, rows, n - p * kPanel < kPanel ? n - p * kPanel : kPanel, add);
   }
 }
@@ -150,11 +151,26 @@ static void attention_backward_of(const AttentionBackwardTask& t) {
   t.q.bf16 ? attention_backward(t) : kAttentionAvx512.backward(t);
 }
 
+static void decode_scores_of(const DecodeTask& t, int64_t begin, int64_t end) {
+  t.task.q.bf16 ? decode_scores(t, begin, end) : kAttentionAvx512.decode->scores(t, begin, end);
+}
+
+static void decode_softmax_of(const DecodeTask& t, int64_t begin, int64_t end) {
+  t.task.q.bf16 ? decode_softmax(t, begin, end) : kAttentionAvx512.decode->softmax(t, begin, end);
+}
+
+static void decode_values_of(const DecodeTask& t, int64_t begin, int64_t end) {
+  t.task.q.bf16 ? decode_values(t, begin, end) : kAttentionAvx512.decode->values(t, begin, end);
+}
+
 }  // namespace avx512bf16
 
 extern const Products kProductsAvx512Bf16 = {avx512bf16::kPanel, avx512bf16::panel_bytes, avx512bf16::pack,
                                              avx512bf16::product, avx512bf16::weight_gradient};
 
-extern const Attention kAttentionAvx512Bf16 = {avx512bf16::attention_of, avx512bf16::attention_backward_of};
+// Slices of float32 are as wide: both have Vecs of 16.
+static constexpr Decode kDecode = {avx512bf16::kDecodeSlice, avx512bf16::decode_scores_of,
+                                   avx512bf16::decode_softmax_of, avx512bf16::decode_values_of};
+extern const Attention kAttentionAvx512Bf16 = {avx512bf16::attention_of, avx512bf16::attention_backward_of, &kDecode};
 
 }  // namespace loquat::cpu

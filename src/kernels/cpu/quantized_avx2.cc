@@ -86,16 +86,16 @@ LOQUAT_INLINE void read_scales(const uint8_t* p, Vec& first, Vec& second) {
 
 // `vecs` Vecs times `inverse`, rounded to bytes; returns their sum.
 LOQUAT_INLINE int32_t store_rounded(int8_t* out, const Vec* values, Vec inverse, int64_t vecs) {
-  int32_t sum = 0;
+  __m256i sum = _mm256_setzero_si256();
   for (int64_t v = 0; v < vecs; ++v) {
-    alignas(32) int32_t whole[kLanes];
-    _mm256_store_si256(reinterpret_cast<__m256i*>(whole), _mm256_cvtps_epi32((values[v] * inverse).v));
-    for (int i = 0; i < kLanes; ++i) {
-      sum += whole[i];
-      out[v * kLanes + i] = static_cast<int8_t>(whole[i]);
-    }
+    const __m256i whole = _mm256_cvtps_epi32((values[v] * inverse).v);
+    sum = _mm256_add_epi32(sum, whole);
+    const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(out + v * kLanes), _mm_packs_epi16(halves, halves));
   }
-  return sum;
+  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  four = _mm_hadd_epi32(four, four);
+  return _mm_cvtsi128_si32(_mm_hadd_epi32(four, four));
 }
 
 // clang-format off

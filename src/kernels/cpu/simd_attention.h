@@ -4,7 +4,7 @@
 // softmax, weighted values. A query's sums run over keys counted from key 0, with exact zeros for keys it must not see,
 // so that it gets the same bits alone against a cache and inside a packed batch, whatever the block.
 
-constexpr int64_t kKeyGrain = 32;  // keys are taken in wholes of this many; a multiple of kPanel
+static_assert(kKeyGrain % kPanel == 0);
 
 // Hands out pieces of the attention scratch, each on its own cache lines.
 struct Arena {
@@ -96,25 +96,6 @@ LOQUAT_INLINE View rows_at(const AttentionTask& t, const View& x, int64_t row) {
   return view_from(x, row & ((int64_t{1} << t.page_shift) - 1), t.pages[row >> t.page_shift] * t.page_stride);
 }
 
-// The task without the whole grains (or pages) of keys that no query's window reaches.
-static AttentionTask without_past(AttentionTask t) {
-  const int64_t drop = round_down(first_seen(t.window, t.first), t.pages ? int64_t{1} << t.page_shift : kKeyGrain);
-  t.first -= drop;
-  if (t.pages) {
-    t.pages += drop >> t.page_shift;
-    return t;
-  }
-  const int64_t shared = drop < t.prefix ? drop : t.prefix;
-  if (shared > 0) {
-    t.prefix_k = view_from(t.prefix_k, shared, 0);
-    t.prefix_v = view_from(t.prefix_v, shared, 0);
-    t.prefix -= shared;
-  }
-  t.k = view_from(t.k, drop - shared, 0);
-  t.v = view_from(t.v, drop - shared, 0);
-  return t;
-}
-
 static void decode(const AttentionTask& t);  // one query: simd_decode.h, or the including file's own
 
 // --- blocks of queries ---------------------------------------------------------------------------
@@ -185,8 +166,7 @@ static void attend(const AttentionTask& t, int64_t kv_head) {
   }
 }
 
-static void attention(const AttentionTask& task) {
-  const AttentionTask t = task.window > 0 ? without_past(task) : task;
+static void attention(const AttentionTask& t) {
   if (t.rows == 1 && t.prefix == 0) return decode(t);
   for (int64_t g = 0; g < t.kv_heads; ++g) attend(t, g);
 }
