@@ -141,7 +141,7 @@ void Model::Impl::lay_out(bool with_gradients) {
   place_linears();
 }
 
-// The layers are copies of the base's, which are views; the adapters are hung into them.
+// The layers are copies of the base's, which are views.
 void Model::Impl::lay_over(const LoraConfig& lora, bool with_gradients) {
   const Impl& from = *base->impl_;
   context = {&kernels, &config, compute, from.cos_sin.floats(), from.local_cos_sin.floats(), &pass};
