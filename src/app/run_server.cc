@@ -54,18 +54,27 @@ std::string engine_metrics(const serve::ModelHost& models) {
   static constexpr Series kSeries[] = {
       {"loquat_sequences_running", "gauge", "Replies being written", &EngineCounts::running},
       {"loquat_sequences_waiting", "gauge", "Replies in line", &EngineCounts::waiting},
-      {"loquat_cache_pages", "gauge", "Pages of keys and values", &EngineCounts::pages},
-      {"loquat_cache_pages_used", "gauge", "Pages of replies being written", &EngineCounts::pages_used},
       {"loquat_preemptions_total", "counter", "Replies put back for want of pages", &EngineCounts::preemptions},
       {"loquat_drafted_tokens_total", "counter", "Tokens guessed ahead", &EngineCounts::drafted_tokens},
       {"loquat_accepted_tokens_total", "counter", "Guesses that were right", &EngineCounts::accepted_tokens},
   };
   std::string out;
+  const auto begin = [&](const char* name, const char* type, const char* help) {
+    out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+  };
+  const auto line = [&](const char* name, const std::string& id, int64_t value) {
+    out += fmt::format("{}{{model=\"{}\"}} {}\n", name, id, value);
+  };
   const auto counts = models.counts();
   for (const Series& s : kSeries) {
-    out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", s.name, s.help, s.name, s.type);
-    for (const auto& [id, count] : counts) out += fmt::format("{}{{model=\"{}\"}} {}\n", s.name, id, count.*s.count);
+    begin(s.name, s.type, s.help);
+    for (const auto& [id, count] : counts) line(s.name, id, count.*s.count);
   }
+  const auto pages = models.pages();
+  begin("loquat_cache_pages", "gauge", "Pages of keys and values");
+  for (const auto& [base, of_base] : pages) line("loquat_cache_pages", base, of_base.all);
+  begin("loquat_cache_pages_used", "gauge", "Pages of replies being written");
+  for (const auto& [base, of_base] : pages) line("loquat_cache_pages_used", base, of_base.used);
   return out;
 }
 

@@ -85,7 +85,7 @@ int serve_folder(const ServeArguments& arguments) {
 }
 
 void add_engine_options(CLI::App& verb, ServeArguments& arguments) {
-  serve::EngineModelOptions& model = arguments.options.models.model;
+  serve::BaseEngineOptions& model = arguments.options.models.model;
   verb.add_flag("--fp32", arguments.fp32, "Compute in float32");
   add_weights_option(verb, arguments.weights);
   verb.add_option("--parallel", model.parallel, "Replies of a model computed together")

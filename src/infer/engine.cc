@@ -1,6 +1,8 @@
 // The decoding loop (engine.h).
 #include "infer/engine.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -37,8 +39,9 @@ double even_context(const ModelConfig& c) {
 }  // namespace
 
 struct Engine::Sequence {
-  Sequence(int64_t n, GenerationRequest&& request, EngineListener&& l)
+  Sequence(int64_t n, Adapter& a, GenerationRequest&& request, EngineListener&& l)
       : number(n),
+        adapter(a),
         ask(std::move(request)),
         listener(std::move(l)),
         tokens(ask.prompt),
@@ -46,6 +49,7 @@ struct Engine::Sequence {
         matcher(std::move(ask.matcher)) {}
 
   int64_t number;  // in the order of submission
+  Adapter& adapter;
   GenerationRequest ask;
   EngineListener listener;
   Generation result;
@@ -114,7 +118,8 @@ Engine::~Engine() = default;
 
 int64_t Engine::submit(GenerationRequest request, EngineListener listener) {
   CHECK(has_room(request, options_.length), "a prompt of {} tokens in {}", request.prompt.size(), options_.length);
-  line_.push_back(std::make_unique<Sequence>(submitted_, std::move(request), std::move(listener)));
+  Adapter& adapter = adapter_of(request.adapter);
+  line_.push_back(std::make_unique<Sequence>(submitted_, adapter, std::move(request), std::move(listener)));
   return submitted_++;
 }
 
@@ -129,12 +134,34 @@ void Engine::cancel(int64_t number) {
   }
 }
 
+Engine::Adapter& Engine::adapter_of(const std::shared_ptr<const Model>& model) {
+  if (model == nullptr) return own_;
+  if (const auto found = adapters_.find(model); found != adapters_.end()) return found->second;
+  std::erase_if(adapters_, [](const auto& entry) { return entry.first.expired(); });
+  return adapters_.try_emplace(model, Adapter{++adapters_seen_, {}}).first->second;
+}
+
+void Engine::count(const Sequence& s, int64_t EngineCounts::*what, int64_t more) {
+  counts_.*what += more;
+  s.adapter.counts.*what += more;
+}
+
 EngineCounts Engine::counts() const {
   EngineCounts counts = counts_;
   counts.running = static_cast<int64_t>(running_.size());
   counts.waiting = static_cast<int64_t>(line_.size());
   counts.pages = tree_->pages();
   counts.pages_used = tree_->used();
+  return counts;
+}
+
+CountsByAdapter Engine::counts_by_adapter() const {
+  CountsByAdapter counts;
+  const auto of = [&](const auto& sequence) -> EngineCounts& { return counts[sequence->ask.adapter]; };
+  counts[{}] = own_.counts;
+  for (const auto& [model, adapter] : adapters_) counts[model] = adapter.counts;
+  for (const auto& sequence : running_) ++of(sequence).running;
+  for (const auto& sequence : line_) ++of(sequence).waiting;
   return counts;
 }
 
@@ -175,7 +202,7 @@ void Engine::admit() {
 Engine::Begun Engine::begin(Sequence& s) {
   // The last token is always computed: its hidden state gives the next one.
   const int64_t readable = s.wants_prompt() ? 0 : size_of(s.tokens) - 1;
-  PageTree::Page* root = tree_->root(s.ask.cache_key);
+  PageTree::Page* root = tree_->root(fmt::format("{} {}", s.adapter.number, s.ask.cache_key));
   const PageTree::Match match = tree_->match(root, std::span(s.tokens).first(static_cast<size_t>(readable)));
   const int64_t page = tree_->page_tokens();
   const int64_t held = static_cast<int64_t>(match.whole.size()) * page + match.partial_tokens;
@@ -193,8 +220,8 @@ Engine::Begun Engine::begin(Sequence& s) {
   if (!s.begun_before) {
     s.begun_before = true;
     s.result.cached_tokens = s.length;
-    counts_.prompt_tokens += size_of(s.tokens);
-    counts_.cached_tokens += s.length;
+    count(s, &EngineCounts::prompt_tokens, size_of(s.tokens));
+    count(s, &EngineCounts::cached_tokens, s.length);
   }
   s.prompt.clear();
   return Begun::kYes;
@@ -265,7 +292,7 @@ void Engine::preempt_youngest() {
   std::unique_ptr<Sequence> youngest = std::move(running_.back());
   running_.pop_back();
   release_pages(*youngest);
-  ++counts_.preemptions;
+  count(*youngest, &EngineCounts::preemptions, 1);
   const auto after = [&](const auto& other) { return other->number > youngest->number; };
   line_.insert(std::find_if(line_.begin(), line_.end(), after), std::move(youngest));
 }
@@ -278,6 +305,7 @@ void Engine::finish(std::unique_ptr<Sequence> sequence) {
 // --- one step ------------------------------------------------------------------------------------
 
 void Engine::assemble() {
+  planned_.clear();
   batch_.clear();
   batch_sequences_.clear();
   cached_.clear();
@@ -293,14 +321,19 @@ void Engine::assemble() {
   for (const auto& s : running_) {
     if (!s->generating()) continue;
     if (options_.draft_tokens > 0 && generating <= kDraftingSequences) draft(*s);
-    add_rows(*s, 1);
+    planned_.push_back({s.get(), 1});
   }
-  assemble_prompts();
+  plan_prompts();
+  // An adapter's rows stand together: its products are then one for all of them.
+  std::stable_sort(planned_.begin(), planned_.end(), [](const Rows& a, const Rows& b) {
+    return a.sequence->adapter.number < b.sequence->adapter.number;
+  });
+  for (const Rows& rows : planned_) add_rows(*rows.sequence, rows.count);
 }
 
 // Short prompts first. One that is longer than a step's rows leaves every second step to shorter ones, where there are
 // any. Rows far into a text count for more, since they attend to more.
-void Engine::assemble_prompts() {
+void Engine::plan_prompts() {
   std::vector<Sequence*> prompts;
   for (const auto& s : running_) {
     if (!s->generating()) prompts.push_back(s.get());
@@ -318,7 +351,7 @@ void Engine::assemble_prompts() {
       break;
     }
     const int64_t count = std::min(fit, s->pending());
-    add_rows(*s, count);
+    planned_.push_back({s, count});
     room -= static_cast<double>(count) * cost;
     others = true;
   }
@@ -330,11 +363,12 @@ void Engine::add_rows(Sequence& s, int64_t count) {
   s.first_row = batch_.rows();
   s.first_sample = -1;
   if (s.draft.empty()) {
-    batch_.add(std::span(s.tokens).subspan(static_cast<size_t>(s.length), static_cast<size_t>(count)));
+    batch_.add(std::span(s.tokens).subspan(static_cast<size_t>(s.length), static_cast<size_t>(count)),
+               s.ask.adapter.get());
   } else {
     std::vector<int32_t> tokens = {s.tokens.back()};
     tokens.insert(tokens.end(), s.draft.begin(), s.draft.end());
-    batch_.add(tokens);
+    batch_.add(tokens, s.ask.adapter.get());
   }
   s.rows = batch_.rows() - s.first_row;
   batch_sequences_.push_back(&s);
@@ -473,9 +507,9 @@ bool Engine::take_tokens(Sequence& s) {
             size_of(s.result.tokens) >= s.ask.sampling.max_tokens;
   }
   advance(s, before + std::max<int64_t>(taken, 1) - 1);
-  counts_.generated_tokens += taken;
-  counts_.drafted_tokens += guessed;
-  counts_.accepted_tokens += std::max<int64_t>(taken, 1) - 1;
+  count(s, &EngineCounts::generated_tokens, taken);
+  count(s, &EngineCounts::drafted_tokens, guessed);
+  count(s, &EngineCounts::accepted_tokens, std::max<int64_t>(taken, 1) - 1);
   if (guessed > 0) {
     if (taken <= 1) {
       s.draft_length = std::max<int64_t>(1, s.draft_length / 2);

@@ -2,8 +2,9 @@
 // step is one forward over the next token of each sequence that is generating and, beside them, up to prefill_rows
 // prompt tokens of those that are not yet, so that a long prompt holds nobody up. Keys and values lie in pages that
 // sequences which begin alike share (page_tree.h); where the pages run out, the youngest sequence waits and is computed
-// again later. The tokens of a request depend on its own prompt, parameters and seed alone: not on what else is in the
-// batch, on what was computed before, on waiting, or on speculation.
+// again later. Requests under different adapters of the model's base are computed together. The tokens of a request
+// depend on its own prompt, adapter, parameters and seed alone: not on what else is in the batch, on what was computed
+// before, on waiting, or on speculation.
 //
 // For one thread; SharedEngine (shared_engine.h) serves many.
 #pragma once
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <unordered_map>
@@ -46,11 +48,14 @@ struct EngineListener {
 
 struct EngineCounts {
   int64_t running = 0, waiting = 0;              // sequences
-  int64_t pages = 0, pages_used = 0;             // used by sequences under way
+  int64_t pages = 0, pages_used = 0;             // used by sequences under way; not counted by adapter
   int64_t prompt_tokens = 0, cached_tokens = 0;  // so far
   int64_t generated_tokens = 0, drafted_tokens = 0, accepted_tokens = 0;
   int64_t preemptions = 0;
 };
+
+// Of each adapter that has had requests and that somebody holds yet; an empty pointer's: of the model's own.
+using CountsByAdapter = std::map<std::weak_ptr<const Model>, EngineCounts, std::owner_less<>>;
 
 class Engine {
  public:
@@ -65,10 +70,18 @@ class Engine {
   bool step();
 
   EngineCounts counts() const;
+  CountsByAdapter counts_by_adapter() const;
   const EngineOptions& options() const { return options_; }
 
  private:
   struct Sequence;
+  struct Adapter {
+    int64_t number = 0;  // never given again: what the pages hold of one that is gone is nobody's
+    EngineCounts counts;
+  };
+
+  Adapter& adapter_of(const std::shared_ptr<const Model>& model);
+  void count(const Sequence& sequence, int64_t EngineCounts::*what, int64_t more);
 
   enum class Begun { kYes, kLater, kNoRoom };
   void admit();
@@ -82,7 +95,7 @@ class Engine {
   void finish(std::unique_ptr<Sequence> sequence);
 
   void assemble();
-  void assemble_prompts();
+  void plan_prompts();
   void add_rows(Sequence& sequence, int64_t count);
   void draft(Sequence& sequence);
   void read_prompts(Mat hidden);
@@ -99,11 +112,18 @@ class Engine {
   std::unique_ptr<PageTree> tree_;
   std::vector<std::unique_ptr<Sequence>> running_;  // by number
   std::deque<std::unique_ptr<Sequence>> line_;      // by number
-  int64_t submitted_ = 0;
+  int64_t submitted_ = 0, adapters_seen_ = 0;
+  Adapter own_;
+  std::map<std::weak_ptr<const Model>, Adapter, std::owner_less<>> adapters_;
   bool long_prompts_waited_ = false;  // in the last step
   EngineCounts counts_;
 
   // Of one step.
+  struct Rows {
+    Sequence* sequence = nullptr;
+    int64_t count = 0;
+  };
+  std::vector<Rows> planned_;
   Batch batch_;
   std::vector<Sequence*> batch_sequences_;
   std::vector<CachedSequence> cached_;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,6 +39,9 @@ struct GenerationRequest {
   bool prompt_logprobs = false;  // the prompt's tokens too, all of which are then computed; max_tokens may be 0
   std::optional<Matcher> matcher;  // what the reply may be (a new one's state); it ends where nothing more may come
   std::string cache_key;           // requests with another one share no computed prompts with this one
+  // A model over the generating model's base, whose adapter (or none) this request has in place of that model's own;
+  // null: its own. Held until the request ends.
+  std::shared_ptr<const Model> adapter;
 };
 
 // The seed of choice `index` of a call with that seed.

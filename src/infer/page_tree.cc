@@ -23,11 +23,9 @@ PageTree::PageTree(int64_t pages, int64_t page_tokens) : page_tokens_(page_token
 PageTree::~PageTree() = default;
 
 PageTree::Page* PageTree::root(const std::string& key) {
-  auto& root = roots_[key];
-  if (!root) {
-    root = std::make_unique<Page>();
-  }
-  return root.get();
+  if (const auto found = roots_.find(key); found != roots_.end()) return found->second.get();
+  std::erase_if(roots_, [](const auto& entry) { return entry.second->children.empty(); });
+  return (roots_[key] = std::make_unique<Page>()).get();
 }
 
 PageTree::Match PageTree::match(Page* root, std::span<const int32_t> text) const {

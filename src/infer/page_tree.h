@@ -30,7 +30,8 @@ class PageTree {
   PageTree(int64_t pages, int64_t page_tokens);
   ~PageTree();
 
-  // Texts under different keys share nothing (tenants, adapters). Made where there is none; stays.
+  // Texts under different keys share nothing (tenants, adapters). Made where there is none; stays until another key's
+  // is made while there is no page under it.
   Page* root(const std::string& key);
 
   struct Match {

@@ -59,6 +59,7 @@ struct SharedEngine::Impl {
   std::vector<int64_t> cancelled;
   int64_t submitted = 0, open = 0;  // open: submitted and not ended
   EngineCounts counts;
+  CountsByAdapter by_adapter;
   bool stop = false;
 
   std::mutex delivery_mutex;  // of what follows
@@ -114,6 +115,7 @@ void SharedEngine::Impl::hand_over() {
     std::lock_guard lock(mutex);
     for (const CallPtr& call : changed) open -= call->event.end.has_value();
     counts = engine.counts();
+    by_adapter = engine.counts_by_adapter();
   }
   {
     std::lock_guard lock(delivery_mutex);
@@ -216,6 +218,12 @@ void SharedEngine::cancel(int64_t number) {
 EngineCounts SharedEngine::counts() const {
   std::lock_guard lock(impl_->mutex);
   return impl_->counts;
+}
+
+EngineCounts SharedEngine::counts(const std::shared_ptr<const Model>& adapter) const {
+  std::lock_guard lock(impl_->mutex);
+  const auto found = impl_->by_adapter.find(adapter);
+  return found != impl_->by_adapter.end() ? found->second : EngineCounts();
 }
 
 Generation SharedEngine::generate(const GenerationRequest& request, const std::function<bool(int32_t token)>& on_token,

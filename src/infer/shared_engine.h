@@ -44,6 +44,7 @@ class SharedEngine {
   Generation generate(const GenerationRequest& request, const std::function<bool(int32_t token)>& on_token,
                       const std::function<bool()>& is_wanted = {});
   EngineCounts counts() const;
+  EngineCounts counts(const std::shared_ptr<const Model>& adapter) const;  // as CountsByAdapter
 
  private:
   struct Impl;

@@ -91,7 +91,7 @@ std::span<const AttentionSegment> cached_segments(const Sequences& sequences, in
 void Attention::forward(const LayerContext& context, Mat x, const Sequences& sequences, Saved& saved) const {
   const Kernels& kernels = *context.kernels;
   const ModelConfig& config = *context.config;
-  qkv.forward(kernels, saved.qkv, x, false);
+  qkv.forward(context, saved.qkv, x, false);
   const Parts parts = parts_of(config, saved.qkv);
   if (q_norm.weight != nullptr) {
     Mat q = parts.q, k = parts.k;  // normed where they lie, unless a backward reads them
@@ -123,7 +123,7 @@ void Attention::backward(const LayerContext& context, Mat dx, Mat dout, Mat dqkv
     kernels.head_norm_backward(d.q, q_norm.gradient, d.q, q, config.head_dim, q_norm.weight, saved.q_rstd);
     kernels.head_norm_backward(d.k, k_norm.gradient, d.k, k, config.head_dim, k_norm.weight, saved.k_rstd);
   }
-  qkv.backward(kernels, dx, dqkv, x);
+  qkv.backward(context, dx, dqkv, x);
 }
 
 }  // namespace loquat

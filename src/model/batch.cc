@@ -27,18 +27,19 @@ Status check_kernels(const ModelConfig& config, const Kernels& kernels) {
              kernels.name, part, config.architecture);
 }
 
-void Batch::add(std::span<const int32_t> sequence) {
+void Batch::add(std::span<const int32_t> sequence, const Model* adapter) {
   tokens.insert(tokens.end(), sequence.begin(), sequence.end());
   for (size_t i = 0; i < sequence.size(); ++i) positions.push_back(static_cast<int32_t>(i));
   starts.push_back(rows());
   prefix.push_back(-1);
+  adapters.push_back(adapter);
 }
 
 void Batch::add_continuation(std::span<const int32_t> sequence) {
   CHECK(sequences() > 0, "a continuation of nothing");
   const int64_t from = has_prefix(sequences() - 1) ? prefix.back() : sequences() - 1;
   const int64_t length = starts[from + 1] - starts[from];
-  add(sequence);
+  add(sequence, adapter(from));
   for (int64_t t = starts[sequences() - 1]; t < rows(); ++t) positions[t] += static_cast<int32_t>(length);
   prefix.back() = from;
 }
@@ -48,6 +49,7 @@ void Batch::clear() {
   positions.clear();
   starts.assign(1, 0);
   prefix.clear();
+  adapters.clear();
 }
 
 }  // namespace loquat

@@ -114,7 +114,7 @@ void LanguageHead::logits(const LayerContext& context, Mat hidden, std::span<con
   const Mat x = gather_rows(*context.kernels, hidden, rows, arena);
   const bool here = kernels.host_memory;
   const Mat logits = here ? mat(out, x.rows, linear.packed.n) : arena.take(x.rows, linear.packed.n, DType::kF32);
-  linear.forward(kernels, logits, x, false);
+  kernels.linear(logits, x, linear.packed, false);
   if (linear.packed.softcap > 0) kernels.soft_cap(logits, linear.packed.softcap);
   if (lse != nullptr) kernels.log_sum_exp(logits, inv_temperature, lse);
   if (!here && x.rows > 0) kernels.download(out, logits.data, x.rows * linear.packed.n * 4);

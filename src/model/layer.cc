@@ -20,7 +20,7 @@ void Norm::backward(const LayerContext& context, Mat dx_added, Mat dy, Mat x, co
 void Mlp::forward(const LayerContext& context, Mat x, Saved& saved) const {
   const Kernels& kernels = *context.kernels;
   const Features& f = context.config->features;
-  gate_up.forward(kernels, saved.gate_up, x, false);
+  gate_up.forward(context, saved.gate_up, x, false);
   const auto activate = !f.gated_mlp                        ? kernels.gelu
                         : f.activation == Activation::kSilu ? kernels.swiglu
                                                             : kernels.geglu;
@@ -34,7 +34,7 @@ void Mlp::backward(const LayerContext& context, Mat dx, Mat dactivated, Mat dgat
                                  : f.activation == Activation::kSilu ? kernels.swiglu_backward
                                                                      : kernels.geglu_backward;
   activate_backward(dgate_up, dactivated, saved.gate_up);
-  gate_up.backward(kernels, dx, dgate_up, x);
+  gate_up.backward(context, dx, dgate_up, x);
 }
 
 namespace {
@@ -112,8 +112,8 @@ void TransformerLayer::add_branch(const LayerContext& context, Mat sum, Mat x, c
                                   const Dropout& dropout, Mat scratch) const {
   const Kernels& kernels = *context.kernels;
   const bool normed = branch.post.weight != nullptr;
-  if (!normed && dropout.p == 0) return branch.linear.forward(kernels, sum, x, true);
-  branch.linear.forward(kernels, normed ? branch.raw : scratch, x, false);
+  if (!normed && dropout.p == 0) return branch.linear.forward(context, sum, x, true);
+  branch.linear.forward(context, normed ? branch.raw : scratch, x, false);
   if (normed) branch.post.forward(context, scratch, branch.raw, branch.rstd);
   if (dropout.p > 0) {
     kernels.dropout_add(sum, scratch, dropout.p, branch_seed(dropout, branch.index));
@@ -148,7 +148,7 @@ void TransformerLayer::forward(const LayerContext& context, Mat output, const Se
   // A recomputation needs of the last product only what a norm behind it reads.
   if (output.data == nullptr) {
     if (post_mlp_norm.weight == nullptr) return;
-    mlp.down.forward(*context.kernels, saved.raw_mlp, saved.mlp.activated, false);
+    mlp.down.forward(context, saved.raw_mlp, saved.mlp.activated, false);
     return post_mlp_norm.forward(context, saved.branch, saved.raw_mlp, saved.rstd_post_mlp);
   }
   copy_unless_same(*context.kernels, output, saved.middle);
@@ -157,15 +157,13 @@ void TransformerLayer::forward(const LayerContext& context, Mat output, const Se
 
 void TransformerLayer::backward(const LayerContext& context, Mat dx, const Sequences& sequences, const Dropout& dropout,
                                 const Saved& saved, BackwardScratch& scratch) const {
-  const Kernels& kernels = *context.kernels;
-
   branch_gradient(context, scratch.dbranch, dx, mlp_branch(saved), dropout, scratch.draw);
-  mlp.down.backward(kernels, scratch.dactivated, scratch.dbranch, saved.mlp.activated);
+  mlp.down.backward(context, scratch.dactivated, scratch.dbranch, saved.mlp.activated);
   mlp.backward(context, scratch.dnormed, scratch.dactivated, scratch.dgate_up, saved.normed_mlp, saved.mlp);
   mlp_norm.backward(context, dx, scratch.dnormed, saved.middle, saved.rstd_mlp);
 
   branch_gradient(context, scratch.dbranch, dx, attention_branch(saved), dropout, scratch.draw);
-  attention.output.backward(kernels, scratch.dattention, scratch.dbranch, saved.attention.out);
+  attention.output.backward(context, scratch.dattention, scratch.dbranch, saved.attention.out);
   attention.backward(context, scratch.dnormed, scratch.dattention, scratch.dqkv, saved.normed_attention, sequences,
                      saved.attention);
   attention_norm.backward(context, dx, scratch.dnormed, saved.input, saved.rstd_attention);

@@ -22,6 +22,7 @@ struct LayerContext {
   DType compute = DType::kF32;
   const float* cos_sin = nullptr;        // [max_positions, rotary_dim]
   const float* local_cos_sin = nullptr;  // of layers with LayerRope::kLocal
+  LoraPass* lora = nullptr;              // of the pass under way
 };
 
 // The sequences of one pass: rows, their positions, and where each sequence's keys and values are.
@@ -35,7 +36,7 @@ struct Sequences {
 };
 
 // y = x Wᵀ + bias. W lies in the flat master buffer; its packed copies follow it at refresh(). In a model over a base W
-// and bias are the base's, frozen, and there may be an adapter.
+// and bias are the base's, frozen, and the pass says which rows have an adapter, each range of them its own.
 struct Linear {
   const float* weight = nullptr;  // null in a model that only serves, and in one over a base
   float* gradient = nullptr;      // null: no gradient of W in this model
@@ -44,11 +45,11 @@ struct Linear {
   float* bias_gradient = nullptr;
   bool frozen_backward = false;    // of a base: packed for the backward too
   const float* squares = nullptr;  // of a base: the sums of W's rows' squares [N]
-  const Lora* lora = nullptr;
+  size_t index = 0;                // among the model's projections
 
-  void forward(const Kernels& kernels, Mat y, Mat x, bool add) const;
-  // dx (may have null data: not wanted) and the gradients of weight and bias, or of the adapter.
-  void backward(const Kernels& kernels, Mat dx, Mat dy, Mat x) const;
+  void forward(const LayerContext& context, Mat y, Mat x, bool add) const;
+  // dx (may have null data: not wanted) and the gradients of weight and bias, or of the adapter, which all rows share.
+  void backward(const LayerContext& context, Mat dx, Mat dy, Mat x) const;
   bool has_backward() const { return gradient != nullptr || frozen_backward; }
   int64_t packed_bytes(const Kernels& kernels) const;  // of all orientations
   void place(const Kernels& kernels, char* memory);

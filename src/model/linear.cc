@@ -3,18 +3,35 @@
 
 namespace loquat {
 
-void Linear::forward(const Kernels& kernels, Mat y, Mat x, bool add) const {
-  if (lora != nullptr) {
-    lora->forward(kernels, packed, y, x, add);
-  } else {
-    kernels.linear(y, x, packed, add);
+// One product for all rows, whosever they are, but for those whose adapter makes it itself.
+void Linear::forward(const LayerContext& context, Mat y, Mat x, bool add) const {
+  const Kernels& kernels = *context.kernels;
+  int64_t next = 0;
+  const auto multiply_up_to = [&](int64_t end) {
+    if (end > next) kernels.linear(y.row_range(next, end), x.row_range(next, end), packed, add);
+  };
+  for (const LoraPass::Rows& rows : context.lora->rows) {
+    const Lora* lora = rows.adapters->of(*this);
+    if (lora == nullptr || !lora->makes_product(add)) continue;
+    multiply_up_to(rows.begin);
+    next = rows.end;
+  }
+  multiply_up_to(x.rows);
+  for (const LoraPass::Rows& rows : context.lora->rows) {
+    const Lora* lora = rows.adapters->of(*this);
+    if (lora == nullptr) continue;
+    lora->forward(kernels, *context.lora, packed, y.row_range(rows.begin, rows.end), x.row_range(rows.begin, rows.end),
+                  add);
   }
   if (bias != nullptr) kernels.add_bias(y, bias);
 }
 
-void Linear::backward(const Kernels& kernels, Mat dx, Mat dy, Mat x) const {
+void Linear::backward(const LayerContext& context, Mat dx, Mat dy, Mat x) const {
+  const Kernels& kernels = *context.kernels;
   if (bias_gradient != nullptr) kernels.bias_backward(bias_gradient, dy);
-  if (lora != nullptr) return lora->backward(kernels, packed, dx, dy, x);
+  const auto& rows = context.lora->rows;
+  const Lora* lora = rows.empty() ? nullptr : rows[0].adapters->of(*this);
+  if (lora != nullptr) return lora->backward(kernels, *context.lora, packed, dx, dy, x);
   if (gradient != nullptr) kernels.linear_backward_weight(gradient, dy, x);
   if (dx.data != nullptr) kernels.linear_backward_input(dx, dy, packed, false);
 }

@@ -136,16 +136,16 @@ void merge_lora(std::span<float> w, std::span<const float> a, std::span<const fl
 
 // --- one projection ------------------------------------------------------------------------------
 
-Mat Lora::dropped(const Kernels& kernels, Mat x) const {
-  if (pass->dropout == 0) return x;
-  const Mat out = pass->memory.take(x.rows, x.cols, x.dtype);
-  kernels.dropout_backward(out, x, pass->dropout, mix64(pass->seed ^ mix64(index)));
+Mat Lora::dropped(const Kernels& kernels, LoraPass& pass, Mat x) const {
+  if (pass.dropout == 0) return x;
+  const Mat out = pass.memory.take(x.rows, x.cols, x.dtype);
+  kernels.dropout_backward(out, x, pass.dropout, mix64(pass.seed ^ mix64(index)));
   return out;
 }
 
 // s A x [T, parts * rank].
-Mat Lora::down(const Kernels& kernels, Mat x) const {
-  const Mat u = pass->memory.take(x.rows, packed.n, x.dtype);
+Mat Lora::down(const Kernels& kernels, LoraPass& pass, Mat x) const {
+  const Mat u = pass.memory.take(x.rows, packed.n, x.dtype);
   kernels.linear(u, x, packed, false);
   return u;
 }
@@ -157,18 +157,20 @@ void Lora::add_up(const Kernels& kernels, Mat y, Mat u) const {
   }
 }
 
-void Lora::forward(const Kernels& kernels, const PackedWeight& base, Mat y, Mat x, bool add) const {
-  pass->memory.reset();
-  const Mat u = down(kernels, dropped(kernels, x));
-  const Mat z = gains != nullptr && add ? pass->memory.take(y.rows, y.cols, x.dtype) : y;
-  kernels.linear(z, x, base, add && gains == nullptr);
+void Lora::forward(const Kernels& kernels, LoraPass& pass, const PackedWeight& base, Mat y, Mat x, bool add) const {
+  pass.memory.reset();
+  const Mat u = down(kernels, pass, dropped(kernels, pass, x));
+  const bool apart = makes_product(add);
+  const Mat z = apart ? pass.memory.take(y.rows, y.cols, x.dtype) : y;
+  if (apart) kernels.linear(z, x, base, false);
   add_up(kernels, z, u);
   if (gains != nullptr) scale_columns(y, z, gains, add);
 }
 
 // The magnitudes' gradients; returns the gradient of what they multiply, which is made again to get them.
-Mat Lora::magnitude_backward(const Kernels& kernels, const PackedWeight& base, Mat dy, Mat x, Mat u) const {
-  const Mat z = pass->memory.take(dy.rows, dy.cols, x.dtype);
+Mat Lora::magnitude_backward(const Kernels& kernels, LoraPass& pass, const PackedWeight& base, Mat dy, Mat x,
+                             Mat u) const {
+  const Mat z = pass.memory.take(dy.rows, dy.cols, x.dtype);
   kernels.linear(z, x, base, false);
   add_up(kernels, z, u);
   for (const LoraPart& part : parts) {
@@ -179,37 +181,37 @@ Mat Lora::magnitude_backward(const Kernels& kernels, const PackedWeight& base, M
   return z;
 }
 
-void Lora::backward(const Kernels& kernels, const PackedWeight& base, Mat dx, Mat dy, Mat x) const {
-  pass->memory.reset();
-  const Mat input = dropped(kernels, x);
-  const Mat u = down(kernels, input);
-  if (gains != nullptr) dy = magnitude_backward(kernels, base, dy, x, u);
-  const Mat du = pass->memory.take(u.rows, u.cols, u.dtype);
+void Lora::backward(const Kernels& kernels, LoraPass& pass, const PackedWeight& base, Mat dx, Mat dy, Mat x) const {
+  pass.memory.reset();
+  const Mat input = dropped(kernels, pass, x);
+  const Mat u = down(kernels, pass, input);
+  if (gains != nullptr) dy = magnitude_backward(kernels, pass, base, dy, x, u);
+  const Mat du = pass.memory.take(u.rows, u.cols, u.dtype);
   for (const LoraPart& part : parts) {
     const Mat dy_part = dy.col_range(part.begin, part.begin + part.n);
     kernels.linear_backward_weight(part.db, dy_part, u.col_range(part.row, part.row + rank));
     kernels.linear_backward_input(du.col_range(part.row, part.row + rank), dy_part, part.packed, false);
   }
   const int64_t size = packed.n * packed.k;
-  float* da_scaled = pass->memory.take_floats(size);
+  float* da_scaled = pass.memory.take_floats(size);
   kernels.clear(da_scaled, size * 4);
   kernels.linear_backward_weight(da_scaled, du, input);
   kernels.axpby(da, da_scaled, size, scaling, 1);
   if (dx.data == nullptr) return;
-  if (pass->dropout == 0) {
+  if (pass.dropout == 0) {
     kernels.linear_backward_input(dx, du, packed, false);
   } else {
-    const Mat through = pass->memory.take(dx.rows, dx.cols, dx.dtype);
+    const Mat through = pass.memory.take(dx.rows, dx.cols, dx.dtype);
     kernels.linear_backward_input(through, du, packed, false);
-    kernels.dropout_backward(dx, through, pass->dropout, mix64(pass->seed ^ mix64(index)));
+    kernels.dropout_backward(dx, through, pass.dropout, mix64(pass.seed ^ mix64(index)));
   }
   kernels.linear_backward_input(dx, dy, base, true);
 }
 
-void Lora::pack(const Kernels& kernels, const PackedWeight& base) const {
+void Lora::pack(const Kernels& kernels, LoraPass& pass, const PackedWeight& base) const {
   const int64_t size = packed.n * packed.k;
-  pass->memory.reset();
-  float* scaled = pass->memory.take_floats(size);
+  pass.memory.reset();
+  float* scaled = pass.memory.take_floats(size);
   kernels.axpby(scaled, a, size, scaling, 0);
   kernels.pack(scaled, packed.n, packed.k, packed.dtype, const_cast<void*>(packed.forward),
                const_cast<void*>(packed.backward));
@@ -217,17 +219,18 @@ void Lora::pack(const Kernels& kernels, const PackedWeight& base) const {
     const PackedWeight& w = part.packed;
     kernels.pack(part.b, w.n, w.k, w.dtype, const_cast<void*>(w.forward), const_cast<void*>(w.backward));
   }
-  if (gains != nullptr) measure_norms(kernels, base, scaled);
+  if (gains != nullptr) measure_norms(kernels, pass, base, scaled);
 }
 
 // |w + s B A|² of a row = |w|² + 2 b · (s A w) + b (s A)(s A)ᵀ b, so that W itself is read by one product with A's
 // rows.
-void Lora::measure_norms(const Kernels& kernels, const PackedWeight& base, const float* scaled_a) const {
-  const Mat rows = pass->memory.take(packed.n, packed.k, packed.dtype);
+void Lora::measure_norms(const Kernels& kernels, LoraPass& pass, const PackedWeight& base,
+                         const float* scaled_a) const {
+  const Mat rows = pass.memory.take(packed.n, packed.k, packed.dtype);
   kernels.convert(rows, mat(const_cast<float*>(scaled_a), packed.n, packed.k));
-  const Mat along = pass->memory.take(packed.n, base.n, DType::kF32);  // (s A) Wᵀ
+  const Mat along = pass.memory.take(packed.n, base.n, DType::kF32);  // (s A) Wᵀ
   kernels.linear(along, rows, base, false);
-  float* gram = pass->memory.take_floats(rank * rank);
+  float* gram = pass.memory.take_floats(rank * rank);
   for (const LoraPart& part : parts) {
     const float* own = scaled_a + part.row * packed.k;
     kernels.matmul(gram, own, own, rank, rank, packed.k, false, true);
@@ -251,14 +254,21 @@ void Lora::measure_norms(const Kernels& kernels, const PackedWeight& base, const
 // --- a model's -----------------------------------------------------------------------------------
 
 Adapters::Adapters(const Kernels& kernels, const LoraConfig& config, DType compute, bool with_gradients)
-    : kernels_(kernels), config_(config), compute_(compute), with_gradients_(with_gradients), pass_(kernels) {
+    : kernels_(kernels), config_(config), compute_(compute), with_gradients_(with_gradients) {
   CHECK(config.rank > 0, "adapters of rank {}", config.rank);
   CHECK(!config.dora || kernels.host_reads, "the {} kernels' memory cannot be read: no magnitudes", kernels.name);
 }
 
-void Adapters::add(Linear& linear, std::span<const Param> modules) {
+const Lora* Adapters::of(const Linear& linear) const {
+  return linear.index < of_projections_.size() ? of_projections_[linear.index] : nullptr;
+}
+
+void Adapters::add(const Linear& linear, std::span<const Param> modules) {
+  CHECK(linear.index == of_projections_.size(), "projection {} comes as number {}", linear.index,
+        of_projections_.size());
+  of_projections_.push_back(nullptr);
   auto lora = std::make_unique<Lora>();
-  lora->index = projections_++;
+  lora->index = linear.index;
   int64_t begin = 0;
   std::vector<const Param*> adapted;
   for (const Param& p : modules) {
@@ -281,7 +291,6 @@ void Adapters::add(Linear& linear, std::span<const Param> modules) {
   lora->scaling = config_.scaling();
   lora->packed = PackedWeight{static_cast<int64_t>(adapted.size()) * config_.rank, k, compute_};
   lora->squares = linear.squares;
-  lora->pass = &pass_;
   for (const Param* p : adapted)
     specs_.push_back({peft_name(p->name, "lora_A.weight"), {config_.rank, k}, true, ParamInit::kLoraA});
   for (const Param* p : adapted)
@@ -290,7 +299,7 @@ void Adapters::add(Linear& linear, std::span<const Param> modules) {
     if (config_.dora)
       specs_.push_back({peft_name(p->name, "lora_magnitude_vector"), {p->shape[0]}, false, ParamInit::kMagnitude});
   }
-  linear.lora = lora.get();
+  of_projections_.back() = lora.get();
   linears_.push_back(&linear);
   loras_.push_back(std::move(lora));
 }
@@ -318,10 +327,9 @@ void Adapters::attach(std::span<const Param> params) {
 void Adapters::place() {
   int64_t bytes = 0;
   const auto walk = [&](auto&& take) {
-    for (size_t i = 0; i < loras_.size(); ++i) {
-      Lora& lora = *loras_[i];
-      take(lora.packed);
-      for (LoraPart& part : lora.parts) take(part.packed);
+    for (const auto& lora : loras_) {
+      take(lora->packed);
+      for (LoraPart& part : lora->parts) take(part.packed);
     }
   };
   const int64_t copies = with_gradients_ ? 2 : 1;
@@ -346,13 +354,13 @@ void Adapters::place() {
   }
 }
 
-void Adapters::pack() {
-  for (size_t i = 0; i < loras_.size(); ++i) loras_[i]->pack(kernels_, linears_[i]->packed);
+void Adapters::pack(LoraPass& pass) {
+  for (size_t i = 0; i < loras_.size(); ++i) loras_[i]->pack(kernels_, pass, linears_[i]->packed);
 }
 
-void Adapters::init_magnitudes() {
+void Adapters::init_magnitudes(LoraPass& pass) {
   if (!config_.dora) return;
-  pack();
+  pack(pass);
   for (const auto& lora : loras_) {
     for (const LoraPart& part : lora->parts) std::copy_n(lora->norms + part.begin, part.n, part.magnitude);
   }

@@ -51,10 +51,17 @@ std::string peft_name(const std::string& weight_name, const char* part);
 void merge_lora(std::span<float> w, std::span<const float> a, std::span<const float> b,
                 std::span<const float> magnitude, int64_t n, int64_t k, int64_t rank, float scaling);
 
-// What all adapters of a model share during one pass.
+class Adapters;
+
+// Of one pass through a model: whose adapters apply to which rows, and what they share.
 struct LoraPass {
+  struct Rows {
+    int64_t begin = 0, end = 0;
+    const Adapters* adapters = nullptr;
+  };
   explicit LoraPass(const Kernels& kernels) : memory(kernels) {}
-  Arena memory;  // of one projection at a time
+  std::vector<Rows> rows;  // ascending; rows between them are the base's alone
+  Arena memory;            // of one projection of one adapter at a time
   float dropout = 0;
   uint64_t seed = 0;
 };
@@ -70,8 +77,7 @@ struct LoraPart {
   PackedWeight packed;  // B
 };
 
-// The adapters of one projection. In place of its product: y = (+=) ..., and dx, where that is wanted, with the
-// gradients of A, B and the magnitudes added up.
+// The adapters of one projection.
 struct Lora {
   int64_t rank = 0;  // of each part
   float scaling = 1;
@@ -83,35 +89,39 @@ struct Lora {
   const float* squares = nullptr;  // DoRA: of W's rows [n]
   float* gains = nullptr;          // DoRA [n]: m / norm; 1 where no part is
   float* norms = nullptr;          // DoRA [n]
-  LoraPass* pass = nullptr;
 
-  void forward(const Kernels& kernels, const PackedWeight& base, Mat y, Mat x, bool add) const;
-  void backward(const Kernels& kernels, const PackedWeight& base, Mat dx, Mat dy, Mat x) const;
+  // With `add`, y holds a sum already, which magnitudes must not multiply: then the base's product is made here.
+  bool makes_product(bool add) const { return add && gains != nullptr; }
+  // y holds the base's product, unless it is made here: it becomes the adapted one; with `add`, of the sum.
+  void forward(const Kernels& kernels, LoraPass& pass, const PackedWeight& base, Mat y, Mat x, bool add) const;
+  // dx, where that is wanted, of the adapted product; the gradients of A, B and the magnitudes are added up.
+  void backward(const Kernels& kernels, LoraPass& pass, const PackedWeight& base, Mat dx, Mat dy, Mat x) const;
   // After a change of the values.
-  void pack(const Kernels& kernels, const PackedWeight& base) const;
+  void pack(const Kernels& kernels, LoraPass& pass, const PackedWeight& base) const;
 
  private:
-  Mat dropped(const Kernels& kernels, Mat x) const;
-  Mat down(const Kernels& kernels, Mat x) const;
+  Mat dropped(const Kernels& kernels, LoraPass& pass, Mat x) const;
+  Mat down(const Kernels& kernels, LoraPass& pass, Mat x) const;
   void add_up(const Kernels& kernels, Mat y, Mat u) const;
-  Mat magnitude_backward(const Kernels& kernels, const PackedWeight& base, Mat dy, Mat x, Mat u) const;
-  void measure_norms(const Kernels& kernels, const PackedWeight& base, const float* scaled_a) const;
+  Mat magnitude_backward(const Kernels& kernels, LoraPass& pass, const PackedWeight& base, Mat dy, Mat x, Mat u) const;
+  void measure_norms(const Kernels& kernels, LoraPass& pass, const PackedWeight& base, const float* scaled_a) const;
 };
 
-// The adapters of a model. First every projection is shown, then the parameters are laid out by `specs`, then attached.
+// The adapters of a model. First every projection is shown, in their order, then the parameters are laid out by
+// `specs`, then attached.
 class Adapters {
  public:
   Adapters(const Kernels& kernels, const LoraConfig& config, DType compute, bool with_gradients);
   // `modules`: the parameters that the projection's weight is made of, in the order of its outputs.
-  void add(Linear& linear, std::span<const Param> modules);
+  void add(const Linear& linear, std::span<const Param> modules);
   // For each projection that is adapted: its A's, its B's, its magnitudes; with PEFT's names.
   const std::vector<ParamSpec>& specs() const { return specs_; }
   void attach(std::span<const Param> params);  // of specs
-  void pack();
-  void init_magnitudes();  // to the norms, with the present A and B
+  void pack(LoraPass& pass);
+  void init_magnitudes(LoraPass& pass);  // to the norms, with the present A and B
 
   const LoraConfig& config() const { return config_; }
-  LoraPass& pass() { return pass_; }
+  const Lora* of(const Linear& linear) const;  // null: it is not adapted
 
  private:
   void place();
@@ -122,10 +132,9 @@ class Adapters {
   bool with_gradients_;
   std::vector<ParamSpec> specs_;
   std::vector<std::unique_ptr<Lora>> loras_;
-  std::vector<const Linear*> linears_;  // of each of loras_
-  uint64_t projections_ = 0;
-  Buffer memory_;  // packed weights, gains, norms
-  LoraPass pass_;
+  std::vector<const Linear*> linears_;       // of each of loras_
+  std::vector<const Lora*> of_projections_;  // null: it is not adapted
+  Buffer memory_;                            // packed weights, gains, norms
 };
 
 }  // namespace loquat

@@ -6,9 +6,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "base/threads.h"
 #include "kernels/quantize.h"
+#include "model/base_of_for_test.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
 #include "model/reference_model_for_test.h"
@@ -57,20 +59,6 @@ void randomize(Model& model, uint64_t seed, double deviation) {
     for (int64_t i = 0; i < p.size; ++i) p.value[i] = static_cast<float>(mean + deviation * rng.normal());
   });
   model.refresh();
-}
-
-// A base with the weights of a whole model.
-std::shared_ptr<const Model> base_of(const Model& model, WeightType weights = WeightType::kCompute) {
-  ServingTensors tensors;
-  tensors.projections = weights;
-  tensors.type = [](const std::string&) { return WeightType::kCompute; };
-  tensors.values = [&](const std::string& name, float* out) {
-    model.for_each_param([&](const Param& p) {
-      if (p.name == name) std::copy_n(p.value, p.size, out);
-    });
-  };
-  tensors.under_adapters = tensors.adapters_trained = true;
-  return std::make_shared<const Model>(model.config(), model.kernels(), model.compute(), tensors);
 }
 
 Batch random_batch(const ModelConfig& c, uint64_t seed, std::vector<int64_t> lengths) {
@@ -397,6 +385,52 @@ TEST(Lora, RowsDoNotDependOnTheBatch) {
         for (int64_t t = 0; t < n; ++t) ASSERT_EQ(bytes_of_row(part, t), expected[first + t]) << done;
         done += n;
       }
+    }
+  }
+}
+
+// Rows of different adapters, and of the base alone, in one forward: the same bits as each model's own.
+TEST(Lora, RowsOfManyAdaptersAreEachAsAlone) {
+  const ModelConfig c = middle_config();
+  for (const Kernels* kernels : all_kernels()) {
+    for (const auto& [compute, weights] :
+         {std::pair{DType::kF32, WeightType::kCompute}, std::pair{DType::kBF16, WeightType::kCompute},
+          std::pair{DType::kBF16, WeightType::kInt8}, std::pair{DType::kBF16, WeightType::kInt4}}) {
+      if (weights != WeightType::kCompute && !kernels->quantized_weights) continue;
+      SCOPED_TRACE(fmt::format("{} {} {}", kernels->name, compute == DType::kF32, static_cast<int>(weights)));
+      Model plain(c, *kernels, compute, false);
+      randomize(plain, 11, 0.1);
+      const auto base = base_of(plain, weights);
+      LoraConfig rs = lora_config(2, {"q_proj", "down_proj"});
+      rs.rslora = true;
+      std::vector<std::unique_ptr<Model>> models;
+      for (const LoraConfig& lora :
+           {LoraConfig(), lora_config(5), rs, lora_config(3, {"v_proj", "o_proj", "up_proj"}, kernels->host_reads)}) {
+        models.push_back(std::make_unique<Model>(base, lora, c.head, false));
+        randomize(*models.back(), models.size(), 0.1);
+      }
+      // Not in order, some with neighbours of their own, and more rows than go through the layers at once.
+      const std::vector<int64_t> lengths = {37, 1, 1, 100, 12, 1, 128, 128, 128, 128, 128, 128, 90, 3};
+      const std::vector<size_t> whose = {3, 0, 1, 1, 2, 3, 0, 3, 2, 1, 0, 3, 3, 2};
+      Batch crowd = random_batch(c, 5, lengths);
+      for (size_t b = 0; b < whose.size(); ++b) crowd.adapters[b] = b == 1 ? nullptr : models[whose[b]].get();
+      const Mat hidden = models[0]->forward(crowd);
+      std::vector<std::vector<char>> got;
+      for (int64_t row = 0; row < crowd.rows(); ++row) got.push_back(bytes_of_row(hidden, row));
+      std::set<std::vector<char>> firsts;
+      for (size_t b = 0; b < whose.size(); ++b) {
+        Batch alone;
+        alone.add(std::span(crowd.tokens).subspan(crowd.starts[b], lengths[b]));
+        const Mat own = models[whose[b]]->forward(alone);
+        for (int64_t t = 0; t < lengths[b]; ++t)
+          ASSERT_EQ(bytes_of_row(own, t), got[crowd.starts[b] + t]) << b << " " << t;
+      }
+      for (const auto& model : models) {
+        Batch one;
+        one.add(std::vector<int32_t>{7}, model.get());
+        firsts.insert(bytes_of_row(models[0]->forward(one), 0));
+      }
+      EXPECT_EQ(firsts.size(), models.size()) << "two adapters do the same";
     }
   }
 }

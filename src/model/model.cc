@@ -12,11 +12,11 @@
 #include "model/model_parts.h"
 #include "model/params.h"
 #include "model/rope.h"
+#include "model/serving_weights.h"
 
 namespace loquat {
 namespace {
 
-constexpr double kInitDeviation = 0.02;
 constexpr int64_t kGroupRows = 1024;       // of a forward that keeps nothing, on a processor: they stay in its caches
 constexpr int64_t kCardGroupRows = 65536;  // on a graphics card
 
@@ -33,6 +33,7 @@ struct Model::Impl : ModelParts {
   float embedding_scale = 1;
   std::shared_ptr<const Model> base;  // its weights are this one's; null: none
   std::unique_ptr<Adapters> adapters;
+  LoraPass pass;
   Buffer squares;  // of a base
   std::string folder;
 
@@ -53,6 +54,7 @@ struct Model::Impl : ModelParts {
       : config(c),
         kernels(k),
         compute(d),
+        pass(k),
         kept_memory(k),
         scratch(k),
         work_memory(k),
@@ -72,7 +74,7 @@ struct Model::Impl : ModelParts {
     };
     cos_sin = table_of(LayerRope::kGlobal);
     local_cos_sin = table_of(LayerRope::kLocal);
-    context = {&kernels, &config, compute, cos_sin.floats(), local_cos_sin.floats()};
+    context = {&kernels, &config, compute, cos_sin.floats(), local_cos_sin.floats(), &pass};
     if (config.features.scaled_embedding) {
       embedding_scale = std::sqrt(static_cast<float>(config.hidden_size));
       if (compute == DType::kBF16) embedding_scale = to_float(to_bf16(embedding_scale));
@@ -83,10 +85,8 @@ struct Model::Impl : ModelParts {
   void lay_out(bool with_gradients);
   void lay_over(const LoraConfig& lora, bool with_gradients);
   void make_squares();
-  void set_pass(float lora_dropout, uint64_t seed);
+  void set_pass(const Batch& batch, int64_t first, int64_t end, const ForwardOptions& options);
   void lay_out_serving(const ServingTensors& tensors);
-  void upload_squares(const Linear& linear, const std::vector<float>& weight) const;
-  void pack_serving(const Linear& linear, const Parts& parts, const ServingTensors& tensors) const;
   void place_linears();
   void attach_layers() {
     if (config.features.norm_adds_one) effective = Buffer(kernels, 4 * norm_values(params));
@@ -141,10 +141,10 @@ void Model::Impl::lay_out(bool with_gradients) {
   place_linears();
 }
 
-// The layers are copies of the base's, which are views; the adapters are hung into them.
+// The layers are copies of the base's, which are views.
 void Model::Impl::lay_over(const LoraConfig& lora, bool with_gradients) {
   const Impl& from = *base->impl_;
-  context = {&kernels, &config, compute, from.cos_sin.floats(), from.local_cos_sin.floats()};
+  context = {&kernels, &config, compute, from.cos_sin.floats(), from.local_cos_sin.floats(), &pass};
   embedding_scale = from.embedding_scale;
   static_cast<ModelParts&>(*this) = from;
   effective_norms.clear();  // the base's to make
@@ -182,10 +182,23 @@ void Model::Impl::make_squares() {
   }
 }
 
-void Model::Impl::set_pass(float lora_dropout, uint64_t seed) {
-  if (adapters == nullptr) return;
-  adapters->pass().dropout = lora_dropout;
-  adapters->pass().seed = mix64(seed);
+// Of the sequences first ... end - 1, whose rows the pass counts from 0.
+void Model::Impl::set_pass(const Batch& batch, int64_t first, int64_t end, const ForwardOptions& options) {
+  pass.dropout = options.lora_dropout;
+  pass.seed = mix64(options.dropout_seed);
+  pass.rows.clear();
+  const int64_t origin = batch.starts[first];
+  for (int64_t b = first; b < end; ++b) {
+    const Model* other = batch.adapter(b);
+    const Adapters* of = other != nullptr ? other->impl_->adapters.get() : adapters.get();
+    if (of == nullptr) continue;
+    const int64_t begin = batch.starts[b] - origin, stop = batch.starts[b + 1] - origin;
+    if (!pass.rows.empty() && pass.rows.back().adapters == of && pass.rows.back().end == begin) {
+      pass.rows.back().end = stop;
+    } else {
+      pass.rows.push_back({begin, stop, of});
+    }
+  }
 }
 
 void Model::Impl::place_linears() {
@@ -232,59 +245,10 @@ void Model::Impl::lay_out_serving(const ServingTensors& tensors) {
   if (tensors.under_adapters) make_squares();
   place_linears();
   next = 0;
-  for_each_linear([&](Linear& linear) { pack_serving(linear, linear_parts[next++], tensors); });
-}
-
-void Model::Impl::upload_squares(const Linear& linear, const std::vector<float>& weight) const {
-  const int64_t n = linear.packed.n, k = linear.packed.k;
-  std::vector<float> sums(static_cast<size_t>(n));
-  parallel_blocks(n, 64, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      double sum = 0;
-      for (int64_t j = 0; j < k; ++j) sum += static_cast<double>(weight[i * k + j]) * weight[i * k + j];
-      sums[i] = static_cast<float>(sum);
-    }
+  for_each_linear([&](Linear& linear) {
+    const Parts& parts = linear_parts[next++];
+    pack_serving(kernels, linear, std::span(params).subspan(parts.first, parts.count), tensors);
   });
-  kernels.upload(const_cast<float*>(linear.squares), sums.data(), n * 4);
-}
-
-void Model::Impl::pack_serving(const Linear& linear, const Parts& parts, const ServingTensors& tensors) const {
-  const PackedWeight& w = linear.packed;
-  void *forward = const_cast<void*>(w.forward), *backward = const_cast<void*>(w.backward);
-  const size_t size = static_cast<size_t>(w.n * w.k);
-  const bool quantized = w.type != WeightType::kCompute;
-  std::vector<uint8_t> codes(quantized ? size : 0);
-  std::vector<BF16> scales(quantized ? static_cast<size_t>(w.n * group_count(w.k, w.type)) : 0);
-  const std::span<const Param> tensor_params = std::span(params).subspan(parts.first, parts.count);
-  if (tensors.type(tensor_params[0].name) != WeightType::kCompute) {
-    int64_t row = 0;
-    for (const Param& p : tensor_params) {
-      tensors.codes(p.name, codes.data() + row * w.k, scales.data() + row * group_count(w.k, w.type));
-      row += p.shape[0];
-    }
-    if (linear.squares != nullptr) {
-      std::vector<float> host(size);
-      dequantize_weight(codes.data(), scales.data(), w.n, w.k, w.type, host.data());
-      upload_squares(linear, host);
-    }
-    return kernels.pack_quantized(codes.data(), scales.data(), w.n, w.k, w.type, forward);
-  }
-  std::vector<float> host(size);
-  float* to = host.data();
-  for (const Param& p : tensor_params) {
-    tensors.values(p.name, to);
-    to += p.size;
-  }
-  if (quantized) quantize_weight(host.data(), w.n, w.k, w.type, codes.data(), scales.data());
-  if (linear.squares != nullptr) {
-    if (quantized) dequantize_weight(codes.data(), scales.data(), w.n, w.k, w.type, host.data());
-    upload_squares(linear, host);
-  }
-  if (quantized) {
-    return kernels.pack_quantized(codes.data(), scales.data(), w.n, w.k, w.type, forward);
-  }
-  const Buffer master = floats_of(kernels, host);
-  kernels.pack(master.floats(), w.n, w.k, w.dtype, forward, backward);
 }
 
 void Model::Impl::refresh_norms() const {
@@ -314,6 +278,10 @@ void Model::Impl::check_batch(const Batch& batch, std::span<const int32_t> posit
     CHECK(batch.prefix[b] == last, "sequence {} goes on from {}; the last one without a prefix is {}", b,
           batch.prefix[b], last);
   }
+  CHECK(batch.adapters.empty() || static_cast<int64_t>(batch.adapters.size()) == batch.sequences(),
+        "{} sequences, {} adapters", batch.sequences(), batch.adapters.size());
+  for (const Model* adapter : batch.adapters)
+    CHECK(adapter == nullptr || (base != nullptr && adapter->base() == base), "an adapter over another base");
   for (int32_t token : batch.tokens) {
     CHECK(token >= 0 && token < config.vocab_size, "token {} of a vocabulary of {}", token, config.vocab_size);
   }
@@ -337,7 +305,6 @@ Mat Model::Impl::embed(std::span<const int32_t> tokens, std::span<const int32_t>
 // Nothing is kept: one layer's memory serves all of them, the residual stream is changed in place, and the sequences go
 // through the layers in groups that stay in the caches.
 Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
-  set_pass(0, 0);
   scratch.reset();
   const Mat hidden = scratch.take(batch.rows(), config.hidden_size, compute);
   const int64_t most = kernels.host_memory ? kGroupRows : kCardGroupRows;
@@ -353,6 +320,7 @@ Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
     Sequences group{all.positions.subspan(begin, rows), group_starts, group_prefix, all.cache, {}};
     if (all.cache != nullptr) group.cached = all.cached.subspan(first, end - first);
 
+    set_pass(batch, first, end, {});
     work_memory.reset();
     TransformerLayer::Saved work;
     work.input = embed(std::span(batch.tokens).subspan(begin, rows), group.positions, work_memory);
@@ -366,7 +334,9 @@ Mat Model::Impl::run_layers(const Batch& batch, const Sequences& all) {
 Mat Model::Impl::run_layers_keeping(const Batch& batch, const Sequences& sequences, const ForwardOptions& options) {
   const int64_t rows = batch.rows(), C = config.hidden_size;
   const bool with_dropout = options.dropout > 0;
-  set_pass(options.lora_dropout, options.dropout_seed);
+  set_pass(batch, 0, batch.sequences(), options);
+  CHECK(std::all_of(batch.adapters.begin(), batch.adapters.end(), [](const Model* other) { return other == nullptr; }),
+        "a forward that keeps for a backward has other models' adapters");
   kept_memory.reset();
   kept.rows = rows;
   kept.options = options;
@@ -426,8 +396,8 @@ DType Model::compute() const {
 bool Model::serves_only() const {
   return impl_->serves_only;
 }
-const Model* Model::base() const {
-  return impl_->base.get();
+const std::shared_ptr<const Model>& Model::base() const {
+  return impl_->base;
 }
 const std::string& Model::folder() const {
   return impl_->folder;
@@ -439,27 +409,6 @@ const LoraConfig& Model::lora() const {
 int64_t Model::master_bytes() const {
   return impl_->values.bytes();
 }
-
-namespace {
-
-std::vector<float> initial_values(const ModelConfig& config, const ParamSpec& spec, Rng rng) {
-  std::vector<float> values(static_cast<size_t>(spec.size()), 1.0f);
-  if (spec.init == ParamInit::kOnes || spec.init == ParamInit::kMagnitude) return values;
-  if (spec.init == ParamInit::kZeros) return std::vector<float>(values.size(), 0.0f);
-  double deviation = kInitDeviation;
-  if (spec.init == ParamInit::kResidual) deviation /= std::sqrt(2.0 * static_cast<double>(config.num_layers));
-  if (spec.init == ParamInit::kScore) deviation = 1.0 / std::sqrt(static_cast<double>(config.hidden_size) + 1.0);
-  Rng stream = rng.fork(spec.name);
-  if (spec.init == ParamInit::kLoraA) {
-    const double bound = 1 / std::sqrt(static_cast<double>(spec.shape[1]));
-    for (float& value : values) value = static_cast<float>(bound * (2 * stream.uniform() - 1));
-    return values;
-  }
-  for (float& value : values) value = static_cast<float>(deviation * stream.normal());
-  return values;
-}
-
-}  // namespace
 
 void Model::Impl::init_param(const ParamSpec& spec, const Param& param, Rng rng) const {
   const std::vector<float> initial = initial_values(config, spec, rng);
@@ -474,7 +423,7 @@ void Model::init(Rng rng) {
     if (has_score && specs[i].init == ParamInit::kScore) return;  // the base's goes on
     impl_->init_param(specs[i], impl_->params[i], rng);
   });
-  if (impl_->adapters != nullptr) impl_->adapters->init_magnitudes();
+  if (impl_->adapters != nullptr) impl_->adapters->init_magnitudes(impl_->pass);
   refresh();
 }
 
@@ -515,7 +464,7 @@ void Model::set_values(std::span<const float> values) {
 
 void Model::refresh() {
   impl_->check_trainable();
-  if (impl_->adapters != nullptr) impl_->adapters->pack();
+  if (impl_->adapters != nullptr) impl_->adapters->pack(impl_->pass);
   if (impl_->base != nullptr) return;
   impl_->for_each_linear([&](Linear& linear) { linear.pack(impl_->kernels); });
   impl_->refresh_norms();
@@ -560,7 +509,7 @@ void Model::backward(const Batch& batch, Mat dhidden) {
         "the kept forward has {} rows, the batch {}, dhidden {}", kept.rows, batch.rows(), dhidden.rows);
   const Sequences sequences{batch.positions, batch.starts, batch.prefix, nullptr, {}};
   const Dropout dropout = m.dropout(kept.options);
-  m.set_pass(kept.options.lora_dropout, kept.options.dropout_seed);
+  m.set_pass(batch, 0, batch.sequences(), kept.options);
   m.backward_memory.reset();
   TransformerLayer::BackwardScratch work;
   work.take(m.context, kept.rows, m.backward_memory);

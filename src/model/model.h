@@ -24,6 +24,8 @@
 
 namespace loquat {
 
+class Model;
+
 struct Param {
   std::string name;  // as in model.safetensors: "model.layers.0.self_attn.q_proj.weight"
   std::vector<int64_t> shape;
@@ -41,11 +43,15 @@ struct Batch {
   std::vector<int32_t> positions;
   std::vector<int64_t> starts{0};
   std::vector<int64_t> prefix;  // the sequence that b goes on from; -1: none (empty: none of them)
+  // A model over the same base, whose adapter (or none) sequence b has in place of the model's own; null: its own
+  // (empty: all of them). Those of one adapter best stand together. Not in a forward that keeps for a backward.
+  std::vector<const Model*> adapters;
 
   int64_t rows() const { return static_cast<int64_t>(tokens.size()); }
   int64_t sequences() const { return static_cast<int64_t>(starts.size()) - 1; }
   bool has_prefix(int64_t b) const { return !prefix.empty() && prefix[b] >= 0; }
-  void add(std::span<const int32_t> sequence);  // positions 0, 1, ...
+  const Model* adapter(int64_t b) const { return adapters.empty() ? nullptr : adapters[b]; }
+  void add(std::span<const int32_t> sequence, const Model* adapter = nullptr);  // positions 0, 1, ...
   // Goes on from the last sequence that was added without a prefix. Where the kernel table has shared_prefixes.
   void add_continuation(std::span<const int32_t> sequence);
   void clear();
@@ -99,10 +105,10 @@ class Model {
   const Kernels& kernels() const;
   DType compute() const;
   bool serves_only() const;
-  const Model* base() const;          // null: none
-  const std::string& folder() const;  // of a base
-  const LoraConfig& lora() const;     // rank 0: no adapter
-  int64_t master_bytes() const;       // of the float32 weights that it holds
+  const std::shared_ptr<const Model>& base() const;  // null: none
+  const std::string& folder() const;                 // of a base
+  const LoraConfig& lora() const;                    // rank 0: no adapter
+  int64_t master_bytes() const;                      // of the float32 weights that it holds
 
   // N(0, 0.02), residual projections scaled by 1/sqrt(2 layers); score head N(0, 1/sqrt(C+1)). Each parameter has a
   // stream of its own by its name. Refreshes.

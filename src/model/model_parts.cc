@@ -40,6 +40,7 @@ class Attacher {
     out_.linear_parts.push_back({next_, count});
     const Param& p = take(count);
     Linear linear{p.value, p.grad, PackedWeight{n, k, compute_, nullptr, nullptr}};
+    linear.index = out_.linear_parts.size() - 1;
     if (!biased) return linear;
     const Param& bias = take(count);
     linear.bias = bias.value;

@@ -3,9 +3,15 @@
 
 #include <fmt/ranges.h>
 
+#include <cmath>
 #include <utility>
 
 namespace loquat {
+namespace {
+
+constexpr double kInitDeviation = 0.02;
+
+}  // namespace
 
 int64_t ParamSpec::size() const {
   int64_t n = 1;
@@ -97,6 +103,23 @@ bool is_projection(const ParamSpec& spec) {
 
 std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+std::vector<float> initial_values(const ModelConfig& config, const ParamSpec& spec, Rng rng) {
+  std::vector<float> values(static_cast<size_t>(spec.size()), 1.0f);
+  if (spec.init == ParamInit::kOnes || spec.init == ParamInit::kMagnitude) return values;
+  if (spec.init == ParamInit::kZeros) return std::vector<float>(values.size(), 0.0f);
+  double deviation = kInitDeviation;
+  if (spec.init == ParamInit::kResidual) deviation /= std::sqrt(2.0 * static_cast<double>(config.num_layers));
+  if (spec.init == ParamInit::kScore) deviation = 1.0 / std::sqrt(static_cast<double>(config.hidden_size) + 1.0);
+  Rng stream = rng.fork(spec.name);
+  if (spec.init == ParamInit::kLoraA) {
+    const double bound = 1 / std::sqrt(static_cast<double>(spec.shape[1]));
+    for (float& value : values) value = static_cast<float>(bound * (2 * stream.uniform() - 1));
+    return values;
+  }
+  for (float& value : values) value = static_cast<float>(deviation * stream.normal());
+  return values;
 }
 
 }  // namespace loquat

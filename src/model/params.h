@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/rng.h"
 #include "model/config.h"
 
 namespace loquat {
@@ -33,6 +34,8 @@ struct ParamSpec {
 
 bool is_projection(const ParamSpec& spec);  // a matrix that products read: also lm_head, not the embedding
 std::vector<ParamSpec> param_specs(const ModelConfig& config);
+// Each parameter has a stream of its own by its name. kMagnitude: ones; the norms are the adapter's to know.
+std::vector<float> initial_values(const ModelConfig& config, const ParamSpec& spec, Rng rng);
 std::string shape_text(const std::vector<int64_t>& shape);  // "[2048, 256]"
 
 }  // namespace loquat

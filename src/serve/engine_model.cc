@@ -20,7 +20,6 @@
 namespace loquat::serve {
 namespace {
 
-constexpr int64_t kMostCacheBytes = int64_t{1} << 30;
 constexpr int64_t kEmbeddingRows = 2048;  // of one forward
 
 uint64_t random_seed() {
@@ -41,51 +40,38 @@ Result<std::string> folder_pooling(const std::string& folder) {
   return Err("{}: expected pooling_mode_mean_tokens or pooling_mode_lasttoken to be true", file);
 }
 
-SharedEngineOptions engine_options(const Model& model, const EngineModelOptions& options) {
-  const int64_t a_token = KvCache::bytes(model.config(), model.compute(), 1);
-  SharedEngineOptions out;
-  out.engine.slots = options.parallel;
-  out.engine.prefill_rows = options.prefill_rows;
-  out.engine.draft_tokens = options.draft_tokens;
-  const int64_t bytes = options.cache_bytes > 0 ? options.cache_bytes : kMostCacheBytes;
-  out.engine.cache_tokens = std::min(bytes / a_token, options.parallel * model.config().max_positions);
-  out.waiting = options.waiting;
-  out.deadline = std::chrono::milliseconds(static_cast<int64_t>(options.deadline_seconds * 1000));
-  return out;
-}
-
 }  // namespace
 
-EngineModel::EngineModel(std::string id, std::unique_ptr<Model> model, Tokenizer tokenizer, std::string pooling,
-                         std::span<const int32_t> stop_tokens, const EngineModelOptions& options)
-    : id_(std::move(id)), model_(std::move(model)), tokenizer_(std::move(tokenizer)), pooling_(std::move(pooling)) {
+EngineModel::EngineModel(std::string id, BaseEngines::Opened opened, Tokenizer tokenizer, std::string pooling,
+                         std::span<const int32_t> stop_tokens)
+    : id_(std::move(id)),
+      base_(std::move(opened.engine)),
+      adapter_(std::move(opened.adapter)),
+      tokenizer_(std::move(tokenizer)),
+      pooling_(std::move(pooling)) {
   if (auto found = ChatTemplate::make(tokenizer_); found.ok()) {
     template_ = *std::move(found);
     stop_tokens_ = template_->stop_tokens();
   } else {
     log_warning("model {}: it knows no turns, only completions: {}", id_, found.error());
   }
-  add_stop_tokens(stop_tokens_, std::array{tokenizer_.special(kEndOfText), model_->config().eos_token});
+  add_stop_tokens(stop_tokens_, std::array{tokenizer_.special(kEndOfText), config().eos_token});
   add_stop_tokens(stop_tokens_, stop_tokens);
-  engine_ = std::make_unique<SharedEngine>(*model_, engine_options(*model_, options), mutex_);
 }
 
 Result<std::unique_ptr<EngineModel>> EngineModel::load(const std::string& id, const std::string& folder,
-                                                       const Kernels& kernels, const EngineModelOptions& options) {
+                                                       BaseEngines& engines, const std::string& pooling) {
   TRY(Tokenizer tokenizer, Tokenizer::load(folder));
-  TRY(std::string pooling, folder_pooling(folder));
+  TRY(const std::string in_folder, folder_pooling(folder));
   TRY(const std::vector<int32_t> stop_tokens, folder_stop_tokens(folder));
-  if (!options.pooling.empty()) pooling = options.pooling;
-  TRY(auto model,
-      load_model(
-          folder, kernels,
-          {.compute = options.compute, .serving_only = true, .weights = options.weights, .bases = options.bases}));
-  if (tokenizer.vocab_size() > model->config().vocab_size) {
+  TRY(BaseEngines::Opened opened, engines.open(folder));
+  const ModelConfig& config = opened.engine->model.config();
+  if (tokenizer.vocab_size() > config.vocab_size) {
     return Err("{}: the tokenizer has {} tokens, the model's vocab_size is {}", folder, tokenizer.vocab_size(),
-               model->config().vocab_size);
+               config.vocab_size);
   }
   return std::unique_ptr<EngineModel>(
-      new EngineModel(id, std::move(model), std::move(tokenizer), std::move(pooling), stop_tokens, options));
+      new EngineModel(id, std::move(opened), std::move(tokenizer), pooling.empty() ? in_folder : pooling, stop_tokens));
 }
 
 GenerationRequest EngineModel::request_of(const GenerateCall& call) {
@@ -96,6 +82,7 @@ GenerationRequest EngineModel::request_of(const GenerateCall& call) {
   request.top_logprobs = call.top_logprobs;
   request.prompt_logprobs = call.prompt_logprobs || call.sampling.max_tokens <= 0;
   request.cache_key = call.tenant;
+  request.adapter = adapter_;
   if (call.grammar) request.matcher = matcher(call.grammar, call.shown);
   return request;
 }
@@ -134,7 +121,7 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
       std::lock_guard lock(mutex_);
       numbers = numbers_;
     }
-    for (const int64_t number : numbers) model_->engine_->cancel(number);
+    for (const int64_t number : numbers) model_->base_->engine.cancel(number);
   }
 
   // False where the engine's line is full: then nothing more reaches the sink.
@@ -142,8 +129,9 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
     for (auto& choice : choices_) {
       GenerationRequest one = request;
       one.seed = choice_seed(seed, static_cast<uint64_t>(choice->index));
-      const auto number = model_->engine_->submit(std::move(one), [self = shared_from_this(), c = choice.get()](
-                                                                      EngineEvent&& event) { self->take(*c, event); });
+      const auto number = model_->base_->engine.submit(
+          std::move(one),
+          [self = shared_from_this(), c = choice.get()](EngineEvent&& event) { self->take(*c, event); });
       if (!number) {
         refused_ = true;
         cancel();
@@ -241,7 +229,7 @@ class EngineModel::Under : public Generating, public std::enable_shared_from_thi
 
   void stop_engine(const Choice& choice) {
     std::lock_guard lock(mutex_);
-    if (static_cast<size_t>(choice.index) < numbers_.size()) model_->engine_->cancel(numbers_[choice.index]);
+    if (static_cast<size_t>(choice.index) < numbers_.size()) model_->base_->engine.cancel(numbers_[choice.index]);
   }
 
   const std::shared_ptr<const EngineModel> model_;
@@ -267,17 +255,17 @@ std::variant<std::shared_ptr<Generating>, ApiError> EngineModel::generate(
 
 // Hidden states after the last norm: their mean, or the last token's; of unit length.
 std::vector<std::vector<float>> EngineModel::embed(const std::vector<std::vector<int32_t>>& inputs) {
-  const int64_t C = model_->config().hidden_size;
-  const Kernels& kernels = model_->kernels();
+  const int64_t C = config().hidden_size;
+  const Kernels& kernels = base_->model.kernels();
   std::vector<std::vector<float>> out;
   for (size_t next = 0; next < inputs.size();) {
     Batch batch;
     for (; next < inputs.size() && (batch.rows() == 0 || batch.rows() < kEmbeddingRows); ++next)
-      batch.add(inputs[next]);
+      batch.add(inputs[next], adapter_.get());
     std::vector<float> hidden;
     {
-      std::lock_guard lock(mutex_);
-      const Mat states = model_->forward(batch);
+      std::lock_guard lock(base_->mutex);
+      const Mat states = base_->model.forward(batch);
       const Buffer floats(kernels, batch.rows() * C * 4);
       kernels.convert(mat(floats.floats(), batch.rows(), C), states);
       hidden = to_host(kernels, floats.floats(), batch.rows() * C);

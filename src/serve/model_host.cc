@@ -90,9 +90,8 @@ struct ModelHost::Loaded {
 
 ModelHost::ModelHost(std::string folder, const Kernels& kernels, ModelHostOptions options)
     : folder_(std::move(folder)),
-      kernels_(kernels),
       options_(std::move(options)),
-      bases_(kernels, options_.model.compute, options_.model.weights, false),
+      engines_(kernels, options_.model),
       graveyard_(std::make_shared<Graveyard>()) {
   graveyard_->digger = std::thread([g = graveyard_.get()] { g->dig(); });
 }
@@ -150,11 +149,9 @@ std::variant<std::shared_ptr<ServedModel>, ApiError> ModelHost::model(const std:
   if (auto model = here()) return model;
   std::lock_guard loading(loading_);
   if (auto model = here()) return model;  // another request has just loaded it
-  EngineModelOptions options = options_.model;
-  options.bases = &bases_;
-  if (const auto pooling = options_.pooling.find(id); pooling != options_.pooling.end())
-    options.pooling = pooling->second;
-  auto loaded = EngineModel::load(id, found->second, kernels_, options);
+  const auto pooling = options_.pooling.find(id);
+  auto loaded =
+      EngineModel::load(id, found->second, engines_, pooling != options_.pooling.end() ? pooling->second : "");
   if (!loaded) {
     // Paths of this machine are for its own log.
     log_error("the model {} cannot be loaded: {}", id, loaded.error());

@@ -11,14 +11,13 @@
 #include <vector>
 
 #include "kernels/kernels.h"
-#include "model/base_pool.h"
 #include "serve/backend.h"
 #include "serve/engine_model.h"
 
 namespace loquat::serve {
 
 struct ModelHostOptions {
-  EngineModelOptions model;
+  BaseEngineOptions model;
   std::map<std::string, std::string> pooling;  // by id: models that give embeddings, whatever their folders say
 };
 
@@ -31,8 +30,9 @@ class ModelHost : public Backend {
   std::variant<std::shared_ptr<ServedModel>, ApiError> model(const std::string& id) override;
   bool must_load(const std::string& id) override;
   bool unload(const std::string& id) override;
-  // Of the loaded models, by id.
+  // Of the loaded models, by id; but their pages, which an adapter shares with its base, by the base's folder's name.
   std::map<std::string, EngineCounts> counts() const;
+  std::map<std::string, BaseEngines::Pages> pages() const { return engines_.pages(); }
 
  private:
   struct Loaded;
@@ -40,9 +40,8 @@ class ModelHost : public Backend {
   std::map<std::string, std::string> folders() const;  // id -> its folder
 
   const std::string folder_;
-  const Kernels& kernels_;
   const ModelHostOptions options_;
-  BasePool bases_;            // a base, and the adapters over it, hold its weights once
+  BaseEngines engines_;
   mutable std::mutex mutex_;  // of loaded_
   std::mutex loading_;        // held while one loads
   std::map<std::string, Loaded> loaded_;

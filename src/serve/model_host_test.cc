@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "infer/chat_engine.h"
 #include "infer/utf8_stream.h"
@@ -66,25 +67,41 @@ TEST_F(ModelHostTest, FindsModelsAsTheyAppear) {
   EXPECT_EQ(error_of("reward").param, "model");
 }
 
-// An adapter's folder is a model of its own, beside its base.
-TEST_F(ModelHostTest, ServesAdapters) {
-  write_model(folder_ / "models/base", 1);
-  BasePool pool(kernels(), DType::kF32, WeightType::kCompute, true);
-  LoadOptions load;
-  load.compute = DType::kF32;
-  load.bases = &pool;
-  load.with_gradients = true;
-  load.lora.rank = 4;
-  load.lora.targets = lora_modules();
-  for (const uint64_t seed : {1, 2}) {
+class AdapterHostTest : public ModelHostTest {
+ protected:
+  AdapterHostTest() {
+    write_model(folder_ / "models/base", 1, HeadKind::kLanguage, 512);
+    for (const uint64_t seed : {1, 2}) write_adapter(seed, seed);
+  }
+  void write_adapter(uint64_t number, uint64_t seed) {
+    BasePool pool(kernels(), DType::kF32, WeightType::kCompute, true);
+    LoadOptions load;
+    load.compute = DType::kF32;
+    load.bases = &pool;
+    load.with_gradients = true;
+    load.lora.rank = static_cast<int64_t>(2 + number);
+    load.lora.dora = number == 2;
+    load.lora.targets = number == 1 ? lora_modules() : std::vector<std::string>{"v_proj", "down_proj"};
     const auto model = load_model(folder_ / "models/base", kernels(), load);
     ASSERT_TRUE(model.ok()) << model.error();
     Rng rng(seed, "adapter");
-    for (float& value : (*model)->values()) value = static_cast<float>(0.3 * rng.normal());
-    const std::string folder = folder_ / fmt::format("models/adapter-{}", seed);
+    for (float& value : (*model)->values()) value += static_cast<float>(0.3 * rng.normal());
+    const std::string folder = folder_ / fmt::format("models/adapter-{}", number);
     ASSERT_TRUE(save_model(**model, folder).ok());
     ASSERT_TRUE(test_tokenizer().save(folder).ok());
   }
+  std::map<std::string, std::string> texts_alone(const GenerateCall& call) {
+    std::map<std::string, std::string> texts;
+    for (const std::string& id : ids()) {
+      ModelHost host(folder_.path(), kernels(), options());
+      texts[id] = generated(*get(host, id), call)[0].text;
+    }
+    return texts;
+  }
+};
+
+// An adapter's folder is a model of its own, beside its base.
+TEST_F(AdapterHostTest, ServesAdapters) {
   EXPECT_THAT(ids(), ElementsAre("base", "adapter-1", "adapter-2"));
   std::set<std::string> texts;
   for (const std::string& id : ids()) {
@@ -95,6 +112,60 @@ TEST_F(ModelHostTest, ServesAdapters) {
     EXPECT_FALSE(text.empty());
   }
   EXPECT_EQ(texts.size(), 3u);
+  const auto pages = host_.pages();
+  ASSERT_EQ(pages.size(), 1u) << "one engine for all of them";
+  EXPECT_GT(pages.at("base").all, 0);
+  EXPECT_EQ(pages.at("base").used, 0);
+  for (const auto& [id, counts] : host_.counts()) EXPECT_EQ(counts.generated_tokens, 8) << id;
+}
+
+TEST_F(AdapterHostTest, PromptsAreCachedForOneAdapterAndOneLoadingOfIt) {
+  GenerateCall call = test_call("Where is the bakery?", 4);
+  const auto cached = [&](const std::string& id) { return generated(*get(host_, id), call)[0].usage.cached_tokens; };
+  const auto all = static_cast<int64_t>(call.prompt.size()) - 1;
+  for (const std::string& id : ids()) EXPECT_EQ(cached(id), 0) << id;
+  for (const std::string& id : ids()) EXPECT_EQ(cached(id), all) << id;
+  write_adapter(1, 99);  // other weights under the same name
+  EXPECT_EQ(cached("adapter-1"), 0);
+  EXPECT_EQ(cached("adapter-2"), all);
+  host_.unload("adapter-1");
+  EXPECT_EQ(cached("adapter-1"), 0);
+}
+
+// Models come and go, the base too, while others write: no text changes, and what was unloaded ends its replies.
+TEST_F(AdapterHostTest, LoadedAndUnloadedWhileOthersWrite) {
+  const GenerateCall call = long_call(300);
+  const auto expected = texts_alone(call);
+  std::vector<std::pair<std::string, std::unique_ptr<Collector>>> streams;
+  for (int round = 0; round < 4; ++round) {
+    for (const std::string& id : ids()) {
+      streams.emplace_back(id, std::make_unique<Collector>());
+      ASSERT_EQ(get(host_, id)->generate(call, streams.back().second->sink()).index(), 0u);
+      streams.back().second->wait_for_pieces(2);
+      if (round < 3) EXPECT_TRUE(host_.unload(id));
+    }
+  }
+  for (const auto& [id, stream] : streams) {
+    const auto got = stream->wait()[0];
+    EXPECT_EQ(got.text, expected.at(id)) << id;
+    EXPECT_EQ(got.finish, Finish::kLength);
+  }
+  EXPECT_EQ(host_.pages().size(), 1u);
+}
+
+TEST_F(AdapterHostTest, EmbedsThroughAnAdapter) {
+  ModelHostOptions with = options();
+  for (const std::string& id : ids()) with.pooling[id] = "last";
+  const std::vector<std::vector<int32_t>> inputs = {{20, 30, 40}, {21}};
+  ModelHost together(folder_.path(), kernels(), with);
+  std::set<std::vector<float>> vectors;
+  for (const std::string& id : ids()) {
+    ModelHost alone(folder_.path(), kernels(), with);
+    const auto got = get(together, id)->embed(inputs);
+    EXPECT_EQ(got, get(alone, id)->embed(inputs)) << id;
+    vectors.insert(got[0]);
+  }
+  EXPECT_EQ(vectors.size(), 3u);
 }
 
 TEST_F(ModelHostTest, ServesAModelsOwnFolder) {
