@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/counted.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/verbs.h"
@@ -36,13 +37,14 @@ int run(CompareArguments& arguments) {
   progress.reset();
   if (stop && !report.ok()) return 130;
   if (!report.ok()) return bad_input(report.error());
-  const auto differ = static_cast<long long>(report->wins + report->losses);
+  const int64_t differ = report->wins + report->losses;
   if (differ == 0)
-    std::printf("both models are as good in all %zu prompts\n", report->prompts.size());
+    std::printf("both models are as good in all of %s\n",
+                counted(static_cast<int64_t>(report->prompts.size()), "prompt").c_str());
   else
-    std::printf("%s is better than %s in %.1f %% (%.1f to %.1f) of %lld prompts; %lld ties\n", request.right.c_str(),
+    std::printf("%s is better than %s in %.1f %% (%.1f to %.1f) of %s; %s\n", request.right.c_str(),
                 request.left.c_str(), 100 * report->share.value, 100 * report->share.low, 100 * report->share.high,
-                differ, static_cast<long long>(report->ties));
+                counted(differ, "prompt").c_str(), counted(report->ties, "tie").c_str());
   if (arguments.out.empty()) return 0;
   const Status written = write_file(arguments.out, to_json(*report));
   return written.ok() ? 0 : bad_input(written.error());

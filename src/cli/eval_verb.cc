@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/counted.h"
 #include "base/progress.h"
 #include "cli/verbs.h"
 #include "data/dataset.h"
@@ -113,8 +114,8 @@ int run_perplexity(const PerplexityArguments& arguments) {
                               {"weights", arguments.weights}};
     std::printf("%s\n", j.dump().c_str());
   } else {
-    std::printf("perplexity %.4f of a token, %.4f bits per byte (%lld tokens, %lld bytes)\n", perplexity, bits,
-                static_cast<long long>(all.tokens), static_cast<long long>(all.bytes));
+    std::printf("perplexity %.4f of a token, %.4f bits per byte (%s, %s)\n", perplexity, bits,
+                counted(all.tokens, "token").c_str(), counted(all.bytes, "byte").c_str());
   }
   return 0;
 }

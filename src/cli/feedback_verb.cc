@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/counted.h"
 #include "cli/verbs.h"
 #include "feedback/schema.h"
 #include "feedback/training_rows.h"
@@ -50,7 +51,9 @@ int export_rows(const ExportArguments& arguments) {
   } else if (const Status written = write_file(arguments.out, *bytes); !written.ok()) {
     return bad_input(written.error());
   }
-  std::fprintf(stderr, "%zu rows (%s) of %zu labels and comments%s%s\n", rows, arguments.shape.c_str(), sources,
+  std::fprintf(stderr, "%s (%s) of %s%s%s\n", counted(static_cast<int64_t>(rows), "row").c_str(),
+               arguments.shape.c_str(),
+               counted(static_cast<int64_t>(sources), "label or comment", "labels and comments").c_str(),
                arguments.out.empty() ? "" : " in ", arguments.out.c_str());
   return 0;
 }

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "base/counted.h"
 #include "data/source.h"
 #include "model/adapter_folder.h"
 #include "store/files.h"
@@ -345,10 +346,8 @@ void note(const StageContext& context, const std::string& line) {
 
 void note_too_long(const StageContext& context, const std::string& path, int64_t prompts, int64_t positions) {
   if (prompts == 0) return;
-  note(context,
-       fmt::format("{}: {} prompts are left out: their last turn leaves no room for a reply in the context of {} "
-                   "tokens",
-                   path, prompts, positions));
+  note(context, fmt::format("{}: {} left out: the last turn leaves no room for a reply in the context of {} tokens",
+                            path, counted(prompts, "prompt is", "prompts are"), positions));
 }
 
 std::string to_json(const StageReport& report) {
