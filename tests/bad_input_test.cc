@@ -63,8 +63,10 @@ TEST_F(BadInput, ModelFolders) {
       loquat_run({"tokenizer", "train", folder.file("words.txt"), "--out", folder.file("model"), "--vocab-size", "270"})
           .exit_status,
       0);
-  spit(folder.file("model/config.json"), "{\"architectures\": [\"LlamaForCausalLM\"], \"vocab_size\": 270, \"hidden_size\": \"wide\"}");
+  spit(folder.file("model/config.json"),
+       "{\"architectures\": [\"LlamaForCausalLM\"], \"vocab_size\": 270, \"hidden_size\": \"wide\"}");
   expect_refused({"eval", folder.file("model")}, {"config.json", "hidden_size"});
+  expect_refused({"serve", folder.file("model"), "--port", "0"}, {"config.json", "hidden_size"});
   spit(folder.file("model/config.json"), "{");
   expect_refused({"eval", folder.file("model")}, {"config.json"});
   expect_refused({"chat", folder.file("no-model")}, {"no-model"});

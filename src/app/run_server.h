@@ -41,8 +41,9 @@ struct RunServerOptions {
 class RunServer {
  public:
   // Listens, on threads of its own, when it returns. The folder may still be empty: models and figures are looked for
-  // at every request. Errors: the port is taken, the host is no address or may not be listened at so, no kernels for
-  // this machine, a database that cannot be opened.
+  // at every request. What keeps a run's models from being served is logged. Errors: the port is taken, the host is no
+  // address or may not be listened at so, no kernels for this machine, a database that cannot be opened; the folder is
+  // a model's own, and that cannot be served.
   static Result<std::unique_ptr<RunServer>> start(const std::string& folder, const RunServerOptions& options);
   ~RunServer();  // stop()
   int port() const { return http_->port(); }

@@ -199,6 +199,12 @@ Result<bool> check_head(const std::string& folder, HeadKind in_file, const LoadO
   return Err("{}: found {}, expected {}", folder, head_name(in_file), head_name(options.head));
 }
 
+// A projection's bias is not.
+bool is_adapted(const LoraConfig& lora, const std::string& param) {
+  return param.ends_with(".weight") &&
+         std::find(lora.targets.begin(), lora.targets.end(), module_of(param)) != lora.targets.end();
+}
+
 Status check_same(const AdapterFolder& adapter, const LoraConfig& wanted) {
   if (wanted.rank == 0 || adapter.lora.same_shape(wanted)) return {};
   const auto text = [](const LoraConfig& lora) {
@@ -279,6 +285,34 @@ Result<std::shared_ptr<const Model>> BasePool::open(const std::string& folder) {
   return base;
 }
 
+Status check_adapter_folder(const std::string& folder, const Kernels& kernels, const LoadOptions& options) {
+  TRY(const AdapterFolder adapter, read_adapter_folder(folder));
+  TRY(const bool new_head, check_head(folder, adapter.head, options));
+  TRY(ModelConfig config, read_model_config(adapter.base));
+  LoadOptions of_base = options;
+  of_base.head = config.head;
+  TRY_STATUS(check_model_folder(adapter.base, kernels, of_base));
+  TRY(const SafetensorsFile file, SafetensorsFile::open(adapter.folder + kWeightsName));
+  std::vector<std::string> known;
+  const auto look_for = [&](const std::string& name, const std::vector<int64_t>& shape) -> Status {
+    known.push_back(name);
+    const auto found = find_adapter_tensor(file, name, shape, what_asks(adapter));
+    return found.ok() ? Status() : Err("{}", found.error());
+  };
+  config.head = adapter.head;
+  const int64_t rank = adapter.lora.rank;
+  for (const ParamSpec& spec : param_specs(config)) {
+    if (spec.name == "score.weight") {
+      if (!new_head) TRY_STATUS(look_for(kPeftPrefix + spec.name, spec.shape));
+    } else if (is_adapted(adapter.lora, spec.name)) {
+      TRY_STATUS(look_for(peft_name(spec.name, "lora_A.weight"), {rank, spec.shape[1]}));
+      TRY_STATUS(look_for(peft_name(spec.name, "lora_B.weight"), {spec.shape[0], rank}));
+      if (adapter.lora.dora) TRY_STATUS(look_for(peft_name(spec.name, "lora_magnitude_vector"), {spec.shape[0]}));
+    }
+  }
+  return refuse_unknown(file, known);
+}
+
 Result<std::unique_ptr<Model>> load_over_base(const std::string& folder, const Kernels& kernels,
                                               const LoadOptions& options) {
   std::optional<AdapterFolder> adapter;
@@ -328,10 +362,7 @@ Result<std::unique_ptr<Model>> load_merged(const AdapterFolder& adapter, const K
       TRY(const std::vector<float> score, read(kPeftPrefix + p.name, p.shape));
       std::copy(score.begin(), score.end(), w.begin());
     }
-    // A projection's bias is not adapted.
-    if (!p.name.ends_with(".weight")) return {};
-    const auto& targets = adapter.lora.targets;
-    if (std::find(targets.begin(), targets.end(), module_of(p.name)) == targets.end()) return {};
+    if (!is_adapted(adapter.lora, p.name)) return {};
     const int64_t n = p.shape[0], k = p.shape[1], r = adapter.lora.rank;
     TRY(const std::vector<float> a, read(peft_name(p.name, "lora_A.weight"), {r, k}));
     TRY(const std::vector<float> b, read(peft_name(p.name, "lora_B.weight"), {n, r}));

@@ -94,8 +94,7 @@ class AdapterFolderTest : public testing::Test {
     json config = json::parse(*read_file(config_path()));
     change(config);
     EXPECT_TRUE(write_file(config_path(), config.dump()).ok());
-    const auto model = load_model(folder_ / "a", kernels(), options());
-    return model.ok() ? "loaded" : model.error();
+    return error_of_loading();
   }
   // The same after a change of its tensors.
   std::string error_with_tensors(const std::function<void(std::vector<TensorEntry>&)>& change) {
@@ -104,7 +103,15 @@ class AdapterFolderTest : public testing::Test {
     std::vector<TensorEntry> tensors = file->tensors();
     change(tensors);
     EXPECT_TRUE(write_safetensors(folder_ / "a/adapter_model.safetensors", tensors, {}).ok());
+    return error_of_loading();
+  }
+  // A check without reading weights says the same.
+  std::string error_of_loading() {
     const auto model = load_model(folder_ / "a", kernels(), options());
+    LoadOptions served = options();
+    served.serving_only = true;
+    const Status checked = check_model_folder(folder_ / "a", kernels(), served);
+    EXPECT_EQ(checked.ok() ? "" : checked.error(), model.ok() ? "" : model.error());
     return model.ok() ? "loaded" : model.error();
   }
   std::string config_path() const { return folder_ / "a/adapter_config.json"; }

@@ -41,6 +41,32 @@ Result<std::string> folder_pooling(const std::string& folder) {
   return Err("{}: expected pooling_mode_mean_tokens or pooling_mode_lasttoken to be true", file);
 }
 
+// All of a folder but its weights.
+struct SmallFiles {
+  Tokenizer tokenizer;
+  std::string pooling;
+  std::vector<int32_t> stop_tokens;
+};
+
+Result<SmallFiles> read_small_files(const std::string& folder, const EngineModelOptions& options) {
+  TRY(Tokenizer tokenizer, Tokenizer::load(folder));
+  TRY(std::string pooling, folder_pooling(folder));
+  TRY(std::vector<int32_t> stop_tokens, folder_stop_tokens(folder));
+  TRY(const ModelConfig config, read_model_config(folder));
+  if (tokenizer.vocab_size() > config.vocab_size) {
+    return Err(
+        "{}/tokenizer.json: the tokenizer has {} tokens, the model's vocab_size is {}; expected the tokenizer "
+        "that the model was trained with",
+        folder, tokenizer.vocab_size(), config.vocab_size);
+  }
+  if (!options.pooling.empty()) pooling = options.pooling;
+  return SmallFiles{std::move(tokenizer), std::move(pooling), std::move(stop_tokens)};
+}
+
+LoadOptions load_options(const EngineModelOptions& options) {
+  return {.compute = options.compute, .serving_only = true, .weights = options.weights, .bases = options.bases};
+}
+
 SharedEngineOptions engine_options(const Model& model, const EngineModelOptions& options) {
   const int64_t a_token = KvCache::bytes(model.config(), model.compute(), 1);
   SharedEngineOptions out;
@@ -72,20 +98,16 @@ EngineModel::EngineModel(std::string id, std::unique_ptr<Model> model, Tokenizer
 
 Result<std::unique_ptr<EngineModel>> EngineModel::load(const std::string& id, const std::string& folder,
                                                        const Kernels& kernels, const EngineModelOptions& options) {
-  TRY(Tokenizer tokenizer, Tokenizer::load(folder));
-  TRY(std::string pooling, folder_pooling(folder));
-  TRY(const std::vector<int32_t> stop_tokens, folder_stop_tokens(folder));
-  if (!options.pooling.empty()) pooling = options.pooling;
-  TRY(auto model,
-      load_model(
-          folder, kernels,
-          {.compute = options.compute, .serving_only = true, .weights = options.weights, .bases = options.bases}));
-  if (tokenizer.vocab_size() > model->config().vocab_size) {
-    return Err("{}: the tokenizer has {} tokens, the model's vocab_size is {}", folder, tokenizer.vocab_size(),
-               model->config().vocab_size);
-  }
-  return std::unique_ptr<EngineModel>(
-      new EngineModel(id, std::move(model), std::move(tokenizer), std::move(pooling), stop_tokens, options));
+  TRY(SmallFiles files, read_small_files(folder, options));
+  TRY(auto model, load_model(folder, kernels, load_options(options)));
+  return std::unique_ptr<EngineModel>(new EngineModel(id, std::move(model), std::move(files.tokenizer),
+                                                      std::move(files.pooling), files.stop_tokens, options));
+}
+
+Status EngineModel::check(const std::string& folder, const Kernels& kernels, const EngineModelOptions& options) {
+  const auto files = read_small_files(folder, options);
+  if (!files.ok()) return Err("{}", files.error());
+  return check_model_folder(folder, kernels, load_options(options));
 }
 
 GenerationRequest EngineModel::request_of(const GenerateCall& call) {

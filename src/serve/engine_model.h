@@ -37,6 +37,8 @@ class EngineModel : public ServedModel, public std::enable_shared_from_this<Engi
   // (ModelHost sees to that).
   static Result<std::unique_ptr<EngineModel>> load(const std::string& id, const std::string& folder,
                                                    const Kernels& kernels, const EngineModelOptions& options);
+  // What load would refuse, found in configs, headers and the tokenizer: no weight is read.
+  static Status check(const std::string& folder, const Kernels& kernels, const EngineModelOptions& options);
 
   const std::string& id() const override { return id_; }
   const Tokenizer& tokenizer() const override { return tokenizer_; }
