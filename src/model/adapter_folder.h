@@ -1,5 +1,6 @@
 // Adapters as PEFT keeps them: a folder with adapter_config.json and adapter_model.safetensors, the first naming the
 // folder of the base (absolute, or from the adapter's folder). Wherever a model folder is taken, such a folder is too.
+// An adapter that was saved here knows its base's weights: over others of the same shapes it opens with a warning.
 #pragma once
 
 #include <memory>
