@@ -72,12 +72,22 @@ TEST_F(BadInput, ModelFolders) {
   expect_refused({"chat", folder.file("no-model")}, {"no-model"});
 }
 
+TEST_F(BadInput, Verbs) {
+  expect_refused({}, {"recipe", "chat", "serve"});
+  expect_refused({"srve"}, {"srve", "serve"});
+  expect_refused({"models", "imprt"}, {"imprt", "import"});
+}
+
 TEST_F(BadInput, Stages) {
   const std::string out = folder.file("out");
   expect_refused({"sft", "--out", out, "--set", "base=" + folder.file("none"), "--set",
                   "demonstrations=[\"" + folder.file("none.jsonl") + "\"]"},
                  {"none"});
   expect_refused({"sft", "--out", out, "--set", "epoch=3"}, {"epoch", "epochs"});
+  expect_refused({"sft", "--out", out}, {"sft: base: ", "--set base="});
+  expect_refused({"sft", "--out", out, "--set", "base=m"}, {"sft: demonstrations: ", "--set 'demonstrations="});
+  expect_refused({"ppo", "--out", out, "--set", "policy=m", "--set", "reward=m"}, {"ppo: prompts: "});
+  expect_refused({"ppo", "--out", out, "--set", "policy=m"}, {"ppo: reward: "});
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 

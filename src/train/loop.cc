@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
@@ -75,7 +76,13 @@ double stored_seconds(const StageContext& context, const std::string& hash) {
 Result<std::optional<StageReport>> finished_report(const StageContext& context, const std::string& hash) {
   const std::string& out = context.out;
   const std::string path = out + "/stage.json";
-  if (!file_exists(path)) return std::optional<StageReport>();
+  if (!file_exists(path)) {
+    // No stage's, and no stage that was stopped: somebody's model, not to be written over.
+    std::error_code error;
+    if ((is_adapter_folder(out) || file_exists(safetensors_path(out))) && !std::filesystem::exists(context.work, error))
+      return Err("{} holds a model that no stage made: remove it, or choose another folder", out);
+    return std::optional<StageReport>();
+  }
   TRY(const std::string text, read_file(path));
   try {
     const json j = json::parse(text);
