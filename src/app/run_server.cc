@@ -132,6 +132,12 @@ void RunServer::stop() {
   if (!written.ok()) log_warning("usage could not be written: {}", written.error());
 }
 
+std::vector<std::string> RunServer::models() const {
+  std::vector<std::string> names;
+  for (const serve::ModelInfo& model : models_->models()) names.push_back(model.id);
+  return names;
+}
+
 std::string RunServer::url() const {
   const std::string& host = options_.http.host;
   const bool everywhere = host == "0.0.0.0" || host == "::" || host == "127.0.0.1" || host == "::1";

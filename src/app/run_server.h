@@ -47,7 +47,8 @@ class RunServer {
   static Result<std::unique_ptr<RunServer>> start(const std::string& folder, const RunServerOptions& options);
   ~RunServer();  // stop()
   int port() const { return http_->port(); }
-  std::string url() const;  // for people: http://localhost:8080
+  std::string url() const;                  // for people: http://localhost:8080
+  std::vector<std::string> models() const;  // that can be asked now, by name
   // Takes no more requests, lets running replies end within the grace period, writes usage.
   void stop();
 

@@ -28,6 +28,9 @@ int run(CompareArguments& arguments) {
   recipe::CompareRequest& request = arguments.request;
   request.compute = arguments.fp32 ? DType::kF32 : DType::kBF16;
   request.stop = &stop;
+  for (const std::string& folder : {request.left, request.right, request.reward}) {
+    if (const Status there = check_model_path(folder); !there.ok()) return bad_input(there.error());
+  }
   request.progress = [&](int64_t done, int64_t all) {
     if (!progress) progress = std::make_unique<Progress>("compare", static_cast<double>(all), "prompts");
     progress->update(static_cast<double>(done));
@@ -67,7 +70,7 @@ void add_compare_verb(CLI::App& app, int& exit_code) {
   verb->add_option("--max-reply-tokens", request.max_reply_tokens, "of a reply")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  verb->add_option("--seed", request.seed, "of the sampling")->capture_default_str();
+  add_seed_option(*verb, "--seed", request.seed, "of the sampling");
   verb->add_option("--out", arguments->out, "JSON file for the figures and all replies");
   verb->add_flag("--fp32", arguments->fp32, "compute in float32");
   verb->callback([arguments, &exit_code] { exit_code = run(*arguments); });

@@ -1,4 +1,5 @@
 // loquat data inspect | convert | split: what data is, in another shape, and parted by prompt.
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -110,6 +111,7 @@ void print_report(const InspectReport& r, const DataArguments& arguments, bool c
   for (const auto& [reason, n] : r.passed_over)
     std::printf("; %lld passed over: each %s", static_cast<long long>(n), reason.c_str());
   std::printf("\n");
+  if (r.rows == 0 && r.errors.empty()) std::printf("  error      no row is here\n");
   if (r.unread > 0) std::printf("  unread     %s\n", counted(r.unread, "row").c_str());
   for (const std::string& error : r.errors) std::printf("  error      %s\n", error.c_str());
   if (!r.roles.empty()) std::printf("  roles      %s\n", joined(r.roles).c_str());
@@ -161,6 +163,8 @@ Result<int> run_inspect(const DataArguments& arguments) {
 Result<int> run_convert(const DataArguments& arguments) {
   TRY(const std::vector<DataSource> sources, sources_of(arguments));
   TRY(const ConvertReport report, convert(sources, arguments.to, arguments.out));
+  if (report.written == 0 && report.passed_over == 0)
+    return Err("{}: no row was read", fmt::join(arguments.paths, ", "));
   std::printf("%s: %s as %s, %lld passed over\n", arguments.out.c_str(), counted(report.written, "row").c_str(),
               arguments.to.c_str(), static_cast<long long>(report.passed_over));
   return 0;
@@ -169,6 +173,7 @@ Result<int> run_convert(const DataArguments& arguments) {
 Result<int> run_split(const DataArguments& arguments) {
   TRY(const std::vector<DataSource> sources, sources_of(arguments));
   TRY(const SplitReport report, split_by_prompt(sources, arguments.held_out, arguments.seed, arguments.out));
+  if (report.train == 0 && report.test == 0) return Err("{}: no row was read", fmt::join(arguments.paths, ", "));
   std::printf("%s/train.jsonl: %s; %s/test.jsonl: %s; no prompt stands in both\n", arguments.out.c_str(),
               counted(report.train, "row").c_str(), arguments.out.c_str(), counted(report.test, "row").c_str());
   return 0;
@@ -223,7 +228,7 @@ void add_data_verb(CLI::App& app, int& exit_code) {
                 command.add_option("--held-out", a.held_out, "share of the prompts in test.jsonl")
                     ->check(CLI::Range(0.0, 1.0))
                     ->capture_default_str();
-                command.add_option("--seed", a.seed, "of which prompts")->capture_default_str();
+                add_seed_option(command, "--seed", a.seed, "of which prompts");
               });
 }
 

@@ -2,7 +2,6 @@
 // stdout; what is said about them goes to stderr.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 
 #include "base/counted.h"
@@ -20,9 +19,7 @@ struct ExportArguments {
 };
 
 Result<std::string> exported(const ExportArguments& arguments, size_t& rows, size_t& sources) {
-  std::error_code error;
-  const bool file = arguments.database.find("://") == std::string::npos;
-  if (file && !std::filesystem::exists(arguments.database, error))
+  if (!is_database(arguments.database))
     return Err("{}: no such database (a server's is named by its --database, or app.db in its folder)",
                arguments.database);
   TRY(const auto database, database::Database::open(arguments.database));
