@@ -93,7 +93,8 @@ TEST_F(RunServerTest, ThePage) {
   EXPECT_EQ(page.find("<style"), std::string::npos);
   EXPECT_EQ(page.find(" onclick"), std::string::npos);
   // the page's own router reads the path
-  for (const char* path : {"/c/4f1a", "/run", "/blind", "/settings", "/studio", "/studio/p/7", "/people", "/join/x"})
+  for (const char* path : {"/c/4f1a", "/run", "/blind", "/settings", "/studio", "/studio/p/7", "/people", "/join/x",
+                           "/reviews", "/reviews/4f1a"})
     EXPECT_EQ(get(path).body, page) << path;
   http::expect_error(get("/nothing"), 404);
   http::expect_error(get("/assets/nothing.js"), 404);
