@@ -123,6 +123,7 @@ TEST_F(PeopleVerb, BadInputIsSaid) {
                                                 {"invite", "--role", "user", "--days", "0"},
                                                 {"invite", "--role", "user", "--days", "400"},
                                                 {"invite", "--role", "user", "--email", "no address"},
+                                                {"invite", "--role", "user", "--url", "chat.example.org"},
                                                 {"disable"},
                                                 {"roles", "ada@example.org"},
                                                 {}}) {
