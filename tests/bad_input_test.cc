@@ -63,11 +63,19 @@ TEST_F(BadInput, ModelFolders) {
       loquat_run({"tokenizer", "train", folder.file("words.txt"), "--out", folder.file("model"), "--vocab-size", "270"})
           .exit_status,
       0);
-  spit(folder.file("model/config.json"), "{\"architectures\": [\"LlamaForCausalLM\"], \"vocab_size\": 270, \"hidden_size\": \"wide\"}");
+  spit(folder.file("model/config.json"),
+       "{\"architectures\": [\"LlamaForCausalLM\"], \"vocab_size\": 270, \"hidden_size\": \"wide\"}");
   expect_refused({"eval", folder.file("model")}, {"config.json", "hidden_size"});
+  expect_refused({"serve", folder.file("model"), "--port", "0"}, {"config.json", "hidden_size"});
   spit(folder.file("model/config.json"), "{");
   expect_refused({"eval", folder.file("model")}, {"config.json"});
   expect_refused({"chat", folder.file("no-model")}, {"no-model"});
+}
+
+TEST_F(BadInput, Verbs) {
+  expect_refused({}, {"recipe", "chat", "serve"});
+  expect_refused({"srve"}, {"srve", "serve"});
+  expect_refused({"models", "imprt"}, {"imprt", "import"});
 }
 
 TEST_F(BadInput, Stages) {
@@ -76,6 +84,10 @@ TEST_F(BadInput, Stages) {
                   "demonstrations=[\"" + folder.file("none.jsonl") + "\"]"},
                  {"none"});
   expect_refused({"sft", "--out", out, "--set", "epoch=3"}, {"epoch", "epochs"});
+  expect_refused({"sft", "--out", out}, {"sft: base: ", "--set base="});
+  expect_refused({"sft", "--out", out, "--set", "base=m"}, {"sft: demonstrations: ", "--set 'demonstrations="});
+  expect_refused({"ppo", "--out", out, "--set", "policy=m", "--set", "reward=m"}, {"ppo: prompts: "});
+  expect_refused({"ppo", "--out", out, "--set", "policy=m"}, {"ppo: reward: "});
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 

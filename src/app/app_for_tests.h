@@ -1,5 +1,5 @@
 // For tests of the page's API: a real App in team mode on a SQLite file of its own, asked without sockets, as any
-// person.
+// person; and one that chats with fake models.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -14,6 +14,7 @@
 #include "app/app.h"
 #include "app/people_desk.h"
 #include "app/session_door.h"
+#include "serve/api/fakes.h"
 
 namespace loquat::app {
 
@@ -137,6 +138,28 @@ class TeamApp : public testing::Test {
   AppOptions options_;
   std::unique_ptr<App> app_;
   int people_ = 0;
+};
+
+class TeamChats : public TeamApp {
+ protected:
+  void SetUp() override {
+    options_.run_folder = folder_;
+    options_.datasets = folder_ + "/datasets";
+    TeamApp::SetUp();
+    serve::api::ApiOptions api;
+    api.log = [](const std::string&) {};
+    const Status chats = app_->start_chats(std::make_shared<serve::api::Api>(models_, nullptr, api), models_, false);
+    ASSERT_TRUE(chats.ok()) << chats.error();
+  }
+  ~TeamChats() override {
+    if (app_) app_->stop({});
+    app_.reset();
+    // A fake keeps its calls, and with them their sinks, which keep the API, which keeps the fake.
+    models_->talker->calls.clear();
+    models_->embedder->calls.clear();
+  }
+
+  const std::shared_ptr<serve::api::FakeBackend> models_ = std::make_shared<serve::api::FakeBackend>();
 };
 
 }  // namespace loquat::app

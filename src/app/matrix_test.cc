@@ -7,7 +7,6 @@
 
 #include "app/app_for_tests.h"
 #include "people/words.h"
-#include "serve/api/fakes.h"
 
 namespace loquat::app {
 namespace {
@@ -24,16 +23,10 @@ struct Fixture {
   std::function<Names(const Person& owner)> make;
 };
 
-class MatrixTest : public TeamApp {
+class MatrixTest : public TeamChats {
  protected:
   void SetUp() override {
-    options_.run_folder = folder_;
-    options_.datasets = folder_ + "/datasets";
-    TeamApp::SetUp();
-    serve::api::ApiOptions api;
-    api.log = [](const std::string&) {};
-    const Status chats = app_->start_chats(std::make_shared<serve::api::Api>(models_, nullptr, api), models_, false);
-    ASSERT_TRUE(chats.ok()) << chats.error();
+    TeamChats::SetUp();
     owner_ = person(people::kUser | people::kLabeler | people::kRedTeamer, "Owner");
     reviewer_ = person(people::kReviewer, "Reviewer");
     admin_ = person(people::kAdmin, "Admin");
@@ -44,14 +37,6 @@ class MatrixTest : public TeamApp {
     revoked_ = person(people::kEveryRole, "Revoked");
     revoked_session_ = session_of(revoked_);
     ASSERT_TRUE(desk().accounts.change(revoked_.id, {.disabled = true}).ok());
-  }
-
-  ~MatrixTest() override {
-    if (app_) app_->stop({});
-    app_.reset();
-    // A fake keeps its calls, and with them their sinks, which keep the API, which keeps the fake.
-    models_->talker->calls.clear();
-    models_->embedder->calls.clear();
   }
 
   // The answer to a write that must have been done. Few replies of a person are written at once: it waits for its turn.
@@ -199,7 +184,6 @@ class MatrixTest : public TeamApp {
                route.method == "GET" ? json() : body_of(route, names));
   }
 
-  std::shared_ptr<serve::api::FakeBackend> models_ = std::make_shared<serve::api::FakeBackend>();
   Person owner_, reviewer_, admin_, revoked_;
   std::string revoked_session_;
   std::vector<Person> others_;

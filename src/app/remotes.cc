@@ -54,8 +54,7 @@ Result<std::shared_ptr<Remotes>> Remotes::open(std::shared_ptr<database::Databas
 
 Result<std::shared_ptr<const people::SecretBox>> Remotes::box(bool make) {
   std::lock_guard lock(mutex_);
-  if (box_) return box_;
-  if (!source_) return box_;
+  if (box_ || !source_) return box_;
   TRY(const auto secret, source_(make));
   if (secret) box_ = std::make_shared<const people::SecretBox>(*secret);
   return box_;

@@ -3,7 +3,6 @@
 #include "app/review_routes.h"
 
 #include "app/app_for_tests.h"
-#include "serve/api/fakes.h"
 
 namespace loquat::app {
 namespace {
@@ -13,26 +12,14 @@ using people::Person;
 using testing::HasSubstr;
 using testing::Not;
 
-class ReviewRoutesTest : public TeamApp {
+class ReviewRoutesTest : public TeamChats {
  protected:
   void SetUp() override {
-    options_.run_folder = folder_;
-    options_.datasets = folder_ + "/datasets";
-    TeamApp::SetUp();
-    serve::api::ApiOptions api;
-    api.log = [](const std::string&) {};
-    const Status chats = app_->start_chats(std::make_shared<serve::api::Api>(models_, nullptr, api), models_, false);
-    ASSERT_TRUE(chats.ok()) << chats.error();
+    TeamChats::SetUp();
     ada_ = person(people::kUser, "Ada Lovelace");
     bob_ = person(people::kUser, "Bob Builder");
     reviewer_ = person(people::kReviewer, "Rita Reader");
     database_ = *database::Database::open(options_.database);
-  }
-  ~ReviewRoutesTest() override {
-    if (app_) app_->stop({});
-    app_.reset();
-    models_->talker->calls.clear();
-    models_->embedder->calls.clear();
   }
 
   json got(const Person& as, const std::string& method, const std::string& path, const json& body = nullptr) {
@@ -73,7 +60,6 @@ class ReviewRoutesTest : public TeamApp {
   }
   using Titles = std::vector<std::string>;
 
-  std::shared_ptr<serve::api::FakeBackend> models_ = std::make_shared<serve::api::FakeBackend>();
   std::shared_ptr<database::Database> database_;  // past the server
   Person ada_, bob_, reviewer_;
 };

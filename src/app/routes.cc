@@ -26,8 +26,9 @@ http::Headers headers_for(const std::string& content_type, const char* policy) {
 }
 
 // The paths of the page's own router (web/src/App.tsx), which all answer the page; '/' at the end: and all below.
-constexpr std::string_view kPagePaths[] = {"/",        "/c/",     "/run",     "/blind", "/settings", "/studio",
-                                           "/studio/", "/people", "/people/", "/join",  "/join/"};
+constexpr std::string_view kPagePaths[] = {"/",       "/c/",      "/run",     "/blind",   "/settings",
+                                           "/studio", "/studio/", "/people",  "/people/", "/join",
+                                           "/join/",  "/reviews", "/reviews/"};
 
 bool is_page_path(std::string_view path) {
   return std::any_of(std::begin(kPagePaths), std::end(kPagePaths), [&](std::string_view page) {

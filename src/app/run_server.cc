@@ -86,6 +86,10 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   server->options_ = options;
   if (options.database.empty() && !options.oidc.issuer.empty())
     return Err("signing in by OpenID Connect needs a database of people: name one with --database");
+  server->models_ = std::make_shared<serve::ModelHost>(folder, *kernels, options.models);
+  const auto faults = server->models_->faults();
+  if (const auto own = faults.find(server->models_->own_id()); own != faults.end()) return Err("{}", own->second);
+  for (const auto& [id, fault] : faults) log_warning("the model {} is not served: {}", id, fault);
   AppOptions app;
   app.accounts = !options.database.empty();
   app.database = options.database;
@@ -99,7 +103,6 @@ Result<std::unique_ptr<RunServer>> RunServer::start(const std::string& folder, c
   serve::Access::Options access = access_options(options);
   TRY(access.listening.people, server->app_->has_people());
   TRY(server->access_, serve::Access::start(access));
-  server->models_ = std::make_shared<serve::ModelHost>(folder, *kernels, options.models);
   // The server's end waits for its requests' ends, so that nothing outlives the meter.
   const std::shared_ptr<serve::Meter> meter(std::shared_ptr<void>(), &server->access_->meter());
   serve::api::ApiOptions api;
@@ -136,6 +139,12 @@ void RunServer::stop() {
   models_.reset();  // waits for the last events of replies that were cut
   const Status written = access_->stop();
   if (!written.ok()) log_warning("usage could not be written: {}", written.error());
+}
+
+std::vector<std::string> RunServer::models() const {
+  std::vector<std::string> names;
+  for (const serve::ModelInfo& model : models_->models()) names.push_back(model.id);
+  return names;
 }
 
 std::string RunServer::url() const {

@@ -41,12 +41,14 @@ struct RunServerOptions {
 class RunServer {
  public:
   // Listens, on threads of its own, when it returns. The folder may still be empty: models and figures are looked for
-  // at every request. Errors: the port is taken, the host is no address or may not be listened at so, no kernels for
-  // this machine, a database that cannot be opened.
+  // at every request. What keeps a run's models from being served is logged. Errors: the port is taken, the host is no
+  // address or may not be listened at so, no kernels for this machine, a database that cannot be opened; the folder is
+  // a model's own, and that cannot be served.
   static Result<std::unique_ptr<RunServer>> start(const std::string& folder, const RunServerOptions& options);
   ~RunServer();  // stop()
   int port() const { return http_->port(); }
-  std::string url() const;  // for people: http://localhost:8080
+  std::string url() const;                  // for people: http://localhost:8080
+  std::vector<std::string> models() const;  // that can be asked now, by name
   // Takes no more requests, lets running replies end within the grace period, writes usage.
   void stop();
 

@@ -2,11 +2,15 @@
 // tested in api/, HTTP in src/http.
 #include "app/run_server.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 
 #include "app/page_assets.h"
 #include "app/run_files.h"
+#include "base/log.h"
 #include "http/test_client.h"
 #include "serve/access/access.h"
 #include "serve/test_models.h"
@@ -18,7 +22,9 @@ namespace {
 using http::Answer;
 using http::Json;
 using http::Socket;
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 std::string unpacked(const std::string& path) {
   std::string out, piece(1 << 16, 0);
@@ -87,7 +93,8 @@ TEST_F(RunServerTest, ThePage) {
   EXPECT_EQ(page.find("<style"), std::string::npos);
   EXPECT_EQ(page.find(" onclick"), std::string::npos);
   // the page's own router reads the path
-  for (const char* path : {"/c/4f1a", "/run", "/blind", "/settings", "/studio", "/studio/p/7", "/people", "/join/x"})
+  for (const char* path : {"/c/4f1a", "/run", "/blind", "/settings", "/studio", "/studio/p/7", "/people", "/join/x",
+                           "/reviews", "/reviews/4f1a"})
     EXPECT_EQ(get(path).body, page) << path;
   http::expect_error(get("/nothing"), 404);
   http::expect_error(get("/assets/nothing.js"), 404);
@@ -250,6 +257,38 @@ TEST_F(RunServerTest, AFolderThatCannotBeWrittenIsServed) {
   ASSERT_TRUE(started.ok()) << started.error();
   server_ = *std::move(started);
   EXPECT_EQ(post("/api/app/conversations", {{"title", "kept for now"}}).status, 200);
+}
+
+TEST_F(RunServerTest, WhatIsWrongWithAModelIsSaidAtTheStart) {
+  serve::write_model(folder_ / "models/sft", 1);
+  serve::write_model(folder_ / "models/ppo", 1);
+  put_bytes(folder_ / "models/ppo/model.safetensors", "damaged");
+  const std::string log = folder_ / "log";
+  const int file = ::open(log.c_str(), O_CREAT | O_WRONLY, 0600);
+  set_log_output(file, false);
+  start({});
+  set_log_output(STDERR_FILENO, false);
+  ::close(file);
+  EXPECT_THAT(*read_file(log),
+              HasSubstr("the model ppo is not served: " + (folder_ / "models/ppo/model.safetensors: ")));
+  ASSERT_EQ(get("/v1/models").json()["data"].size(), 1u);
+  EXPECT_EQ(post("/v1/chat/completions", chat("Where?")).status, 200);
+  Json body = chat("Where?");
+  body["model"] = "ppo";
+  const Answer refused = post("/v1/chat/completions", body);
+  http::expect_error(refused, 500);
+  EXPECT_THAT(refused.body, AllOf(HasSubstr("ppo/model.safetensors: "), Not(HasSubstr(folder_.path()))));
+}
+
+TEST_F(RunServerTest, AModelsOwnFolderMustBeSound) {
+  serve::write_model(folder_ / "mine", 1);
+  put_bytes(folder_ / "mine/model.safetensors", "damaged");
+  RunServerOptions options;
+  options.http.port = 0;
+  const auto started = RunServer::start(folder_ / "mine", options);
+  ASSERT_FALSE(started.ok());
+  EXPECT_THAT(started.error(), HasSubstr(folder_ / "mine/model.safetensors: "));
+  EXPECT_FALSE(file_exists(folder_ / "mine/app.db"));
 }
 
 TEST_F(RunServerTest, KeysAreNeededWhereThereIsADatabase) {

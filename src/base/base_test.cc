@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/counted.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/machine.h"
@@ -297,6 +298,14 @@ TEST(Process, OutputErrorsInputAndStatus) {
   EXPECT_EQ(run_process({"sh", "-c", "kill -9 $$"})->exit_status, 137);
   EXPECT_FALSE(run_process({"no-such-program-here"}).ok());
   EXPECT_FALSE(run_process({}).ok());
+}
+
+TEST(Counted, OneAndMany) {
+  EXPECT_EQ(counted(0, "row"), "0 rows");
+  EXPECT_EQ(counted(1, "row"), "1 row");
+  EXPECT_EQ(counted(2, "row"), "2 rows");
+  EXPECT_EQ(counted(1, "reply", "replies"), "1 reply");
+  EXPECT_EQ(counted(12, "reply", "replies"), "12 replies");
 }
 
 }  // namespace

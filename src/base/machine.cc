@@ -10,6 +10,8 @@
 #include <string_view>
 #include <thread>
 
+#include "base/counted.h"
+
 namespace loquat {
 namespace {
 
@@ -72,7 +74,7 @@ Machine this_machine() {
 }
 
 std::string machine_text(const Machine& machine) {
-  std::string text = fmt::format("{}, {} core{}, {:.1f} GiB", machine.cpu, machine.cores, machine.cores == 1 ? "" : "s",
+  std::string text = fmt::format("{}, {}, {:.1f} GiB", machine.cpu, counted(machine.cores, "core"),
                                  static_cast<double>(machine.memory_bytes) / (1 << 30));
   for (size_t i = 0; i < machine.flags.size(); ++i) text += (i == 0 ? ", " : " ") + machine.flags[i];
   return text;

@@ -107,7 +107,7 @@ void add_bench_verb(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(0.001, 3600.0))
       ->capture_default_str();
   verb->add_option("--threads", arguments->threads, "default: all cores")->check(CLI::Range(1, 1024));
-  verb->add_option("--seed", arguments->seed, "of weights and tokens")->capture_default_str();
+  add_seed_option(*verb, "--seed", arguments->seed, "of weights and tokens");
   verb->add_flag("--json", arguments->json, "print one JSON object");
   verb->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }

@@ -211,6 +211,7 @@ class Conversation {
 };
 
 int chat(const ChatArguments& arguments) {
+  if (const Status there = check_model_path(arguments.model); !there.ok()) return bad_input(there.error());
   const auto kernels = best_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
   Conversation conversation(arguments, **kernels);

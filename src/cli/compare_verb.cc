@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/counted.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/verbs.h"
@@ -27,6 +28,9 @@ int run(CompareArguments& arguments) {
   recipe::CompareRequest& request = arguments.request;
   request.compute = arguments.fp32 ? DType::kF32 : DType::kBF16;
   request.stop = &stop;
+  for (const std::string& folder : {request.left, request.right, request.reward}) {
+    if (const Status there = check_model_path(folder); !there.ok()) return bad_input(there.error());
+  }
   request.progress = [&](int64_t done, int64_t all) {
     if (!progress) progress = std::make_unique<Progress>("compare", static_cast<double>(all), "prompts");
     progress->update(static_cast<double>(done));
@@ -36,13 +40,14 @@ int run(CompareArguments& arguments) {
   progress.reset();
   if (stop && !report.ok()) return 130;
   if (!report.ok()) return bad_input(report.error());
-  const auto differ = static_cast<long long>(report->wins + report->losses);
+  const int64_t differ = report->wins + report->losses;
   if (differ == 0)
-    std::printf("both models are as good in all %zu prompts\n", report->prompts.size());
+    std::printf("both models are as good in all of %s\n",
+                counted(static_cast<int64_t>(report->prompts.size()), "prompt").c_str());
   else
-    std::printf("%s is better than %s in %.1f %% (%.1f to %.1f) of %lld prompts; %lld ties\n", request.right.c_str(),
+    std::printf("%s is better than %s in %.1f %% (%.1f to %.1f) of %s; %s\n", request.right.c_str(),
                 request.left.c_str(), 100 * report->share.value, 100 * report->share.low, 100 * report->share.high,
-                differ, static_cast<long long>(report->ties));
+                counted(differ, "prompt").c_str(), counted(report->ties, "tie").c_str());
   if (arguments.out.empty()) return 0;
   const Status written = write_file(arguments.out, to_json(*report));
   return written.ok() ? 0 : bad_input(written.error());
@@ -65,7 +70,7 @@ void add_compare_verb(CLI::App& app, int& exit_code) {
   verb->add_option("--max-reply-tokens", request.max_reply_tokens, "of a reply")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  verb->add_option("--seed", request.seed, "of the sampling")->capture_default_str();
+  add_seed_option(*verb, "--seed", request.seed, "of the sampling");
   verb->add_option("--out", arguments->out, "JSON file for the figures and all replies");
   verb->add_flag("--fp32", arguments->fp32, "compute in float32");
   verb->callback([arguments, &exit_code] { exit_code = run(*arguments); });

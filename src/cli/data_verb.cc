@@ -1,4 +1,5 @@
 // loquat data inspect | convert | split: what data is, in another shape, and parted by prompt.
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -7,6 +8,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/counted.h"
 #include "cli/verbs.h"
 #include "data/convert.h"
 #include "data/inspect.h"
@@ -84,13 +86,14 @@ std::string joined(const std::map<std::string, int64_t>& counts) {
 }
 
 void print_duplicates(const InspectReport& r, bool against) {
-  std::printf("  repeated   %lld rows are exactly another's; %lld contents are nearly another's\n",
-              static_cast<long long>(r.repeated_rows), static_cast<long long>(r.near_duplicates));
+  std::printf("  repeated   %s exactly another's; %s nearly another's\n",
+              counted(r.repeated_rows, "row is", "rows are").c_str(),
+              counted(r.near_duplicates, "content is", "contents are").c_str());
   if (r.prompts > 0)
-    std::printf("  prompts    %lld different ones, %lld rows repeat one\n", static_cast<long long>(r.prompts),
-                static_cast<long long>(r.repeated_prompts));
+    std::printf("  prompts    %s, %s one\n", counted(r.prompts, "different one").c_str(),
+                counted(r.repeated_prompts, "row repeats", "rows repeat").c_str());
   if (!against) return;
-  std::printf("  leakage    %lld rows have a prompt of the other data%s%s\n", static_cast<long long>(r.leaked),
+  std::printf("  leakage    %s a prompt of the other data%s%s\n", counted(r.leaked, "row has", "rows have").c_str(),
               r.leaked > 0 ? ", the first " : "", r.first_leak.c_str());
 }
 
@@ -101,14 +104,15 @@ void print_report(const InspectReport& r, const DataArguments& arguments, bool c
     shapes += fmt::format("{}{}{}{}", shapes.empty() ? "" : ", ", r.shapes.size() > 1 ? fmt::format("{} ", n) : "",
                           name, about == r.about.end() ? "" : fmt::format(" ({})", about->second));
   }
-  std::printf("%s\n  %lld rows: %s\n", r.name.c_str(), static_cast<long long>(r.rows),
+  std::printf("%s\n  %s: %s\n", r.name.c_str(), counted(r.rows, "row").c_str(),
               shapes.empty() ? "nothing is read" : shapes.c_str());
   if (!r.containers.empty()) std::printf("  container  %s\n", joined(r.containers).c_str());
   std::printf("  used       %s", r.used == 0 ? "none" : fmt::format("{} as {}", r.used, r.kind).c_str());
   for (const auto& [reason, n] : r.passed_over)
     std::printf("; %lld passed over: each %s", static_cast<long long>(n), reason.c_str());
   std::printf("\n");
-  if (r.unread > 0) std::printf("  unread     %lld rows\n", static_cast<long long>(r.unread));
+  if (r.rows == 0 && r.errors.empty()) std::printf("  error      no row is here\n");
+  if (r.unread > 0) std::printf("  unread     %s\n", counted(r.unread, "row").c_str());
   for (const std::string& error : r.errors) std::printf("  error      %s\n", error.c_str());
   if (!r.roles.empty()) std::printf("  roles      %s\n", joined(r.roles).c_str());
   if (!r.labels.empty()) std::printf("  labels     %s\n", joined(r.labels).c_str());
@@ -117,7 +121,7 @@ void print_report(const InspectReport& r, const DataArguments& arguments, bool c
   print_spread("bytes", r.bytes);
   print_spread("tokens", r.tokens);
   if (r.tokens.count > 0) {
-    std::printf("  trained    %lld tokens\n  longer    ", static_cast<long long>(r.trained_tokens));
+    std::printf("  trained    %s\n  longer    ", counted(r.trained_tokens, "token").c_str());
     for (const auto& [context, n] : r.longer)
       std::printf(" than %lld: %lld;", static_cast<long long>(context), static_cast<long long>(n));
     std::printf("\n");
@@ -159,7 +163,9 @@ Result<int> run_inspect(const DataArguments& arguments) {
 Result<int> run_convert(const DataArguments& arguments) {
   TRY(const std::vector<DataSource> sources, sources_of(arguments));
   TRY(const ConvertReport report, convert(sources, arguments.to, arguments.out));
-  std::printf("%s: %lld rows as %s, %lld passed over\n", arguments.out.c_str(), static_cast<long long>(report.written),
+  if (report.written == 0 && report.passed_over == 0)
+    return Err("{}: no row was read", fmt::join(arguments.paths, ", "));
+  std::printf("%s: %s as %s, %lld passed over\n", arguments.out.c_str(), counted(report.written, "row").c_str(),
               arguments.to.c_str(), static_cast<long long>(report.passed_over));
   return 0;
 }
@@ -167,8 +173,9 @@ Result<int> run_convert(const DataArguments& arguments) {
 Result<int> run_split(const DataArguments& arguments) {
   TRY(const std::vector<DataSource> sources, sources_of(arguments));
   TRY(const SplitReport report, split_by_prompt(sources, arguments.held_out, arguments.seed, arguments.out));
-  std::printf("%s/train.jsonl: %lld rows; %s/test.jsonl: %lld rows; no prompt stands in both\n", arguments.out.c_str(),
-              static_cast<long long>(report.train), arguments.out.c_str(), static_cast<long long>(report.test));
+  if (report.train == 0 && report.test == 0) return Err("{}: no row was read", fmt::join(arguments.paths, ", "));
+  std::printf("%s/train.jsonl: %s; %s/test.jsonl: %s; no prompt stands in both\n", arguments.out.c_str(),
+              counted(report.train, "row").c_str(), arguments.out.c_str(), counted(report.test, "row").c_str());
   return 0;
 }
 
@@ -221,7 +228,7 @@ void add_data_verb(CLI::App& app, int& exit_code) {
                 command.add_option("--held-out", a.held_out, "share of the prompts in test.jsonl")
                     ->check(CLI::Range(0.0, 1.0))
                     ->capture_default_str();
-                command.add_option("--seed", a.seed, "of which prompts")->capture_default_str();
+                add_seed_option(command, "--seed", a.seed, "of which prompts");
               });
 }
 

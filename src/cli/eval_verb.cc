@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/counted.h"
 #include "base/progress.h"
 #include "cli/verbs.h"
 #include "data/dataset.h"
@@ -55,6 +56,7 @@ void print_table(const eval::TownMeasures& m) {
 }
 
 int run(EvalArguments& arguments) {
+  if (const Status there = check_model_path(arguments.request.model); !there.ok()) return bad_input(there.error());
   const auto kernels = best_kernels();
   if (!kernels.ok()) return bad_input(kernels.error());
   const town::World world = town::make_world(arguments.world_seed);
@@ -85,6 +87,7 @@ struct PerplexityArguments {
 };
 
 int run_perplexity(const PerplexityArguments& arguments) {
+  if (const Status there = check_model_path(arguments.model); !there.ok()) return bad_input(there.error());
   std::vector<std::string> texts;
   for (const std::string& file : arguments.texts) {
     const auto read = read_texts(file);
@@ -113,8 +116,8 @@ int run_perplexity(const PerplexityArguments& arguments) {
                               {"weights", arguments.weights}};
     std::printf("%s\n", j.dump().c_str());
   } else {
-    std::printf("perplexity %.4f of a token, %.4f bits per byte (%lld tokens, %lld bytes)\n", perplexity, bits,
-                static_cast<long long>(all.tokens), static_cast<long long>(all.bytes));
+    std::printf("perplexity %.4f of a token, %.4f bits per byte (%s, %s)\n", perplexity, bits,
+                counted(all.tokens, "token").c_str(), counted(all.bytes, "byte").c_str());
   }
   return 0;
 }
@@ -138,11 +141,11 @@ void add_eval_verb(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<EvalArguments>();
   recipe::MeasureRequest& request = arguments->request;
   verb->add_option("model", request.model, "a model folder");
-  verb->add_option("--world-seed", arguments->world_seed, "the world that it was trained on")->capture_default_str();
+  add_seed_option(*verb, "--world-seed", arguments->world_seed, "the world that it was trained on");
   verb->add_option("--scale", arguments->scale, "how many prompts: smoke, quick or full")
       ->check(CLI::IsMember({"smoke", "quick", "full"}))
       ->capture_default_str();
-  verb->add_option("--seed", request.seed, "of the sampling")->capture_default_str();
+  add_seed_option(*verb, "--seed", request.seed, "of the sampling");
   verb->add_option("--temperature", request.options.temperature, "0: greedy")
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();

@@ -2,9 +2,9 @@
 // stdout; what is said about them goes to stderr.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 
+#include "base/counted.h"
 #include "cli/verbs.h"
 #include "feedback/schema.h"
 #include "feedback/training_rows.h"
@@ -19,9 +19,7 @@ struct ExportArguments {
 };
 
 Result<std::string> exported(const ExportArguments& arguments, size_t& rows, size_t& sources) {
-  std::error_code error;
-  const bool file = arguments.database.find("://") == std::string::npos;
-  if (file && !std::filesystem::exists(arguments.database, error))
+  if (!is_database(arguments.database))
     return Err("{}: no such database (a server's is named by its --database, or app.db in its folder)",
                arguments.database);
   TRY(const auto database, database::Database::open(arguments.database));
@@ -50,7 +48,9 @@ int export_rows(const ExportArguments& arguments) {
   } else if (const Status written = write_file(arguments.out, *bytes); !written.ok()) {
     return bad_input(written.error());
   }
-  std::fprintf(stderr, "%zu rows (%s) of %zu labels and comments%s%s\n", rows, arguments.shape.c_str(), sources,
+  std::fprintf(stderr, "%s (%s) of %s%s%s\n", counted(static_cast<int64_t>(rows), "row").c_str(),
+               arguments.shape.c_str(),
+               counted(static_cast<int64_t>(sources), "label or comment", "labels and comments").c_str(),
                arguments.out.empty() ? "" : " in ", arguments.out.c_str());
   return 0;
 }

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -12,7 +11,6 @@
 #include "feedback/messages.h"
 #include "feedback/queue.h"
 #include "store/files.h"
-#include "store/test_folder.h"
 
 namespace loquat {
 namespace {
@@ -20,16 +18,13 @@ namespace {
 using Json = nlohmann::json;
 using testing::HasSubstr;
 
-class FeedbackVerb : public testing::Test {
+class FeedbackVerb : public DatabaseVerb {
  protected:
-  FeedbackVerb() { ::setenv("LOQUAT_DATABASE", path_.c_str(), 1); }
-  ~FeedbackVerb() override { ::unsetenv("LOQUAT_DATABASE"); }
-
   static Said run(const std::vector<std::string>& words) { return say(add_feedback_verb, "feedback", words); }
 
   // A ranking and a demonstration of two people each, and what two people said of answers, one of whom allows training.
   void fill() {
-    const auto database = *database::Database::open(path_);
+    const auto database = *database::Database::open(database_);
     ASSERT_TRUE(feedback::migrate(*database).ok());
     feedback::Projects projects(database, feedback::system_clock);
     feedback::Queue queue(database, feedback::system_clock);
@@ -67,8 +62,7 @@ class FeedbackVerb : public testing::Test {
     return out;
   }
 
-  TestFolder folder_;
-  std::string path_ = folder_ / "app.db", ranking_, demonstration_;
+  std::string ranking_, demonstration_;
 };
 
 TEST_F(FeedbackVerb, RowsGoToStdoutAndAreReadBack) {
@@ -116,7 +110,7 @@ TEST_F(FeedbackVerb, BadInputIsSaid) {
   const Said missing = run({"export", "--feedback"});
   EXPECT_EQ(missing.code, 2);
   EXPECT_THAT(missing.err, HasSubstr("no such database"));
-  EXPECT_FALSE(file_exists(path_));
+  EXPECT_FALSE(file_exists(database_));
   fill();
   const Said nothing = run({"export"});
   EXPECT_EQ(nothing.code, 2);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -32,9 +31,7 @@ struct KeysArguments {
 
 // Only `create` makes a database: a mistyped path must not look like one without keys.
 Result<serve::OpenedKeys> open(const KeysArguments& arguments, bool may_create) {
-  std::error_code error;
-  if (!may_create && arguments.database.find("://") == std::string::npos &&
-      !std::filesystem::exists(arguments.database, error)) {
+  if (!may_create && !is_database(arguments.database)) {
     return Err(
         "{}: no such database; `loquat keys create NAME` makes it (--database and $LOQUAT_DATABASE name another)",
         arguments.database);
@@ -126,8 +123,9 @@ int create(const KeysArguments& arguments) {
   } else {
     std::printf("%s\n", created->text.c_str());
   }
-  std::fprintf(stderr, "key %s for %s%s: limits %s; %s. It is shown this once: only its hash is kept in %s.\n",
-               key.id.c_str(), key.name.c_str(), key.admin ? " (admin)" : "", limits_text(key.limits).c_str(),
+  const std::string known = limits_text(key.limits), limits = known == "-" ? "no limits" : "limits " + known;
+  std::fprintf(stderr, "key %s for %s%s: %s; %s. It is shown this once: only its hash is kept in %s.\n", key.id.c_str(),
+               key.name.c_str(), key.admin ? " (admin)" : "", limits.c_str(),
                key.expires != 0 ? ("expires " + date_of(key.expires)).c_str() : "does not expire",
                opened->database->name().c_str());
   return 0;

@@ -18,23 +18,11 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
 
-class KeysVerb : public testing::Test {
+class KeysVerb : public DatabaseVerb {
  protected:
-  KeysVerb() {
-    ::unsetenv("LOQUAT_KEY_SECRET");
-    char pattern[] = "/tmp/loquat-keys-XXXXXX";
-    folder_ = ::mkdtemp(pattern);
-    database_ = folder_ + "/keys.db";
-    ::setenv("LOQUAT_DATABASE", database_.c_str(), 1);
-  }
-  ~KeysVerb() override {
-    ::unsetenv("LOQUAT_DATABASE");
-    std::filesystem::remove_all(folder_);
-  }
+  KeysVerb() { ::unsetenv("LOQUAT_KEY_SECRET"); }
 
   static Said run(const std::vector<std::string>& words) { return say(add_keys_verb, "keys", words); }
-
-  std::string folder_, database_;
 };
 
 TEST_F(KeysVerb, ANewKeyStandsAloneOnStdoutAndWorks) {

@@ -29,6 +29,8 @@ int main(int argc, char** argv) {
   loquat::add_merge_verb(app, exit_code);
   loquat::add_models_verb(app, exit_code);
   loquat::add_bench_verb(app, exit_code);
+  if (const loquat::Status verb = loquat::check_verb(app, argc, argv); !verb.ok())
+    return loquat::bad_input(verb.error());
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {

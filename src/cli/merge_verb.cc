@@ -15,6 +15,7 @@ struct MergeArguments {
 };
 
 Status merge(const MergeArguments& arguments) {
+  TRY_STATUS(check_model_path(arguments.adapter));
   TRY(const Kernels* kernels, best_kernels());
   const DType dtype = arguments.precision == "f32" ? DType::kF32 : DType::kBF16;
   return merge_adapter_folder(arguments.adapter, arguments.out, *kernels, dtype);

@@ -5,7 +5,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -39,9 +38,7 @@ struct Opened {
 
 // Only `invite` makes a database: a mistyped path must not look like one without people.
 Result<Opened> open(const PeopleArguments& arguments, bool may_create) {
-  std::error_code error;
-  if (!may_create && arguments.database.find("://") == std::string::npos &&
-      !std::filesystem::exists(arguments.database, error)) {
+  if (!may_create && !is_database(arguments.database)) {
     return Err(
         "{}: no such database; `loquat people invite --role admin` makes it (--database and $LOQUAT_DATABASE "
         "name another)",
@@ -78,6 +75,11 @@ void print_json(const Json& json) {
 }
 
 int invite(const PeopleArguments& arguments) {
+  std::string base = arguments.url;
+  while (base.ends_with('/')) base.pop_back();
+  if (!base.starts_with("https://") && !base.starts_with("http://"))
+    return bad_input("--url: found " + arguments.url +
+                     ", expected the server's address, such as https://chat.example.org");
   auto opened = open(arguments, true);
   if (!opened.ok()) return bad_input(opened.error());
   people::Invitation wanted = arguments.invitation;
@@ -92,8 +94,6 @@ int invite(const PeopleArguments& arguments) {
   const auto made = opened->invitations.make(wanted, arguments.days);
   if (!made.ok()) return bad_input(made.error());
   opened->audit.add("", "invited", made->invitation.id, {{"roles", people::role_names(wanted.roles)}});
-  std::string base = arguments.url;
-  while (base.ends_with('/')) base.pop_back();
   const std::string link = base + "/join/" + made->token;
   if (arguments.json) {
     print_json({{"id", made->invitation.id}, {"link", link}, {"expires", made->invitation.expires}});

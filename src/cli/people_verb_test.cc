@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -23,22 +22,11 @@ using testing::HasSubstr;
 using testing::MatchesRegex;
 using testing::Not;
 
-class PeopleVerb : public testing::Test {
+class PeopleVerb : public DatabaseVerb {
  protected:
-  PeopleVerb() {
-    char pattern[] = "/tmp/loquat-people-verb-XXXXXX";
-    folder_ = ::mkdtemp(pattern);
-    path_ = folder_ + "/app.db";
-    ::setenv("LOQUAT_DATABASE", path_.c_str(), 1);
-  }
-  ~PeopleVerb() override {
-    ::unsetenv("LOQUAT_DATABASE");
-    std::filesystem::remove_all(folder_);
-  }
-
   static Said run(const std::vector<std::string>& words) { return say(add_people_verb, "people", words); }
   std::shared_ptr<database::Database> database() {
-    auto opened = database::Database::open(path_);
+    auto opened = database::Database::open(database_);
     EXPECT_TRUE(opened.ok() && people::migrate_people(**opened).ok());
     return *opened;
   }
@@ -51,8 +39,6 @@ class PeopleVerb : public testing::Test {
     EXPECT_TRUE(joined.ok() && joined->refusal == people::Accounts::Refusal::kNone) << made.err;
     return joined->value;
   }
-
-  std::string folder_, path_;
 };
 
 TEST_F(PeopleVerb, ALinkStandsAloneOnStdoutAndLetsOnePersonIn) {
@@ -64,7 +50,7 @@ TEST_F(PeopleVerb, ALinkStandsAloneOnStdoutAndLetsOnePersonIn) {
   const std::string token = made.out.substr(made.out.rfind('/') + 1, 43);
   EXPECT_THAT(made.err, Not(HasSubstr(token)));
   struct stat info {};
-  ASSERT_EQ(::stat(path_.c_str(), &info), 0);
+  ASSERT_EQ(::stat(database_.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
   people::Accounts accounts(database(), people::system_clock_seconds);
   EXPECT_EQ(accounts.join(token, "bob@example.org", "Bob", "h")->refusal, people::Accounts::Refusal::kInvitation);
@@ -122,7 +108,7 @@ TEST_F(PeopleVerb, BadInputIsSaid) {
     const Said missing = run(words);
     EXPECT_EQ(missing.code, 2);
     EXPECT_THAT(missing.err, HasSubstr("no such database"));
-    EXPECT_FALSE(std::filesystem::exists(path_)) << "a mistyped path makes nothing";
+    EXPECT_FALSE(std::filesystem::exists(database_)) << "a mistyped path makes nothing";
   }
   join("admin", "ada@example.org");
   const Said nobody = run({"disable", "nobody@example.org"});
@@ -137,6 +123,7 @@ TEST_F(PeopleVerb, BadInputIsSaid) {
                                                 {"invite", "--role", "user", "--days", "0"},
                                                 {"invite", "--role", "user", "--days", "400"},
                                                 {"invite", "--role", "user", "--email", "no address"},
+                                                {"invite", "--role", "user", "--url", "chat.example.org"},
                                                 {"disable"},
                                                 {"roles", "ada@example.org"},
                                                 {}}) {
@@ -144,8 +131,8 @@ TEST_F(PeopleVerb, BadInputIsSaid) {
     EXPECT_EQ(bad.code, 2) << testing::PrintToString(words);
     EXPECT_EQ(bad.out, "") << testing::PrintToString(words);
   }
-  std::ofstream(folder_ + "/text.db") << std::string(4096, 'x');
-  EXPECT_EQ(run({"list", "--database", folder_ + "/text.db"}).code, 2);
+  std::ofstream(folder_ / "text.db") << std::string(4096, 'x');
+  EXPECT_EQ(run({"list", "--database", folder_ / "text.db"}).code, 2);
   const Said address = run({"list", "--database", "postgres://user:hush@nowhere.invalid/db"});
   EXPECT_EQ(address.code, 2);
   EXPECT_THAT(address.err, Not(HasSubstr("hush")));

@@ -20,7 +20,8 @@ void add_quantize_verb(CLI::App& app, int& exit_code) {
   verb->add_option("--out", arguments->out, "the folder to write")->required();
   verb->callback([arguments, &exit_code] {
     const WeightType type = arguments->bits == 4 ? WeightType::kInt4 : WeightType::kInt8;
-    const Status status = quantize_model_folder(arguments->model, arguments->out, type);
+    Status status = check_model_path(arguments->model);
+    if (status.ok()) status = quantize_model_folder(arguments->model, arguments->out, type);
     exit_code = status.ok() ? 0 : bad_input(status.error());
     if (status.ok()) std::printf("%s: %d bits\n", arguments->out.c_str(), arguments->bits);
   });

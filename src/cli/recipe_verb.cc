@@ -11,6 +11,7 @@
 #include "kernels/kernels.h"
 #include "recipe/plan.h"
 #include "recipe/run.h"
+#include "store/files.h"
 
 namespace loquat {
 namespace {
@@ -30,6 +31,8 @@ int run(const RecipeArguments& arguments) {
   if (!plan.ok()) return bad_input(plan.error());
   std::unique_ptr<app::RunServer> server;
   if (arguments.serve) {
+    // What is said on the page while it runs is kept in it.
+    if (const Status made = make_folders(arguments.request.out); !made.ok()) return bad_input(made.error());
     app::RunServerOptions options;
     options.http.port = arguments.port;
     options.log = [](const std::string&) {};  // the terminal is the recipe's
@@ -66,15 +69,14 @@ void add_recipe_verb(CLI::App& app, int& exit_code) {
   command->add_option("recipe", arguments->request.recipe, "TOML file, such as recipes/town.toml")->required();
   command->add_option("--out", arguments->request.out, "the run's folder")->required();
   command->add_option("--scale", arguments->request.scale, "smoke, quick or full")->capture_default_str();
-  command->add_option("--seed", arguments->request.seed, "of everything but the world")->capture_default_str();
-  command->add_option("--world-seed", arguments->request.world_seed, "another seed is another town")
-      ->capture_default_str();
+  add_seed_option(*command, "--seed", arguments->request.seed, "of everything but the world");
+  add_seed_option(*command, "--world-seed", arguments->request.world_seed, "another seed is another town");
   command
       ->add_option("--set", arguments->request.sets, "section.key=value, laid over the file (may be given many times)")
       ->allow_extra_args(false);
   command->add_flag("--serve", arguments->serve, "a live page while it runs, and the assistant when it has ended");
   command->add_option("--port", arguments->port, "of the page")->capture_default_str();
-  command->add_option("--threads", arguments->threads, "default: all cores");
+  command->add_option("--threads", arguments->threads, "default: all cores")->check(CLI::Range(1, 1024));
   command->callback([arguments, &exit_code] { exit_code = run(*arguments); });
 }
 

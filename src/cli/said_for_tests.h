@@ -1,4 +1,4 @@
-// For tests of verbs: one run as it is typed, and what stood on stdout and stderr.
+// For tests of verbs: one run as it is typed, what stood on stdout and stderr, and a database that it finds.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -6,8 +6,11 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <vector>
+
+#include "store/test_folder.h"
 
 namespace loquat {
 
@@ -35,5 +38,15 @@ inline Said say(void (*add)(CLI::App&, int&), const std::string& verb, std::vect
   said.err = testing::internal::GetCapturedStderr();
   return said;
 }
+
+// A folder, and a database in it that $LOQUAT_DATABASE names; it is not there yet.
+class DatabaseVerb : public testing::Test {
+ protected:
+  DatabaseVerb() { ::setenv("LOQUAT_DATABASE", database_.c_str(), 1); }
+  ~DatabaseVerb() override { ::unsetenv("LOQUAT_DATABASE"); }
+
+  const TestFolder folder_;
+  const std::string database_ = folder_ / "app.db";
+};
 
 }  // namespace loquat

@@ -1,4 +1,5 @@
 // loquat serve DIR: the API and the page for a recipe's run folder, or for one model's folder.
+#include <fmt/ranges.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -62,9 +63,12 @@ Result<app::RunServerOptions> options_of(const ServeArguments& arguments) {
 
 int serve_folder(const ServeArguments& arguments) {
   std::error_code error;
-  if (!std::filesystem::is_directory(arguments.folder, error)) {
-    return bad_input(arguments.folder + ": no such folder; expected a recipe's --out folder, or a model's folder");
+  if (!std::filesystem::exists(arguments.folder, error)) {
+    return bad_input(arguments.folder +
+                     ": there is no such folder; expected a recipe's --out folder, or a model's folder");
   }
+  if (!std::filesystem::is_directory(arguments.folder, error))
+    return bad_input(check_model_path(arguments.folder).error());
   const auto options = options_of(arguments);
   if (!options.ok()) return bad_input(options.error());
   // Blocked before any thread starts: only sigwait below gets them.
@@ -75,7 +79,10 @@ int serve_folder(const ServeArguments& arguments) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   auto server = app::RunServer::start(arguments.folder, *options);
   if (!server.ok()) return bad_input(server.error());
-  std::fprintf(stderr, "%s at %s (Ctrl-C ends it)\n", arguments.folder.c_str(), (*server)->url().c_str());
+  const std::vector<std::string> models = (*server)->models();
+  std::fprintf(stderr, "%s at %s (Ctrl-C ends it)\n%s\n", arguments.folder.c_str(), (*server)->url().c_str(),
+               models.empty() ? "no model is there yet: they are looked for at every request"
+                              : fmt::format("models: {}", fmt::join(models, ", ")).c_str());
   int signal = 0;
   sigwait(&signals, &signal);
   std::fprintf(stderr, "\nending: running replies have %g seconds (again to end at once)\n", arguments.grace);

@@ -107,7 +107,7 @@ CLI::App* add_verb(CLI::App& app, const std::string& name, const std::string& se
   verb->add_option("--set", arguments.sets, "key=value, laid over the file (may be given many times)")
       ->allow_extra_args(false);
   verb->add_option("--out", arguments.out, out)->required();
-  verb->add_option("--seed", arguments.seed, "of everything random")->capture_default_str();
+  add_seed_option(*verb, "--seed", arguments.seed, "of everything random");
   verb->add_flag("--fp32", arguments.fp32, "compute in float32 everywhere");
   return verb;
 }

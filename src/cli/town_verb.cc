@@ -44,7 +44,7 @@ void add_town_verb(CLI::App& app, int& exit_code) {
     std::string out;
   };
   auto arguments = std::make_shared<Arguments>();
-  verb->add_option("--world-seed", arguments->world_seed, "another seed is another town")->capture_default_str();
+  add_seed_option(*verb, "--world-seed", arguments->world_seed, "another seed is another town");
   verb->add_option("--scale", arguments->scale, "smoke, quick or full")
       ->check(CLI::IsMember({"smoke", "quick", "full"}))
       ->capture_default_str();

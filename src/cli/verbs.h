@@ -3,8 +3,10 @@
 // input, 3 a guard that could not recover.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
+#include "base/result.h"
 #include "kernels/kernels.h"
 
 namespace CLI {
@@ -37,6 +39,16 @@ CLI::Option* add_weights_option(CLI::App& verb, std::string& name);
 
 // --database: of keys, people and what they write; $LOQUAT_DATABASE, else loquat.db here, where it is not given.
 void add_database_option(CLI::App& verb, std::string& database);
+// A file that is not there, or is empty, is none: only what makes a database may take it for one.
+bool is_database(const std::string& name);
+
+// "-1" is no seed (CLI11 would make a huge one of it).
+CLI::Option* add_seed_option(CLI::App& verb, const std::string& name, uint64_t& seed, const std::string& help);
+
+// Of a path that is not a model's folder: what it is instead, and what to name.
+Status check_model_path(const std::string& path);
+// Of a line without a verb, or with a word where a verb is expected: what is expected.
+Status check_verb(CLI::App& app, int argc, const char* const* argv);
 
 // Prints "loquat: MESSAGE" on stderr and returns 2.
 int bad_input(const std::string& message);

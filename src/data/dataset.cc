@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/counted.h"
 #include "data/items.h"
 #include "data/jsonl.h"
 #include "data/shapes.h"
@@ -79,9 +80,9 @@ Result<std::vector<Ranking>> read_rankings(const std::string& path, int64_t* pas
   if (passed_over != nullptr) *passed_over = unused;
   if (out.empty() && unused > 0) {
     return Err(
-        "{}: found no usable example: {} lines judge a single reply or compare two equal ones; expected \"chosen\" and "
+        "{}: found no usable example: {} a single reply or two equal ones; expected \"chosen\" and "
         "\"rejected\" replies to one prompt",
-        path, unused);
+        path, counted(unused, "line judges", "lines judge"));
   }
   if (out.empty()) return nothing_in(path, "{\"prompt\", \"chosen\", \"rejected\"}");
   return out;

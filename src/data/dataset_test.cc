@@ -221,7 +221,7 @@ TEST_F(DatasetTest, NothingToUseIsAnError) {
   EXPECT_THAT(error_of(read_demonstrations(file("\n \n"))), HasSubstr("data.jsonl: found no usable example"));
   EXPECT_THAT(error_of(read_rankings(file(""))), HasSubstr("no usable example"));
   EXPECT_THAT(error_of(read_rankings(file(R"({"prompt": "p", "completion": "c", "label": true})"))),
-              HasSubstr("no usable example: 1 lines judge a single reply"));
+              HasSubstr("no usable example: 1 line judges a single reply"));
   EXPECT_THAT(error_of(read_texts(file("{\"text\": \"\"}"))), HasSubstr("no usable example"));
   EXPECT_THAT(error_of(read_texts(file(" \n", "a.txt"))), HasSubstr("no usable example"));
   EXPECT_THAT(error_of(read_prompts(file(""))), HasSubstr("no usable example"));

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <optional>
 
+#include "base/counted.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "data/untrained.h"
@@ -177,9 +178,9 @@ Result<std::vector<TokenSequence>> encode_demonstrations(const ChatTemplate& cha
   });
   if (encoded.ok() && untrained > 0) {
     log_warning(
-        "{} replies of {} conversations are not trained on: the chat template writes earlier turns otherwise "
-        "once a conversation has gone on; the last reply of each is trained on",
-        untrained.load(), conversations.load());
+        "{} of {} {} not trained on: the chat template writes earlier turns otherwise once a conversation has gone on; "
+        "the last reply of each is trained on",
+        counted(untrained, "reply", "replies"), counted(conversations, "conversation"), untrained == 1 ? "is" : "are");
   }
   return encoded;
 }

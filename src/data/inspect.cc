@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/counted.h"
 #include "data/encode.h"
 #include "data/row_values.h"
 
@@ -295,7 +296,7 @@ class Inspection {
   void finish() {
     for (const auto& [error, alike] : alike_)
       if (alike.more > 0 && alike.place < report_.errors.size())
-        report_.errors[alike.place] += fmt::format(" (and {} more rows alike)", alike.more);
+        report_.errors[alike.place] += fmt::format(" (and {} alike)", counted(alike.more, "more row"));
     if (kind_) report_.kind = name_of(*kind_);
     report_.turns = spread_of(std::move(turns_));
     report_.bytes = spread_of(std::move(bytes_));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/counted.h"
 #include "infer/generate.h"
 #include "measure/bench.h"
 #include "measure/noise.h"
@@ -80,8 +81,8 @@ Status decode(Recorder& recorder, Model& model, int64_t sequences, int64_t promp
   }
   const auto before = static_cast<int64_t>(times.keys());
   const std::vector<Pass> passes(requests.size(), Pass{before - 1, 1, 1});
-  recorder.add_tokens(fmt::format("{} sequence{}", sequences, sequences == 1 ? "" : "s"),
-                      fmt::format("after {} tokens", before), static_cast<double>(sequences),
+  recorder.add_tokens(counted(sequences, "sequence"), "after " + counted(before, "token"),
+                      static_cast<double>(sequences),
                       forward_work(model.config(), options.compute, passes, true, options.weights), times.timing());
   return {};
 }

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/counted.h"
 #include "base/machine.h"
 #include "base/threads.h"
 #include "kernels/quantize.h"
@@ -126,8 +127,8 @@ std::string probe_text(const Measurements& run) {
                         i + 1 == all.size() ? "memory" : bytes_text(static_cast<double>(all[i].working_set)),
                         i > 0 ? "; " : "\n");
   }
-  return text + fmt::format("machine: {}; {} thread{}, kernels {}, {}\n", machine_text(this_machine()), thread_count(),
-                            thread_count() == 1 ? "" : "s", run.kernels.name, precision_text(run));
+  return text + fmt::format("machine: {}; {}, kernels {}, {}\n", machine_text(this_machine()),
+                            counted(thread_count(), "thread"), run.kernels.name, precision_text(run));
 }
 
 // Where one benchmark was run, its first line's main figures stand on top too.

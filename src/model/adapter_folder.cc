@@ -6,8 +6,11 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/half.h"
+#include "base/log.h"
 #include "model/base_pool.h"
 #include "model/folder.h"
+#include "model/param_places.h"
 #include "model/params.h"
 #include "store/files.h"
 #include "store/safetensors.h"
@@ -24,6 +27,10 @@ constexpr const char* kWeightsName = "/adapter_model.safetensors";
 constexpr const char* kOtherFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
                                        "chat_template.jinja", "reward.json"};
 constexpr int64_t kMaxRank = 65536;
+// Of adapter_model.safetensors's metadata, which other programs pass over: sample_of_weights of the base that the
+// adapter was trained over.
+constexpr const char* kBaseKey = "loquat_base";
+constexpr int64_t kSampled = 32;  // values at each place
 
 // What other settings of PEFT's would make of an adapter, we do not have: each of these keys must be absent or one of
 // its harmless values.
@@ -148,6 +155,48 @@ Result<const TensorEntry*> find_adapter_tensor(const SafetensorsFile& file, cons
   return tensor;
 }
 
+// Tells a base's weights from others of the same shapes, and reads a few pages of them: a hash of each tensor's first,
+// middle and last values as BF16, so that a copy in another dtype or cut into shards has the same. "": the base is
+// quantised, or cannot be read.
+std::string sample_of_weights(const std::string& folder) {
+  const auto config = read_model_config(folder);
+  if (!config.ok()) return "";
+  const auto file = open_weights(folder);
+  if (!file.ok()) return "";
+  const ParamPlaces places(*config);
+  std::string sample;
+  for (const FileTensor& spec : places.tensors()) {
+    const TensorEntry* tensor = places.find(*file, spec);
+    if (tensor == nullptr || (tensor->dtype != "F32" && tensor->dtype != "BF16" && tensor->dtype != "F16")) return "";
+    const size_t width = tensor->dtype == "F32" ? 4 : 2;
+    const auto size = static_cast<int64_t>(tensor->bytes.size() / width);
+    const int64_t n = std::min(size, kSampled);
+    for (const int64_t at : {int64_t{0}, (size - n) / 2, size - n}) {
+      TensorEntry piece = *tensor;
+      piece.bytes = tensor->bytes.subspan(static_cast<size_t>(at) * width, static_cast<size_t>(n) * width);
+      std::vector<float> values(static_cast<size_t>(n));
+      read_tensor_values(piece, values.data(), n);
+      for (const float value : values) {
+        const BF16 narrow = to_bf16(value);
+        sample.append(reinterpret_cast<const char*>(&narrow), sizeof narrow);
+      }
+    }
+  }
+  return sha256_hex(sample);
+}
+
+// Shapes fit, so it opens; but what it writes may be nonsense. Adapters that others made say nothing of their base.
+void warn_of_another_base(const AdapterFolder& adapter, const SafetensorsFile& file) {
+  const auto trained = file.metadata().find(kBaseKey);
+  if (trained == file.metadata().end()) return;
+  const std::string here = sample_of_weights(adapter.base);
+  if (here.empty() || here == trained->second) return;
+  log_warning(
+      "{}: the adapter was trained over another base: the weights of {} are not those, so its replies may make no "
+      "sense; expected its own base as \"base_model_name_or_path\" in adapter_config.json",
+      adapter.folder, adapter.base);
+}
+
 std::string what_asks(const AdapterFolder& adapter) {
   return fmt::format("the base {} and \"r\": {}", adapter.base, adapter.lora.rank);
 }
@@ -164,6 +213,7 @@ Status refuse_unknown(const SafetensorsFile& file, const std::vector<std::string
 // new_head: the file has none.
 Status load_values(const AdapterFolder& adapter, bool new_head, Model& model) {
   TRY(const SafetensorsFile file, SafetensorsFile::open(adapter.folder + kWeightsName));
+  warn_of_another_base(adapter, file);
   std::vector<float> values = model.host_values();
   std::vector<std::string> known;
   Status status;
@@ -197,6 +247,12 @@ Result<bool> check_head(const std::string& folder, HeadKind in_file, const LoadO
   if (in_file == options.head) return false;
   if (options.head == HeadKind::kScore && options.allow_new_head) return true;
   return Err("{}: found {}, expected {}", folder, head_name(in_file), head_name(options.head));
+}
+
+// A projection's bias is not.
+bool is_adapted(const LoraConfig& lora, const std::string& param) {
+  return param.ends_with(".weight") &&
+         std::find(lora.targets.begin(), lora.targets.end(), module_of(param)) != lora.targets.end();
 }
 
 Status check_same(const AdapterFolder& adapter, const LoraConfig& wanted) {
@@ -279,6 +335,35 @@ Result<std::shared_ptr<const Model>> BasePool::open(const std::string& folder) {
   return base;
 }
 
+Status check_adapter_folder(const std::string& folder, const Kernels& kernels, const LoadOptions& options) {
+  TRY(const AdapterFolder adapter, read_adapter_folder(folder));
+  TRY(const bool new_head, check_head(folder, adapter.head, options));
+  TRY(ModelConfig config, read_model_config(adapter.base));
+  LoadOptions of_base = options;
+  of_base.head = config.head;
+  TRY_STATUS(check_model_folder(adapter.base, kernels, of_base));
+  TRY(const SafetensorsFile file, SafetensorsFile::open(adapter.folder + kWeightsName));
+  warn_of_another_base(adapter, file);
+  std::vector<std::string> known;
+  const auto look_for = [&](const std::string& name, const std::vector<int64_t>& shape) -> Status {
+    known.push_back(name);
+    const auto found = find_adapter_tensor(file, name, shape, what_asks(adapter));
+    return found.ok() ? Status() : Err("{}", found.error());
+  };
+  config.head = adapter.head;
+  const int64_t rank = adapter.lora.rank;
+  for (const ParamSpec& spec : param_specs(config)) {
+    if (spec.name == "score.weight") {
+      if (!new_head) TRY_STATUS(look_for(kPeftPrefix + spec.name, spec.shape));
+    } else if (is_adapted(adapter.lora, spec.name)) {
+      TRY_STATUS(look_for(peft_name(spec.name, "lora_A.weight"), {rank, spec.shape[1]}));
+      TRY_STATUS(look_for(peft_name(spec.name, "lora_B.weight"), {spec.shape[0], rank}));
+      if (adapter.lora.dora) TRY_STATUS(look_for(peft_name(spec.name, "lora_magnitude_vector"), {spec.shape[0]}));
+    }
+  }
+  return refuse_unknown(file, known);
+}
+
 Result<std::unique_ptr<Model>> load_over_base(const std::string& folder, const Kernels& kernels,
                                               const LoadOptions& options) {
   std::optional<AdapterFolder> adapter;
@@ -314,6 +399,7 @@ Result<std::unique_ptr<Model>> load_merged(const AdapterFolder& adapter, const K
   load.allow_new_head = true;
   TRY(std::unique_ptr<Model> model, load_model(adapter.base, kernels, load));
   TRY(const SafetensorsFile file, SafetensorsFile::open(adapter.folder + kWeightsName));
+  warn_of_another_base(adapter, file);
   std::vector<float> values = model->host_values();
   std::vector<std::string> known;
   const auto read = [&](const std::string& name, const std::vector<int64_t>& shape) -> Result<std::vector<float>> {
@@ -328,10 +414,7 @@ Result<std::unique_ptr<Model>> load_merged(const AdapterFolder& adapter, const K
       TRY(const std::vector<float> score, read(kPeftPrefix + p.name, p.shape));
       std::copy(score.begin(), score.end(), w.begin());
     }
-    // A projection's bias is not adapted.
-    if (!p.name.ends_with(".weight")) return {};
-    const auto& targets = adapter.lora.targets;
-    if (std::find(targets.begin(), targets.end(), module_of(p.name)) == targets.end()) return {};
+    if (!is_adapted(adapter.lora, p.name)) return {};
     const int64_t n = p.shape[0], k = p.shape[1], r = adapter.lora.rank;
     TRY(const std::vector<float> a, read(peft_name(p.name, "lora_A.weight"), {r, k}));
     TRY(const std::vector<float> b, read(peft_name(p.name, "lora_B.weight"), {n, r}));
@@ -411,7 +494,10 @@ Status save_adapter(const Model& model, const std::string& folder, DType dtype) 
   });
   // The weights come last: a folder that has them is whole.
   TRY_STATUS(write_file(folder + kConfigName, config_json(model, folder).dump(2) + "\n"));
-  return write_safetensors(folder + kWeightsName, tensors, {{"format", "pt"}});
+  std::map<std::string, std::string> metadata = {{"format", "pt"}};
+  if (std::string sample = sample_of_weights(model.base()->folder()); !sample.empty())
+    metadata[kBaseKey] = std::move(sample);
+  return write_safetensors(folder + kWeightsName, tensors, metadata);
 }
 
 }  // namespace loquat

@@ -1,5 +1,6 @@
 // Adapters as PEFT keeps them: a folder with adapter_config.json and adapter_model.safetensors, the first naming the
 // folder of the base (absolute, or from the adapter's folder). Wherever a model folder is taken, such a folder is too.
+// An adapter that was saved here knows its base's weights: over others of the same shapes it opens with a warning.
 #pragma once
 
 #include <memory>
@@ -23,6 +24,8 @@ Result<AdapterFolder> read_adapter_folder(const std::string& folder);
 // Its base's folder, or the folder itself where it is no adapter's.
 Result<std::string> base_folder_of(const std::string& folder);
 
+// check_model_folder of an adapter and its base.
+Status check_adapter_folder(const std::string& folder, const Kernels& kernels, const LoadOptions& options);
 // load_model where there is an adapter, or a pool of bases: a model over a frozen base; or, to be trained without a
 // pool, a whole model with the adapter merged into it.
 Result<std::unique_ptr<Model>> load_over_base(const std::string& folder, const Kernels& kernels,

@@ -2,13 +2,16 @@
 // names file and field.
 #include "model/adapter_folder.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/log.h"
 #include "model/base_pool.h"
 #include "store/files.h"
 #include "store/safetensors.h"
@@ -94,8 +97,7 @@ class AdapterFolderTest : public testing::Test {
     json config = json::parse(*read_file(config_path()));
     change(config);
     EXPECT_TRUE(write_file(config_path(), config.dump()).ok());
-    const auto model = load_model(folder_ / "a", kernels(), options());
-    return model.ok() ? "loaded" : model.error();
+    return error_of_loading();
   }
   // The same after a change of its tensors.
   std::string error_with_tensors(const std::function<void(std::vector<TensorEntry>&)>& change) {
@@ -104,7 +106,15 @@ class AdapterFolderTest : public testing::Test {
     std::vector<TensorEntry> tensors = file->tensors();
     change(tensors);
     EXPECT_TRUE(write_safetensors(folder_ / "a/adapter_model.safetensors", tensors, {}).ok());
+    return error_of_loading();
+  }
+  // A check without reading weights says the same.
+  std::string error_of_loading() {
     const auto model = load_model(folder_ / "a", kernels(), options());
+    LoadOptions served = options();
+    served.serving_only = true;
+    const Status checked = check_model_folder(folder_ / "a", kernels(), served);
+    EXPECT_EQ(checked.ok() ? "" : checked.error(), model.ok() ? "" : model.error());
     return model.ok() ? "loaded" : model.error();
   }
   std::string config_path() const { return folder_ / "a/adapter_config.json"; }
@@ -161,6 +171,47 @@ TEST_F(AdapterFolderTest, ACopyNamesTheSameBase) {
   ASSERT_TRUE(copy.ok()) << copy.error();
   EXPECT_EQ((*copy)->base(), model->base());
   EXPECT_EQ(outputs_of(**copy), outputs_of(*model));
+}
+
+// The base has another's weights, of the same shapes: it opens, and says so; not where they are a copy in another form.
+TEST_F(AdapterFolderTest, ABaseOfOtherWeightsIsSaid) {
+  ASSERT_TRUE(save_model(*new_adapter(HeadKind::kLanguage, false), folder_ / "a").ok());
+  const auto said = [&] {
+    const std::string log = folder_ / "log";
+    const int file = ::open(log.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    set_log_output(file, false);
+    LoadOptions load = options();
+    load.bases = nullptr;
+    EXPECT_TRUE(load_model(folder_ / "a", kernels(), load).ok());
+    load.serving_only = true;
+    EXPECT_TRUE(check_model_folder(folder_ / "a", kernels(), load).ok());
+    EXPECT_TRUE(merge_adapter_folder(folder_ / "a", folder_ / "merged", kernels(), DType::kF32).ok());
+    set_log_output(STDERR_FILENO, false);
+    ::close(file);
+    const std::string text = *read_file(log);
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), text.empty() ? 0 : 3) << text;
+    return text;
+  };
+  EXPECT_EQ(said(), "");
+  Model base(config_for_test(), kernels(), DType::kF32, false);
+  randomize(base, 1);
+  ASSERT_TRUE(save_model(base, folder_ / "base", DType::kBF16).ok());
+  EXPECT_EQ(said(), "");
+  const auto whole = *SafetensorsFile::open(folder_ / "base/model.safetensors");
+  ASSERT_TRUE(write_safetensors_folder(folder_ / "base", whole.tensors(), {}, 6000).ok());
+  ASSERT_TRUE(file_exists(folder_ / "base/model.safetensors.index.json"));
+  EXPECT_EQ(said(), "");
+
+  // One matrix moved, as a merged adapter would: norms and embeddings are those of before.
+  base.for_each_param([&](const Param& p) {
+    for (int64_t i = 0; p.name.ends_with("1.mlp.down_proj.weight") && i < p.size; ++i) p.value[i] += 0.01f;
+  });
+  ASSERT_TRUE(save_model(base, folder_ / "base").ok());
+  EXPECT_THAT(said(), AllOf(HasSubstr((folder_ / "a") + ": the adapter was trained over another base"),
+                            HasSubstr("base_model_name_or_path")));
+  const auto own = *SafetensorsFile::open(folder_ / "a/adapter_model.safetensors");
+  ASSERT_TRUE(write_safetensors(folder_ / "a/adapter_model.safetensors", own.tensors(), {{"format", "pt"}}).ok());
+  EXPECT_EQ(said(), "");  // another program's adapter
 }
 
 // A reward model's own head goes on under a new adapter.

@@ -241,11 +241,15 @@ std::unique_ptr<Model> load_serving(const SafetensorsFile& file, const ModelConf
   return std::make_unique<Model>(config, kernels, options.compute, tensors);
 }
 
-}  // namespace
+// A folder whose config and weights' header fit each other and what is asked for.
+struct ModelFiles {
+  ModelConfig wanted;
+  std::optional<Quantization> quantization;
+  SafetensorsFile weights;
+  bool new_head;  // the file has none of the wanted kind
+};
 
-Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels,
-                                          const LoadOptions& options) {
-  if (options.bases != nullptr || is_adapter_folder(folder)) return load_over_base(folder, kernels, options);
+Result<ModelFiles> open_model(const std::string& folder, const Kernels& kernels, const LoadOptions& options) {
   const std::string config_path = folder + "/config.json";
   TRY(const std::string config_text, read_file(config_path));
   TRY(const ModelConfig in_file, ModelConfig::from_json(config_text, config_path));
@@ -259,12 +263,29 @@ Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kerne
   if (new_head && !(options.head == HeadKind::kScore && options.allow_new_head)) {
     return Err("{}/config.json: found {}, expected {}", folder, head_name(in_file.head), head_name(options.head));
   }
-  TRY(const SafetensorsFile file, open_weights(folder));
+  TRY(SafetensorsFile file, open_weights(folder));
   TRY_STATUS(check_tensors(file, in_file, wanted, new_head, quantization));
   if (options.adapters_trained && is_quantized(file, kHeadName)) {
     return Err("{}: tensor \"{}\" is quantised: adapters can be served over it, not trained; expected F32, BF16 or F16",
                file.path(), kHeadName);
   }
+  return ModelFiles{std::move(wanted), quantization, std::move(file), new_head};
+}
+
+}  // namespace
+
+Status check_model_folder(const std::string& folder, const Kernels& kernels, const LoadOptions& options) {
+  CHECK(options.serving_only, "only what is served is checked ahead");
+  if (is_adapter_folder(folder)) return check_adapter_folder(folder, kernels, options);
+  const auto opened = open_model(folder, kernels, options);
+  return opened.ok() ? Status() : Err("{}", opened.error());
+}
+
+Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels,
+                                          const LoadOptions& options) {
+  if (options.bases != nullptr || is_adapter_folder(folder)) return load_over_base(folder, kernels, options);
+  TRY(const ModelFiles files, open_model(folder, kernels, options));
+  const auto& [wanted, quantization, file, new_head] = files;
   if (options.serving_only) {
     CHECK(!new_head, "a model that only serves has no new head");
     return load_serving(file, wanted, kernels, options, quantization);

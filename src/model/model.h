@@ -203,6 +203,9 @@ Status check_kernels(const ModelConfig& config, const Kernels& kernels);
 Result<ModelConfig> read_model_config(const std::string& folder);
 Result<std::unique_ptr<Model>> load_model(const std::string& folder, const Kernels& kernels,
                                           const LoadOptions& options);
+// What load_model would refuse of a folder that is to be served (serving_only), found in configs and headers: no weight
+// is read.
+Status check_model_folder(const std::string& folder, const Kernels& kernels, const LoadOptions& options);
 
 // Writes the model folder `from` as `to`, with its projections quantised to 8 or 4 bits in compressed-tensors'
 // "pack-quantized" form; all else as it is. An error: it is quantised already, or `to` is `from`.

@@ -23,6 +23,10 @@ SharedEngineOptions engine_options(const Model& model, const BaseEngineOptions& 
   return out;
 }
 
+LoadOptions load_options(const BaseEngineOptions& options) {
+  return {.compute = options.compute, .serving_only = true, .weights = options.weights};
+}
+
 }  // namespace
 
 BaseEngine::BaseEngine(std::shared_ptr<const Model> base, const BaseEngineOptions& options)
@@ -31,11 +35,12 @@ BaseEngine::BaseEngine(std::shared_ptr<const Model> base, const BaseEngineOption
 BaseEngines::BaseEngines(const Kernels& kernels, const BaseEngineOptions& options)
     : kernels_(kernels), options_(options), bases_(kernels, options.compute, options.weights, false) {}
 
+Status BaseEngines::check(const std::string& folder) const {
+  return check_model_folder(folder, kernels_, load_options(options_));
+}
+
 Result<BaseEngines::Opened> BaseEngines::open(const std::string& folder) {
-  LoadOptions load;
-  load.compute = options_.compute;
-  load.serving_only = true;
-  load.weights = options_.weights;
+  LoadOptions load = load_options(options_);
   load.bases = &bases_;
   TRY(std::unique_ptr<Model> model, load_model(folder, kernels_, load));
   Opened opened;

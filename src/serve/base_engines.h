@@ -45,6 +45,8 @@ class BaseEngines {
   // A model's folder, or an adapter's. Its base is in memory, and its engine runs, as long as anyone holds an engine
   // over it.
   Result<Opened> open(const std::string& folder);
+  // What open would refuse, found in configs and headers: no weight is read.
+  Status check(const std::string& folder) const;
 
   struct Pages {
     int64_t all = 0, used = 0;

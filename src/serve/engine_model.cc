@@ -40,6 +40,27 @@ Result<std::string> folder_pooling(const std::string& folder) {
   return Err("{}: expected pooling_mode_mean_tokens or pooling_mode_lasttoken to be true", file);
 }
 
+// All of a folder but its weights.
+struct SmallFiles {
+  Tokenizer tokenizer;
+  std::string pooling;
+  std::vector<int32_t> stop_tokens;
+};
+
+Result<SmallFiles> read_small_files(const std::string& folder) {
+  TRY(Tokenizer tokenizer, Tokenizer::load(folder));
+  TRY(std::string pooling, folder_pooling(folder));
+  TRY(std::vector<int32_t> stop_tokens, folder_stop_tokens(folder));
+  TRY(const ModelConfig config, read_model_config(folder));
+  if (tokenizer.vocab_size() > config.vocab_size) {
+    return Err(
+        "{}/tokenizer.json: the tokenizer has {} tokens, the model's vocab_size is {}; expected the tokenizer "
+        "that the model was trained with",
+        folder, tokenizer.vocab_size(), config.vocab_size);
+  }
+  return SmallFiles{std::move(tokenizer), std::move(pooling), std::move(stop_tokens)};
+}
+
 }  // namespace
 
 EngineModel::EngineModel(std::string id, BaseEngines::Opened opened, Tokenizer tokenizer, std::string pooling,
@@ -61,17 +82,17 @@ EngineModel::EngineModel(std::string id, BaseEngines::Opened opened, Tokenizer t
 
 Result<std::unique_ptr<EngineModel>> EngineModel::load(const std::string& id, const std::string& folder,
                                                        BaseEngines& engines, const std::string& pooling) {
-  TRY(Tokenizer tokenizer, Tokenizer::load(folder));
-  TRY(const std::string in_folder, folder_pooling(folder));
-  TRY(const std::vector<int32_t> stop_tokens, folder_stop_tokens(folder));
+  TRY(SmallFiles files, read_small_files(folder));
   TRY(BaseEngines::Opened opened, engines.open(folder));
-  const ModelConfig& config = opened.engine->model.config();
-  if (tokenizer.vocab_size() > config.vocab_size) {
-    return Err("{}: the tokenizer has {} tokens, the model's vocab_size is {}", folder, tokenizer.vocab_size(),
-               config.vocab_size);
-  }
-  return std::unique_ptr<EngineModel>(
-      new EngineModel(id, std::move(opened), std::move(tokenizer), pooling.empty() ? in_folder : pooling, stop_tokens));
+  return std::unique_ptr<EngineModel>(new EngineModel(id, std::move(opened), std::move(files.tokenizer),
+                                                      pooling.empty() ? std::move(files.pooling) : pooling,
+                                                      files.stop_tokens));
+}
+
+Status EngineModel::check(const std::string& folder, const BaseEngines& engines) {
+  const auto files = read_small_files(folder);
+  if (!files.ok()) return Err("{}", files.error());
+  return engines.check(folder);
 }
 
 GenerationRequest EngineModel::request_of(const GenerateCall& call) {

@@ -21,6 +21,8 @@ class EngineModel : public ServedModel, public std::enable_shared_from_this<Engi
   // (ModelHost sees to that). pooling: "mean", "last": the model also gives embeddings; "": where its folder says so.
   static Result<std::unique_ptr<EngineModel>> load(const std::string& id, const std::string& folder,
                                                    BaseEngines& engines, const std::string& pooling);
+  // What load would refuse, found in configs, headers and the tokenizer: no weight is read.
+  static Status check(const std::string& folder, const BaseEngines& engines);
 
   const std::string& id() const override { return id_; }
   const Tokenizer& tokenizer() const override { return tokenizer_; }

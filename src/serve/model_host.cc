@@ -35,11 +35,42 @@ Stamp stamp_of(const std::string& folder) {
   return {info.st_size, info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec};
 }
 
-// A model that writes text, and not a reward model.
-bool can_write(const std::string& folder) {
-  if (!file_exists(weights_path(folder)) || !file_exists(folder + "/tokenizer.json")) return false;
+bool is_model_folder(const std::string& folder) {
+  return is_adapter_folder(folder) || file_exists(folder + "/config.json") || file_exists(safetensors_path(folder));
+}
+
+// Of a recipe: it has its place among the others, and does not write.
+bool is_reward_model(const std::string& folder) {
   const auto config = read_model_config(folder);
-  return config.ok() && config->head == HeadKind::kLanguage;
+  return config.ok() && config->head == HeadKind::kScore;
+}
+
+// Another after a change of any file in the folder, or in an adapter's base.
+std::string state_of(const std::string& folder) {
+  std::string state;
+  const auto base = base_folder_of(folder);
+  std::error_code error;
+  for (const std::string& one : {folder, base.ok() ? *base : folder}) {
+    for (const auto& entry : fs::recursive_directory_iterator(one, error)) {
+      struct stat info {};
+      if (::stat(entry.path().c_str(), &info) != 0) continue;
+      state +=
+          fmt::format("{} {} {}.{}\n", entry.path().string(), info.st_size, info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    }
+  }
+  return state;
+}
+
+// Paths of this machine are for its own log.
+std::string without_paths(std::string text, const std::string& folder, const std::string& id) {
+  const auto base = base_folder_of(folder);
+  const std::pair<std::string, std::string> names[] = {
+      {folder, id}, {base.ok() ? *base : folder, fs::path(base.ok() ? *base : id).filename()}};
+  for (const auto& [path, name] : names) {
+    for (size_t at = 0; (at = text.find(path, at)) != std::string::npos; at += name.size())
+      text.replace(at, path.size(), name);
+  }
+  return text;
 }
 
 // The recipe's order, then the alphabet's.
@@ -88,6 +119,11 @@ struct ModelHost::Loaded {
   std::shared_ptr<EngineModel> model;
 };
 
+struct ModelHost::Checked {
+  std::string fault;
+  std::string state;  // of a folder that has one
+};
+
 ModelHost::ModelHost(std::string folder, const Kernels& kernels, ModelHostOptions options)
     : folder_(std::move(folder)),
       options_(std::move(options)),
@@ -106,25 +142,55 @@ ModelHost::~ModelHost() {
   graveyard_->digger.join();
 }
 
+std::string ModelHost::own_id() const {
+  if (!is_model_folder(folder_)) return "";
+  std::error_code error;
+  const fs::path absolute = fs::weakly_canonical(folder_, error);
+  return error || absolute.filename().empty() ? "model" : absolute.filename().string();
+}
+
 std::map<std::string, std::string> ModelHost::folders() const {
   std::map<std::string, std::string> found;
+  if (const std::string id = own_id(); !id.empty()) found[id] = folder_;
   std::error_code error;
-  if (can_write(folder_)) {
-    const fs::path absolute = fs::weakly_canonical(folder_, error);
-    found[error || absolute.filename().empty() ? "model" : absolute.filename().string()] = folder_;
-  }
   for (const auto& entry : fs::directory_iterator(folder_ + "/models", error)) {
-    if (can_write(entry.path().string())) found[entry.path().filename().string()] = entry.path().string();
+    const std::string folder = entry.path().string();
+    if (is_model_folder(folder) && !is_reward_model(folder)) found[entry.path().filename().string()] = folder;
   }
   return found;
 }
 
+std::string ModelHost::fault_of(const std::string& id, const std::string& folder) {
+  std::lock_guard lock(checking_);
+  const auto known = checked_.find(id);
+  if (known != checked_.end() && known->second.fault.empty()) return "";
+  std::string state = state_of(folder);
+  if (known != checked_.end() && known->second.state == state) return known->second.fault;
+  const Status checked = EngineModel::check(folder, engines_);
+  checked_[id] = {checked.ok() ? "" : checked.error(), std::move(state)};
+  return checked_[id].fault;
+}
+
+void ModelHost::note_fault(const std::string& id, const std::string& folder, const std::string& fault) {
+  std::lock_guard lock(checking_);
+  checked_[id] = {fault, state_of(folder)};
+}
+
+std::map<std::string, std::string> ModelHost::faults() {
+  std::map<std::string, std::string> all;
+  for (const auto& [id, folder] : folders()) {
+    if (std::string fault = fault_of(id, folder); !fault.empty()) all[id] = std::move(fault);
+  }
+  return all;
+}
+
 std::vector<ModelInfo> ModelHost::models() {
   std::vector<ModelInfo> list;
-  const auto all = folders();
-  std::lock_guard lock(mutex_);
-  for (const auto& [id, folder] : all)
+  for (const auto& [id, folder] : folders()) {
+    if (!fault_of(id, folder).empty()) continue;
+    std::lock_guard lock(mutex_);
     list.push_back({id, stamp_of(folder).nanoseconds / 1'000'000'000, loaded_.contains(id), weights_path(folder)});
+  }
   std::stable_sort(list.begin(), list.end(),
                    [](const ModelInfo& a, const ModelInfo& b) { return place_of(a.id) < place_of(b.id); });
   return list;
@@ -152,11 +218,12 @@ std::variant<std::shared_ptr<ServedModel>, ApiError> ModelHost::model(const std:
   const auto pooling = options_.pooling.find(id);
   auto loaded =
       EngineModel::load(id, found->second, engines_, pooling != options_.pooling.end() ? pooling->second : "");
+  note_fault(id, found->second, loaded.ok() ? "" : loaded.error());
   if (!loaded) {
-    // Paths of this machine are for its own log.
     log_error("the model {} cannot be loaded: {}", id, loaded.error());
-    return ApiError{500, fmt::format("The model '{}' cannot be loaded; the server's log says why.", id), "server_error",
-                    "", "model_not_loaded"};
+    return ApiError{
+        500, fmt::format("The model '{}' cannot be loaded: {}", id, without_paths(loaded.error(), found->second, id)),
+        "server_error", "", "model_not_loaded"};
   }
   {
     std::lock_guard lock(graveyard_->mutex);

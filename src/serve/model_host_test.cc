@@ -5,18 +5,22 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <set>
 
 #include "infer/chat_engine.h"
 #include "infer/utf8_stream.h"
 #include "model/base_pool.h"
 #include "serve/test_models.h"
+#include "store/safetensors.h"
 
 namespace loquat::serve {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Pair;
 
 class ModelHostTest : public testing::Test {
  protected:
@@ -191,11 +195,63 @@ TEST_F(ModelHostTest, LoadsOnceUnloadsAndSeesANewFile) {
   EXPECT_NE(generated(*sft(), test_call())[0].text, before);
 }
 
-TEST_F(ModelHostTest, ADamagedModelIsAnErrorAndNotACrash) {
+TEST_F(ModelHostTest, WhatIsDamagedIsNotListedAndWhoAsksForItIsToldWhatIsWrong) {
   write_model(folder_ / "models/sft", 1);
+  write_model(folder_ / "models/base", 1);
+  write_model(folder_ / "models/reward", 4, HeadKind::kScore);
   put_bytes(folder_ / "models/sft/model.safetensors", "damaged");
-  EXPECT_EQ(error_of("sft").status, 500);
-  EXPECT_EQ(error_of("sft").message, "The model 'sft' cannot be loaded; the server's log says why.");
+  EXPECT_THAT(host_.faults(), ElementsAre(Pair("sft", HasSubstr(folder_ / "models/sft/model.safetensors: "))));
+  EXPECT_THAT(ids(), ElementsAre("base"));
+  EXPECT_TRUE(host_.must_load("sft"));
+  const ApiError error = error_of("sft");
+  EXPECT_EQ(error.status, 500);
+  EXPECT_EQ(error.code, "model_not_loaded");
+  EXPECT_EQ(error.message,
+            "The model 'sft' cannot be loaded: sft/model.safetensors: 7 bytes: too short for a safetensors file");
+  EXPECT_NE(get(host_, "base"), nullptr);
+  write_model(folder_ / "models/sft", 1);  // mended
+  EXPECT_TRUE(host_.faults().empty());
+  EXPECT_NE(get(host_, "sft"), nullptr);
+}
+
+TEST_F(ModelHostTest, FaultsAreFoundWithoutLoading) {
+  const auto fault = [&](const std::string& path, const std::string& bytes) {
+    write_model(folder_ / "models/sft", 1);
+    if (bytes.empty()) {
+      std::filesystem::remove(folder_ / ("models/sft/" + path));
+    } else {
+      put_bytes(folder_ / ("models/sft/" + path), bytes);
+    }
+    ModelHost host(folder_.path(), kernels(), options());
+    auto faults = host.faults();
+    EXPECT_TRUE(host.models().empty()) << path;
+    std::filesystem::remove_all(folder_ / "models/sft");
+    return faults["sft"];
+  };
+  EXPECT_THAT(fault("config.json", "{}"), HasSubstr("models/sft/config.json: "));
+  EXPECT_THAT(fault("config.json", ""), HasSubstr("models/sft/config.json: "));
+  EXPECT_THAT(fault("tokenizer.json", "{"), HasSubstr("models/sft/tokenizer.json: "));
+  EXPECT_THAT(fault("tokenizer.json", ""), HasSubstr("models/sft/tokenizer.json: "));
+  EXPECT_THAT(fault("model.safetensors", ""), HasSubstr("models/sft/model.safetensors: "));
+  EXPECT_THAT(fault("generation_config.json", "[]"), HasSubstr("models/sft/generation_config.json: "));
+}
+
+TEST_F(ModelHostTest, ATokenizerThatIsAnotherModelsAndAMissingShardAreFaults) {
+  write_model(folder_ / "models/sft", 1);
+  const std::vector<std::string> texts = {"Where is the bakery? The bakery is by the harbour, and the mill is behind."};
+  const auto larger = *Tokenizer::train(texts, {.vocab_size = 290, .special_tokens = loquat_special_tokens()});
+  ASSERT_GT(larger.vocab_size(), test_tokenizer().vocab_size());
+  ASSERT_TRUE(larger.save(folder_ / "models/sft").ok());
+  EXPECT_THAT(host_.faults()["sft"], AllOf(HasSubstr("tokenizer.json: the tokenizer has "), HasSubstr("vocab_size")));
+
+  write_model(folder_ / "models/ppo", 1);
+  const auto whole = *SafetensorsFile::open(folder_ / "models/ppo/model.safetensors");
+  ASSERT_TRUE(write_safetensors_folder(folder_ / "models/ppo", whole.tensors(), {}, 20'000).ok());
+  EXPECT_THAT(ids(), ElementsAre("ppo"));
+  std::filesystem::remove(folder_ / "models/ppo/model-00002-of-00003.safetensors");
+  EXPECT_THAT(ids(), ElementsAre("ppo"));  // it was sound when it was looked at
+  EXPECT_THAT(error_of("ppo").message, HasSubstr("the shard ppo/model-00002-of-00003.safetensors is missing"));
+  EXPECT_TRUE(ids().empty());
 }
 
 TEST_F(ModelHostTest, UnloadedWhileItWritesItEndsItsReply) {

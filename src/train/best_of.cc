@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "store/files.h"
+#include "train/needed.h"
 
 namespace loquat {
 
@@ -93,8 +94,9 @@ Result<BestOfNOptions> BestOfNOptions::read(Settings& settings) {
 
 Result<BestOfReport> run_best_of_n(const BestOfRun& run, const BestOfNOptions& options, const std::string& out) {
   CHECK(run.kernels != nullptr, "no kernels");
-  if (options.policy.empty() || options.reward.empty())
-    return Err("best-of-n: policy and reward: expected models' folders");
+  TRY_STATUS(need_model("best-of-n", "policy", options.policy));
+  TRY_STATUS(need_model("best-of-n", "reward", options.reward));
+  TRY_STATUS(need_data("best-of-n", "prompts", options.prompts));
   std::vector<Messages> prompts;
   for (const std::string& path : options.prompts) {
     TRY(std::vector<Messages> more, read_prompts(path));

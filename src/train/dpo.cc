@@ -1,6 +1,7 @@
 // Direct preference optimisation (dpo.h).
 #include "train/dpo.h"
 
+#include "train/needed.h"
 #include "train/preference.h"
 
 namespace loquat {
@@ -65,7 +66,8 @@ class DpoStage : public PairStage {
 };
 
 Status check(const DpoOptions& options) {
-  if (options.policy.empty()) return Err("dpo: policy: expected a model's folder (--set policy=DIR)");
+  TRY_STATUS(need_model("dpo", "policy", options.policy));
+  TRY_STATUS(need_data("dpo", "rankings", options.rankings));
   if (options.loss == "robust" && options.label_smoothing >= 0.5)
     return Err("dpo: label_smoothing: found {}, expected below 0.5 with loss = \"robust\"", options.label_smoothing);
   if (options.loss == "ipo" && (options.label_smoothing > 0 || options.gamma > 0))

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/needed.h"
 #include "train/policy_pass.h"
 #include "train/rule_reward.h"
 
@@ -173,9 +174,10 @@ TrainingOptions GroupOptions::defaults() {
 Result<StageReport> run_group(const StageContext& context, const GroupOptions& options, const GroupMethod& method,
                               const std::string& settings) {
   const std::string name = method.name();
-  if (options.policy.empty()) return Err("{}: policy: expected a model's folder (--set policy=DIR)", name);
+  TRY_STATUS(need_model(name, "policy", options.policy));
   if (options.reward.empty() && options.rules.empty())
-    return Err("{}: expected reward (a reward model's folder) or rules", name);
+    return Err("{}: expected reward (--set reward=DIR, a reward model's folder) or rules", name);
+  TRY_STATUS(need_data(name, "prompts", options.prompts));
   if (options.replies < 2)
     return Err("{}: replies: found {}, expected at least 2: a reply is compared with others to its prompt", name,
                options.replies);

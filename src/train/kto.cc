@@ -7,6 +7,7 @@
 
 #include "data/encode.h"
 #include "data/unpaired.h"
+#include "train/needed.h"
 #include "train/preference.h"
 
 namespace loquat {
@@ -218,7 +219,8 @@ Result<KtoOptions> KtoOptions::read(Settings& settings) {
 }
 
 Result<StageReport> run_kto(const StageContext& context, const KtoOptions& options) {
-  if (options.policy.empty()) return Err("kto: policy: expected a model's folder (--set policy=DIR)");
+  TRY_STATUS(need_model("kto", "policy", options.policy));
+  TRY_STATUS(need_data("kto", "rankings", options.rankings));
   StageHash hash("kto", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.policy));

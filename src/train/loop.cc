@@ -4,9 +4,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/check.h"
+#include "base/counted.h"
 #include "data/source.h"
 #include "model/adapter_folder.h"
 #include "store/files.h"
@@ -74,7 +76,13 @@ double stored_seconds(const StageContext& context, const std::string& hash) {
 Result<std::optional<StageReport>> finished_report(const StageContext& context, const std::string& hash) {
   const std::string& out = context.out;
   const std::string path = out + "/stage.json";
-  if (!file_exists(path)) return std::optional<StageReport>();
+  if (!file_exists(path)) {
+    // No stage's, and no stage that was stopped: somebody's model, not to be written over.
+    std::error_code error;
+    if ((is_adapter_folder(out) || file_exists(safetensors_path(out))) && !std::filesystem::exists(context.work, error))
+      return Err("{} holds a model that no stage made: remove it, or choose another folder", out);
+    return std::optional<StageReport>();
+  }
   TRY(const std::string text, read_file(path));
   try {
     const json j = json::parse(text);
@@ -345,10 +353,8 @@ void note(const StageContext& context, const std::string& line) {
 
 void note_too_long(const StageContext& context, const std::string& path, int64_t prompts, int64_t positions) {
   if (prompts == 0) return;
-  note(context,
-       fmt::format("{}: {} prompts are left out: their last turn leaves no room for a reply in the context of {} "
-                   "tokens",
-                   path, prompts, positions));
+  note(context, fmt::format("{}: {} left out: the last turn leaves no room for a reply in the context of {} tokens",
+                            path, counted(prompts, "prompt is", "prompts are"), positions));
 }
 
 std::string to_json(const StageReport& report) {

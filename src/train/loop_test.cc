@@ -76,6 +76,18 @@ TEST(Loop, AFinishedFolderIsLeftAsItIs) {
   EXPECT_NE(other.error().find("other settings"), std::string::npos);
 }
 
+TEST(Loop, AModelThatNoStageMadeIsNotWrittenOver) {
+  const StageContext c = toy::World::get().context("loop-somebodys");
+  ASSERT_TRUE(make_folders(c.out).ok());
+  ASSERT_TRUE(write_file(c.out + "/model.safetensors", "somebody's").ok());
+  const auto refused = run_counting(c);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().find(c.out + " holds a model that no stage made"), std::string::npos);
+  // One that this stage had begun to write when it was killed is its own.
+  ASSERT_TRUE(make_folders(c.work).ok());
+  EXPECT_EQ(toy::must(run_counting(c)).steps, 10);
+}
+
 TEST(Loop, GoesOnFromItsCheckpointAndCutsTheMetrics) {
   StageContext c = toy::World::get().context("loop-resume");
   c.stop_after_steps = 5;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/needed.h"
 #include "train/preference.h"
 
 namespace loquat {
@@ -80,7 +81,8 @@ Result<OrpoOptions> OrpoOptions::read(Settings& settings) {
 }
 
 Result<StageReport> run_orpo(const StageContext& context, const OrpoOptions& options) {
-  if (options.policy.empty()) return Err("orpo: policy: expected a model's folder (--set policy=DIR)");
+  TRY_STATUS(need_model("orpo", "policy", options.policy));
+  TRY_STATUS(need_data("orpo", "rankings", options.rankings));
   StageHash hash("orpo", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.policy));

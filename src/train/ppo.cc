@@ -7,6 +7,7 @@
 #include "train/advantage.h"
 #include "train/batches.h"
 #include "train/ema.h"
+#include "train/needed.h"
 #include "train/ppo_update.h"
 
 namespace loquat {
@@ -192,7 +193,9 @@ Result<PpoOptions> PpoOptions::read(Settings& settings) {
 }
 
 Result<StageReport> run_ppo(const StageContext& context, const PpoOptions& options) {
-  if (options.policy.empty() || options.reward.empty()) return Err("ppo: policy and reward: expected models' folders");
+  TRY_STATUS(need_model("ppo", "policy", options.policy));
+  TRY_STATUS(need_model("ppo", "reward", options.reward));
+  TRY_STATUS(need_data("ppo", "prompts", options.prompts));
   const OnPolicyRun run{
       .name = "ppo",
       .settings = canonical_options(options),

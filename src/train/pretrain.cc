@@ -8,6 +8,7 @@
 #include "data/source.h"
 #include "train/batches.h"
 #include "train/lm_stage.h"
+#include "train/needed.h"
 
 namespace loquat {
 namespace {
@@ -245,13 +246,15 @@ Result<PretrainOptions> PretrainOptions::read(Settings& settings) {
 }
 
 Result<StageReport> run_pretrain(const StageContext& context, const PretrainOptions& options) {
+  if (options.tokenizer.empty() && options.base.empty())
+    return Err("pretrain: tokenizer: expected a folder with tokenizer.json (--set tokenizer=DIR)");
+  if (options.first_texts.empty()) TRY_STATUS(need_data("pretrain", "texts", options.texts));
   StageHash hash("pretrain", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_mixture(options.texts));
   TRY_STATUS(hash.add_files(options.first_texts));
   TRY_STATUS(hash.add_files(options.valid_texts));
   if (!options.base.empty()) TRY_STATUS(hash.add_model(options.base));
-  if (options.tokenizer.empty() && options.base.empty()) return Err("tokenizer: expected a folder with tokenizer.json");
   if (!options.tokenizer.empty()) TRY_STATUS(hash.add_file(options.tokenizer + "/tokenizer.json"));
   const StageIdentity identity{"pretrain", hash.hex(), context.max_rollbacks};
   return run_stage(context, identity, [&]() -> Result<std::unique_ptr<Stage>> {

@@ -8,6 +8,7 @@
 #include "store/files.h"
 #include "train/best_of.h"
 #include "train/lm_stage.h"
+#include "train/needed.h"
 #include "train/rollout.h"
 
 namespace loquat {
@@ -271,8 +272,9 @@ Result<RejectionOptions> RejectionOptions::read(Settings& settings) {
 }
 
 Result<StageReport> run_rejection(const StageContext& context, const RejectionOptions& options) {
-  if (options.policy.empty() || options.reward.empty())
-    return Err("rejection: policy and reward: expected models' folders");
+  TRY_STATUS(need_model("rejection", "policy", options.policy));
+  TRY_STATUS(need_model("rejection", "reward", options.reward));
+  TRY_STATUS(need_data("rejection", "prompts", options.prompts));
   StageHash hash("rejection", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.policy));

@@ -8,6 +8,7 @@
 #include "store/files.h"
 #include "train/batches.h"
 #include "train/lm_stage.h"
+#include "train/needed.h"
 
 namespace loquat {
 namespace {
@@ -348,7 +349,8 @@ Result<RewardOptions> RewardOptions::read(Settings& settings) {
 }
 
 Result<StageReport> run_reward(const StageContext& context, const RewardOptions& options) {
-  if (options.base.empty()) return Err("reward: base: expected a model's folder (--set base=DIR)");
+  TRY_STATUS(need_model("reward", "base", options.base));
+  TRY_STATUS(need_data("reward", "rankings", options.rankings));
   StageHash hash("reward", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.base));

@@ -10,6 +10,7 @@
 #include "train/batches.h"
 #include "train/lm_stage.h"
 #include "train/mixed_batches.h"
+#include "train/needed.h"
 
 namespace loquat {
 namespace {
@@ -228,7 +229,8 @@ std::string candidate_folder(const std::string& work, int64_t epoch) {
 }
 
 Result<StageReport> run_sft(const StageContext& context, const SftOptions& options) {
-  if (options.base.empty()) return Err("sft: base: expected a model's folder (--set base=DIR)");
+  TRY_STATUS(need_model("sft", "base", options.base));
+  TRY_STATUS(need_data("sft", "demonstrations", options.demonstrations));
   StageHash hash("sft", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.base));

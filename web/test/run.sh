@@ -2,7 +2,7 @@
 # The page's tests: Vitest, then end to end in Chromium against the fake server (web/test/e2e): every action, axe, and the
 # corpus of hostile markup. Status 77 (skipped, with the reason) where npm, its packages or a browser cannot be had.
 #   run.sh [NAME...]   only the end-to-end tests whose names hold one of these
-#   run.sh --real      against the program, $LOQUAT (test/real): people, the studio, the chat, sign-in by OpenID Connect and
+#   run.sh --real      against the program, $LOQUAT (test/real): people, the studio, reviewing, the chat, sign-in by OpenID Connect and
 #                      the whole loop from ranking to the next model
 set -euo pipefail
 cd "$(dirname "$0")/.."

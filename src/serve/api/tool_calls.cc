@@ -165,6 +165,36 @@ bool ToolCallReader::read_rest_of_object() {
   return closed;
 }
 
+bool TaggedCallReader::step(bool last) {
+  static constexpr std::string_view kOpen = "<tool_call>", kClose = "</tool_call>";
+  switch (state_) {
+    case State::kText:
+      if (!read_text_to(kOpen, last)) return false;
+      state_ = State::kHead;
+      return true;
+    case State::kHead: {
+      const Head head = read_beginning(last);
+      if (head == Head::kMore) return false;
+      state_ = head == Head::kCall ? State::kInside : State::kText;
+      return true;
+    }
+    case State::kInside:
+      if (!read_inside(last)) return false;
+      state_ = State::kTail;
+      return true;
+    case State::kTail:
+      break;
+  }
+  const size_t close = held_.find(kClose);
+  if (close == std::string::npos) {
+    held_.erase(0, held_.size() - (last ? 0 : begun(held_, kClose)));
+    return false;
+  }
+  held_.erase(0, close + kClose.size());
+  state_ = State::kText;
+  return true;
+}
+
 bool ToolCallReader::read_text_to(std::string_view mark, bool last) {
   const size_t found = held_.find(mark);
   const std::string_view before = std::string_view(held_).substr(0, found);

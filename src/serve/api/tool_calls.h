@@ -82,6 +82,19 @@ class ToolCallReader {
   bool in_string_ = false, escaped_ = false;
 };
 
+// A call between <tool_call> and </tool_call>, in whatever form.
+class TaggedCallReader : public ToolCallReader {
+ protected:
+  bool step(bool last) final;
+  virtual Head read_beginning(bool last) = 0;
+  // Reads what it can of a call that has begun; true: it has ended, and what is left before </tool_call> is dropped.
+  virtual bool read_inside(bool last) = 0;
+
+ private:
+  enum class State { kText, kHead, kInside, kTail };
+  State state_ = State::kText;
+};
+
 std::unique_ptr<ToolCallReader> make_hermes_reader();
 std::unique_ptr<ToolCallReader> make_llama3_reader();
 std::unique_ptr<ToolCallReader> make_mistral_reader();  // both of Mistral's forms

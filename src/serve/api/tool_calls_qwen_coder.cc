@@ -22,8 +22,7 @@ namespace {
 
 using Fit = CallScanner::Fit;
 
-constexpr std::string_view kOpen = "<tool_call>", kClose = "</tool_call>",
-                           kFunction = "<function=", kFunctionEnd = "</function>",
+constexpr std::string_view kFunction = "<function=", kFunctionEnd = "</function>",
                            kParameter = "<parameter=", kParameterEnd = "</parameter>", kValueEnd = "\n</parameter>";
 constexpr int kDeepestSchema = 8;
 
@@ -120,34 +119,13 @@ std::string json_value(std::string_view written, unsigned kinds) {
   return '"' + json_inside(written) + '"';
 }
 
-class QwenCoderReader : public ToolCallReader {
+class QwenCoderReader : public TaggedCallReader {
  public:
   explicit QwenCoderReader(std::span<const Tool> tools) : tools_(tools.begin(), tools.end()) {}
 
  protected:
-  bool step(bool last) override {
-    switch (state_) {
-      case State::kText:
-        if (!read_text_to(kOpen, last)) return false;
-        state_ = State::kHead;
-        return true;
-      case State::kHead:
-        return read_beginning(last);
-      case State::kBody:
-        return read_body(last);
-      case State::kValue:
-        return kinds_ == kText ? read_text_value(last) : read_value(last);
-      case State::kTail:
-        return skip_past(kClose, State::kText, last);
-    }
-    return false;
-  }
-
- private:
-  enum class State { kText, kHead, kBody, kValue, kTail };
-
   // Up to what follows <function=NAME>, which decides that this is a call.
-  bool read_beginning(bool last) {
+  Head read_beginning(bool last) override {
     CallScanner scanner(held_);
     std::string name;
     size_t end = 0;
@@ -159,21 +137,27 @@ class QwenCoderReader : public ToolCallReader {
       fit = scanner.literal(kParameter);
       if (fit == Fit::kNo) fit = scanner.literal(kFunctionEnd);
     }
-    switch (begin_call(fit, name, end, last)) {
-      case Head::kMore:
-        return false;
-      case Head::kText:
-        state_ = State::kText;
-        return true;
-      case Head::kCall:
-        break;
-    }
+    const Head head = begin_call(fit, name, end, last);
+    if (head != Head::kCall) return head;
     set_schema(name);
     put_arguments("{");
     first_ = true;
     state_ = State::kBody;
+    return head;
+  }
+
+  bool read_inside(bool last) override {
+    while (state_ != State::kEnded) {
+      const bool more = state_ == State::kBody ? read_body(last)
+                        : kinds_ == kText      ? read_text_value(last)
+                                               : read_value(last);
+      if (!more) return false;
+    }
     return true;
   }
+
+ private:
+  enum class State { kBody, kValue, kEnded };
 
   void set_schema(const std::string& name) {
     schema_ = nullptr;
@@ -187,7 +171,7 @@ class QwenCoderReader : public ToolCallReader {
     if (end < parameter) {
       put_arguments("}");
       held_.erase(0, end + kFunctionEnd.size());
-      state_ = State::kTail;
+      state_ = State::kEnded;
       return true;
     }
     if (parameter == std::string::npos) {
@@ -259,19 +243,8 @@ class QwenCoderReader : public ToolCallReader {
     return true;
   }
 
-  bool skip_past(std::string_view mark, State then, bool last) {
-    const size_t found = held_.find(mark);
-    if (found == std::string::npos) {
-      held_.erase(0, held_.size() - (last ? 0 : begun(held_, mark)));
-      return false;
-    }
-    held_.erase(0, found + mark.size());
-    state_ = then;
-    return true;
-  }
-
   std::vector<Tool> tools_;
-  State state_ = State::kText;
+  State state_ = State::kBody;
   Json schema_;         // of the call's parameters
   unsigned kinds_ = 0;  // of the value being read
   bool first_ = true;   // no parameter of this call has come

@@ -2,6 +2,8 @@ import {describe, expect, it} from "vitest";
 import {fill, when, type Area} from "./index";
 
 const files = import.meta.glob<Record<string, Area<Record<string, string>>>>(["./*.ts", "!./index.ts", "!./*.test.ts"], {eager: true});
+// The words of a plural stand for a count that has a place in the text.
+const plurals = (text: string) => [...text.matchAll(/\{(\w+)\|[^|{}]+\|[^|{}]+\}/g)].map(m => m[1]!);
 const placeholders = (text: string) => [...text.matchAll(/\{(\w+)\}/g)].map(m => m[1]!).sort();
 
 describe("the texts", () => {
@@ -13,6 +15,9 @@ describe("the texts", () => {
           expect(en[key]!.trim(), key).not.toBe("");
           expect(zh[key]!.trim(), key).not.toBe("");
           expect(placeholders(zh[key]!), key).toEqual(placeholders(en[key]!));
+          expect(placeholders(en[key]!), key).toEqual(expect.arrayContaining(plurals(en[key]!)));
+          expect(zh[key]!, key).not.toContain("|");
+          expect(en[key]!.split("|").length - 1, key).toBe(2 * plurals(en[key]!).length);
         }
       });
       it(`${file} ${name}: Chinese texts are Chinese`, () => {
@@ -26,6 +31,20 @@ describe("the texts", () => {
   it("are filled", () => {
     expect(fill("{a} of {b}", {a: 1, b: "x"})).toBe("1 of x");
     expect(fill("{a} {nope}", {a: "$&"})).toBe("$& {nope}");
+  });
+  it("count one and many", () => {
+    const text = "{n} {n|line was|lines were} skipped";
+    expect([0, 1, 2, "1", "1,001"].map(n => fill(text, {n}))).toEqual([
+      "0 lines were skipped", "1 line was skipped", "2 lines were skipped", "1 line was skipped", "1,001 lines were skipped",
+    ]);
+  });
+  it("of a count have no plural beside it that does not bend", () => {
+    const stiff = /\{\w+\} (prompts|rows|labels|tokens|files|turns|answers|lines|steps|pairs|conversations|people|suggestions|things)\b/;
+    for (const exported of Object.values(files)) {
+      for (const {en} of Object.values(exported)) {
+        for (const [key, text] of Object.entries(en)) if (!/tokens\/s/.test(text)) expect(text, key).not.toMatch(stiff);
+      }
+    }
   });
   it("tell times", () => {
     expect(when(1000, "en", 1300)).toMatch(/5 min/);

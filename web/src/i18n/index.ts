@@ -1,5 +1,6 @@
 // The page's texts, English and Chinese side by side, one file per area. A text that one language lacks does not compile.
-// Placeholders are {name}, filled by fill().
+// Placeholders are {name}, filled by fill(); {name|file|files} is the first word where the value is 1, else the second
+// (English; Chinese has no plural).
 import {createContext, useContext} from "react";
 
 export type Language = "en" | "zh";
@@ -21,7 +22,11 @@ export function useText<T>(texts: Area<T>): T {
 }
 
 export function fill(text: string, values: Record<string, string | number>): string {
-  return text.replace(/\{(\w+)\}/g, (all, name: string) => String(values[name] ?? all));
+  return text.replace(/\{(\w+)(?:\|([^|}]*)\|([^}]*))?\}/g, (all, name: string, one?: string, more?: string) => {
+    const value = values[name];
+    if (value === undefined) return all;
+    return one === undefined || more === undefined ? String(value) : String(value) === "1" ? one : more;
+  });
 }
 
 export function browserLanguage(): Language {

@@ -22,7 +22,7 @@ export const people = area(
     erase: "Erase data", eraseOf: "Erase data: {name}", eraseTitle: "Erase everything of {name}?",
     eraseText: "The account of {name} ({email}), all their conversations and all their labels are removed for good. This cannot be undone. Data sets and models made from them are not changed: afterwards you see which they are.",
     eraseType: "Type “{name}” to confirm", eraseDo: "Erase for good", erased: "{name} was erased",
-    erasedCounts: "{conversations} conversations and {labels} labels were removed.",
+    erasedCounts: "{conversations} {conversations|conversation|conversations} and {labels} {labels|label|labels} were removed.",
     erasedHeld: "These still hold what was made of that data. Make them anew, or take them out of use:",
     erasedNone: "No data set and no model holds any of it.", erasedSets: "Data sets", erasedModels: "Models",
     // invitations

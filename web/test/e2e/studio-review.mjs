@@ -31,10 +31,10 @@ describe("the studio's views", () => {
     await page.getByLabel("Name", {exact: true}).fill("Ferry questions");
     await page.getByRole("button", {name: "Make the project"}).click();
     await page.getByLabel("Prompts", {exact: true}).fill('{"messages": [{"role": "user", "content": "When?"}]}\n{oops\n{"messages": [{"role": "user", "content": "When?"}]}\n{"messages": []}');
-    await page.getByText("1 lines cannot be read (first: line 2)").waitFor();
+    await page.getByText("1 line cannot be read (first: line 2)").waitFor();
     await page.getByRole("button", {name: "Add 3 prompts"}).click();
-    await page.getByText("1 prompts added").waitFor();
-    await page.getByText("1 were here already.").waitFor();
+    await page.getByText("1 prompt added").waitFor();
+    await page.getByText("1 was here already.").waitFor();
     await page.getByRole("cell", {name: /This is not JSON/}).waitFor();
     await page.getByRole("cell", {name: "The last message must be the user's."}).waitFor();
     const project = [...world.projects.values()].at(-1);

@@ -157,7 +157,7 @@ export async function people(world) {
       await admin.page.getByRole("button", {name: "Erase data: Ted"}).click();
       await admin.page.getByLabel("Type “Ted” to confirm").fill("Ted");
       await admin.page.getByRole("button", {name: "Erase for good"}).click();
-      await admin.page.getByText("1 conversations and 0 labels were removed.").waitFor();
+      await admin.page.getByText("1 conversation and 0 labels were removed.").waitFor();
       await admin.page.getByText("No data set and no model holds any of it.").waitFor();
       await team.Ted.go("/");
       await team.Ted.page.getByRole("button", {name: "Sign in"}).waitFor();

@@ -5,13 +5,14 @@ import {chat} from "./chat.mjs";
 import {loop} from "./loop.mjs";
 import {oidc} from "./oidc.mjs";
 import {people} from "./people.mjs";
+import {reviews} from "./reviews.mjs";
 import {studio} from "./studio.mjs";
 import {openBrowser, World} from "./world.mjs";
 
 const args = process.argv.slice(2);
 const at = args.indexOf("--run");
 const [, given] = at < 0 ? [] : args.splice(at, 2);
-const topics = {people, oidc, studio, chat, loop};
+const topics = {people, oidc, studio, reviews, chat, loop};
 const browser = await openBrowser();
 const world = new World(browser, given);
 try {

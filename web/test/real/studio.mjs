@@ -115,7 +115,7 @@ export async function studio(world) {
         ["Say hello.", "Say goodbye.", "说谢谢。", "Say hello."].map(content => JSON.stringify({messages: [{role: "user", content}]})).join("\n") + "\n{oops\n")});
       await rui.page.getByRole("button", {name: /^Add \d prompts/}).click();
       await rui.page.getByText("3 prompts added").waitFor();
-      await rui.page.getByText("1 were here already.").waitFor();
+      await rui.page.getByText("1 was here already.").waitFor();
       await tab("ranking", "gold");
       await rui.page.getByLabel("Prompt", {exact: true}).fill("Two and two?");
       for (const [letter, text] of [["A", "Three"], ["B", "Four"], ["C", "Five"], ["D", "A fish"]]) await rui.page.getByLabel(`Answer ${letter}`, {exact: true}).fill(text);
@@ -239,8 +239,8 @@ export async function studio(world) {
       check(label.label.messages.map(m => m.content).slice(-3).join("|") === "Where would you like to go?|To the harbour.|Down the hill, then left.", `the talk: ${JSON.stringify(label.label.messages)}`);
       await tab("dialogue", "prompts");
       await rui.page.getByLabel("Prompts", {exact: true}).fill("Something unclear");
-      await rui.page.getByRole("button", {name: "Add 1 prompts"}).click();
-      await rui.page.getByText("1 prompts added").waitFor();
+      await rui.page.getByRole("button", {name: "Add 1 prompt"}).click();
+      await rui.page.getByText("1 prompt added").waitFor();
       await page.getByRole("button", {name: "Look again"}).click();
       await page.getByRole("button", {name: "Skip", exact: true}).click();
       await page.getByRole("radio", {name: /unclear or broken/}).check();
