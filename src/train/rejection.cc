@@ -113,7 +113,7 @@ class RejectionStage : public Stage {
     report.figures["ended"] = sums_.ended / sums_.replies;
     report.figures["chosen"] = static_cast<double>(kept(chosen_).size());
     report.figures["loss"] = means_["loss"].value();
-    return write_model_folder(*model_, *tokenizer_, out);
+    return write_model_folder(*context_.ranks, *model_, *tokenizer_, out);
   }
 
  private:
@@ -273,6 +273,7 @@ Result<RejectionOptions> RejectionOptions::read(Settings& settings) {
 Result<StageReport> run_rejection(const StageContext& context, const RejectionOptions& options) {
   if (options.policy.empty() || options.reward.empty())
     return Err("rejection: policy and reward: expected models' folders");
+  TRY_STATUS(only_alone(context, "rejection"));
   StageHash hash("rejection", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.policy));
