@@ -21,7 +21,7 @@ fail() {
 ninja -C "$build" -t deps >"$log"
 [ -s "$log" ] || fail "ninja knows no dependencies"
 foreign=$(grep -oE '/(usr|opt)/[^ ]*' "$log" | sort -u |
-  grep -vE '^/usr/(include/(fmt|nlohmann|c\+\+|x86_64-linux-gnu|aarch64-linux-gnu|linux|asm-generic)/|include/[a-z_0-9]+\.h$|include/(rpc|arpa|net|netinet)/|lib/(gcc|llvm)[^ ]*/include)' || true)
+  grep -vE '^/usr/(include/(fmt|nlohmann|c\+\+|x86_64-linux-gnu|aarch64-linux-gnu|linux|asm-generic)/|include/[a-z_0-9-]+\.h$|include/(rpc|arpa|net|netinet)/|lib/(gcc|llvm)[^ ]*/include)' || true)
 [ -z "$foreign" ] || fail "headers of other libraries were read: $foreign"
 named=$(grep -E '/usr/include/(zlib|zconf|zstd|pcre2|utf8proc|sqlite3|sodium)[a-z_0-9]*\.h$' "$log" | sort -u || true)
 [ -z "$named" ] || fail "headers of other libraries were read: $named"
