@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds everything and runs all tests. The last line counts them.
 #   ./test.sh          the release build's tests (under 15 minutes on 2 cores)
-#   ./test.sh --long   the long ones too (LOQUAT_LONG_TESTS=1), and where clang++ is the fuzzers (tools/fuzz.sh)
+#   ./test.sh --long   the long ones too (LOQUAT_LONG_TESTS=1), the engine alone (tools/check_engine.sh), and where clang++ is
+#                      the fuzzers (tools/fuzz.sh)
 #   ./test.sh --full   --long, and the tests again in the address/undefined and thread sanitizer builds
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -51,6 +52,9 @@ for preset in "${presets[@]}"; do
 done
 if [ "${LOQUAT_LONG_TESTS:-}" = 1 ] && command -v clang++ >/dev/null; then
   if tools/fuzz.sh; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+fi
+if [ "${LOQUAT_LONG_TESTS:-}" = 1 ]; then
+  if tools/check_engine.sh; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

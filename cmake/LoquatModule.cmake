@@ -2,6 +2,7 @@
 # NAME_test. A file whose name ends in _avx2, _avx512, _avx512bf16 or _amx is compiled for that instruction set, and no other file is.
 # Extra libraries of one module go into src/NAME/libraries.cmake, which runs with ${target} set.
 
+include(LoquatOptional)
 add_library(loquat_options INTERFACE)
 target_include_directories(loquat_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_compile_options(loquat_options INTERFACE
@@ -30,7 +31,7 @@ foreach(headers library glue)
 endforeach()
 # Only where numbers and text are worked through is all optimised; what else there is waits for these, for people, disks
 # and databases, and a quarter of its building is saved.
-set(LOQUAT_HOT base kernels model infer tokenizer)
+set(LOQUAT_HOT base kernels ranks model infer tokenizer)
 target_compile_options(loquat_glue_headers PRIVATE $<$<CONFIG:Release>:-O1>)
 
 # Tests share one precompiled header, are optimised less and carry no line numbers: half of a clean build was theirs.
@@ -80,7 +81,7 @@ function(loquat_module name)
   if(files AND NOT name IN_LIST LOQUAT_HOT)
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
     target_precompile_headers(${target} REUSE_FROM loquat_glue_headers)
-  elseif(files AND NOT name MATCHES "^(base|kernels)$")
+  elseif(files AND NOT name MATCHES "^(base|kernels|ranks)$")
     target_precompile_headers(${target} REUSE_FROM loquat_library_headers)
   endif()
   foreach(dep ${arg_DEPS})
@@ -97,6 +98,11 @@ function(loquat_module name)
     # Where there is a graphics card, tests read its memory.
     set_tests_properties(${name} PROPERTIES TIMEOUT 900 ENVIRONMENT LOQUAT_CUDA_MEMORY=managed)
   endif()
+endfunction()
+
+function(loquat_engine_program)
+  add_executable(loquat-engine ${CMAKE_SOURCE_DIR}/src/engine/main.cc)
+  target_link_libraries(loquat-engine PRIVATE loquat_engine)
 endfunction()
 
 function(loquat_program)

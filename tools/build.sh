@@ -22,7 +22,7 @@ for name in mold lld gold; do
   fi
 done
 
-tools/build_web.sh
+[ "$preset" = engine ] || tools/build_web.sh  # the engine has no page
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -9,6 +9,7 @@
 #include "base/threads.h"
 #include "cli/verbs.h"
 #include "kernels/kernels.h"
+#include "ranks/ranks.h"
 #include "recipe/plan.h"
 #include "recipe/run.h"
 #include "store/files.h"
@@ -24,6 +25,8 @@ struct RecipeArguments {
 };
 
 int run(const RecipeArguments& arguments) {
+  if (launched_ranks() > 1)
+    return bad_input("a recipe runs in one process; stages that are started on their own can run in several");
   if (arguments.threads > 0) set_thread_count(arguments.threads);
   install_signal_handlers();
   // What is wrong with the file is said before the page is there.

@@ -16,6 +16,18 @@ class ByteSource {
   virtual Result<size_t> read(char* out, size_t size) = 0;  // how many bytes came; 0 at the end
 };
 
+// An open file as it is; closes it.
+class PlainSource : public ByteSource {
+ public:
+  PlainSource(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  ~PlainSource() override;
+  Result<size_t> read(char* out, size_t size) override;
+
+ private:
+  std::string path_;
+  int fd_;
+};
+
 Result<std::unique_ptr<ByteSource>> open_bytes(const std::string& path);
 
 }  // namespace loquat

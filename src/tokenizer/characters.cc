@@ -21,6 +21,10 @@ utf8proc_category_t category(uint32_t c) {
 
 }  // namespace
 
+Status can_read_text() {
+  return {};
+}
+
 bool is_white_space(uint32_t c) {
   if (c < 0x80) return c == ' ' || (c >= 9 && c <= 13);
   return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||

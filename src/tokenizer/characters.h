@@ -1,9 +1,12 @@
 // Properties of characters as Rust's and Unicode's libraries have them, which tokenizer.json's components go by.
+// characters.cc and pattern.cc where CMake finds utf8proc and PCRE2, else text_absent.cc.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
+
+#include "base/result.h"
 
 namespace loquat {
 
@@ -13,6 +16,9 @@ bool is_mark(uint32_t code_point);         // general category M
 bool is_nonspacing_mark(uint32_t code_point);
 bool is_word_character(uint32_t code_point);  // a regular expression's \w
 void append_lowercase(uint32_t code_point, std::string& out);
+
+// An error in a program that was built without the libraries for text (text_absent.cc).
+Status can_read_text();
 
 enum class UnicodeForm { kNfc, kNfd, kNfkc, kNfkd };
 std::string unicode_normalized(std::string_view text, UnicodeForm form);  // the text must be UTF-8

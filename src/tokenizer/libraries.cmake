@@ -1,5 +1,4 @@
 # PCRE2 runs the pre-tokenizer patterns; nlohmann-json reads and writes tokenizer.json; utf8proc normalizes Unicode.
-find_package(PkgConfig REQUIRED)
-pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
-pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
-target_link_libraries(${target} PUBLIC PkgConfig::PCRE2 PkgConfig::UTF8PROC nlohmann_json::nlohmann_json)
+loquat_optional_libraries(LOQUAT_TEXT libpcre2-8 libutf8proc)
+loquat_choose(${LOQUAT_TEXT} "pattern.cc;characters.cc" text_absent.cc)
+target_link_libraries(${target} PUBLIC ${LOQUAT_TEXT_TARGETS} nlohmann_json::nlohmann_json)

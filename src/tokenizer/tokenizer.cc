@@ -268,6 +268,7 @@ std::vector<std::string> loquat_special_tokens() {
 }
 
 Result<Tokenizer> Tokenizer::train(std::span<const std::string> texts, const TokenizerTraining& options) {
+  TRY_STATUS(can_read_text());
   TRY_STATUS(check_special_tokens(options.special_tokens));
   const auto specials = static_cast<int64_t>(options.special_tokens.size());
   constexpr int64_t kMaxVocabulary = 1 << 22;

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/json_depth.h"
+#include "tokenizer/characters.h"
 #include "tokenizer/chat_template.h"
 #include "tokenizer/sentencepiece_model.h"
 #include "tokenizer/tokenizer.h"
@@ -177,6 +178,7 @@ Result<std::shared_ptr<Tokenizer::Impl>> load_model(const std::string& path, con
 }  // namespace
 
 Result<Tokenizer> Tokenizer::load(const std::string& folder_or_file) {
+  TRY_STATUS(can_read_text());
   namespace fs = std::filesystem;
   std::error_code ignored;
   fs::path file = folder_or_file;

@@ -92,23 +92,30 @@ std::vector<std::pair<size_t, size_t>> cut_by_tokens(std::span<const int64_t> le
   return ranges;
 }
 
-void LmPass::each_micro(std::span<const TokenSequence* const> sequences,
-                        const std::function<void(int64_t micro, size_t begin)>& f) {
+// The number of a micro-batch is another on every rank, as its dropout is to be.
+void LmPass::each_micro(std::span<const TokenSequence* const> sequences, const std::function<void(int64_t micro)>& f) {
   std::vector<int64_t> lengths;
   lengths.reserve(sequences.size());
   for (const TokenSequence* s : sequences) lengths.push_back(static_cast<int64_t>(s->tokens.size()));
-  int64_t index = 0;
-  for (const auto& [begin, end] : cut_by_tokens(lengths, budget_)) {
+  const auto [first, last] = part_of(lengths, ranks_);
+  int64_t index = static_cast<int64_t>(ranks_.rank()) << 32;
+  for (const auto& [begin, end] : cut_by_tokens(std::span(lengths).subspan(first, last - first), budget_)) {
     micro_.clear();
-    for (size_t i = begin; i < end; ++i) micro_.add(*sequences[i]);
-    f(index++, begin);
+    for (size_t i = first + begin; i < first + end; ++i) micro_.add(*sequences[i]);
+    f(index++);
   }
+}
+
+LmSum LmPass::of_all(const LmSum& own) {
+  double sums[] = {own.logprob, static_cast<double>(own.targets), static_cast<double>(own.tokens)};
+  ranks_.all_reduce(sums);
+  return {sums[0], static_cast<int64_t>(sums[1]), static_cast<int64_t>(sums[2])};
 }
 
 LmSum LmPass::train(std::span<const TokenSequence* const> sequences, double weight, double dropout,
                     uint64_t dropout_seed) {
   LmSum sum;
-  each_micro(sequences, [&](int64_t index, size_t) {
+  each_micro(sequences, [&](int64_t index) {
     ForwardOptions options;
     options.keep_for_backward = true;
     options.recompute = recompute_;
@@ -123,18 +130,18 @@ LmSum LmPass::train(std::span<const TokenSequence* const> sequences, double weig
     sum.tokens += micro_.batch.rows();
     model_.backward(micro_.batch, result.dhidden);
   });
-  return sum;
+  return of_all(sum);
 }
 
 LmSum LmPass::evaluate(std::span<const TokenSequence* const> sequences) {
   LmSum sum;
-  each_micro(sequences, [&](int64_t, size_t) {
+  each_micro(sequences, [&](int64_t) {
     const auto result = model_.log_probs(model_.forward(micro_.batch), micro_.rows, micro_.targets);
     for (const float logprob : result.logprob) sum.logprob += logprob;
     sum.targets += static_cast<int64_t>(micro_.targets.size());
     sum.tokens += micro_.batch.rows();
   });
-  return sum;
+  return of_all(sum);
 }
 
 void epoch_order(std::vector<size_t>& order, size_t n, uint64_t seed, std::string_view stream, int64_t epoch) {
@@ -186,7 +193,7 @@ std::vector<TokenSequence> eval_windows(const std::vector<int32_t>& stream, int6
 }
 
 double bits_per_byte(Model& model, const Tokenizer& tokenizer, const std::vector<int32_t>& stream, int64_t length,
-                     int64_t micro_tokens) {
+                     int64_t micro_tokens, Ranks& ranks) {
   auto windows = eval_windows(stream, length);
   int64_t bytes = 0;
   std::vector<const TokenSequence*> used;
@@ -201,7 +208,7 @@ double bits_per_byte(Model& model, const Tokenizer& tokenizer, const std::vector
     used.push_back(&window);
   }
   if (bytes == 0) return std::nan("");
-  LmPass pass(model, micro_tokens, false);
+  LmPass pass(model, micro_tokens, false, ranks);
   return -pass.evaluate(used).logprob / std::numbers::ln2 / static_cast<double>(bytes);
 }
 

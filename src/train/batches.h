@@ -13,6 +13,7 @@
 
 #include "data/dataset.h"
 #include "model/model.h"
+#include "ranks/ranks.h"
 
 namespace loquat {
 
@@ -48,11 +49,12 @@ struct LmSum {
   int64_t tokens = 0;
 };
 
-// The mean negative log-likelihood's gradient, added up over micro-batches.
+// The mean negative log-likelihood's gradient, added up over micro-batches. Of the sequences that it is given each rank
+// takes its part; the sums are of all.
 class LmPass {
  public:
-  LmPass(Model& model, int64_t micro_tokens, bool recompute)
-      : model_(model), budget_(micro_tokens), recompute_(recompute) {
+  LmPass(Model& model, int64_t micro_tokens, bool recompute, Ranks& ranks = one_process())
+      : model_(model), budget_(micro_tokens), recompute_(recompute), ranks_(ranks) {
     micro_.separator = model.config().bos_token;
   }
   // Gradients of weight * Σ(-log P(target)) are added to the model's. dropout_seed: another for every call.
@@ -62,12 +64,13 @@ class LmPass {
   LmSum evaluate(std::span<const TokenSequence* const> sequences);
 
  private:
-  void each_micro(std::span<const TokenSequence* const> sequences,
-                  const std::function<void(int64_t micro, size_t begin)>& f);
+  void each_micro(std::span<const TokenSequence* const> sequences, const std::function<void(int64_t micro)>& f);
+  LmSum of_all(const LmSum& own);
 
   Model& model_;
   int64_t budget_;
   bool recompute_;
+  Ranks& ranks_;
   float lora_dropout_ = 0;
   LmBatch micro_;
   std::vector<float> weights_;
@@ -102,6 +105,6 @@ std::vector<const TokenSequence*> pointers(const std::vector<TokenSequence>& seq
 std::vector<TokenSequence> eval_windows(const std::vector<int32_t>& stream, int64_t length);
 // Bits per byte of text: special tokens count neither as bits nor as bytes.
 double bits_per_byte(Model& model, const Tokenizer& tokenizer, const std::vector<int32_t>& stream, int64_t length,
-                     int64_t micro_tokens);
+                     int64_t micro_tokens, Ranks& ranks = one_process());
 
 }  // namespace loquat

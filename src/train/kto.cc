@@ -65,7 +65,7 @@ class KtoStage : public PreferenceStage {
     note_balance();
     TRY(const auto reference, load_reference(options_.reference.empty() ? options_.policy : options_.reference));
     for (std::vector<JudgedReply>* items : {&train_, &valid_}) {
-      ReplyPass pass(*reference, options_.training.micro_tokens, false);
+      ReplyPass pass(*reference, options_.training.micro_tokens, false, *context_.ranks);
       const std::vector<double> own = pass.log_probs(replies_of(*items)), others = pass.log_probs(others_of(*items));
       for (size_t i = 0; i < items->size(); ++i) {
         (*items)[i].reply.reference = own[i];
@@ -151,6 +151,7 @@ class KtoStage : public PreferenceStage {
         pass_->train(replies, 1, dropout_seed, [&](size_t i, std::span<const double> sums, std::span<double> slopes) {
           slopes[0] = count(train_[items[i]], sums[0], kl, figures).slope / n;
         });
+    figures.add_ranks(*context_.ranks);
     result.metrics["kl"] = kl;
     return figures;
   }

@@ -50,6 +50,20 @@ Status load_training(const CheckpointState& state, Model& model, Optimizer& opti
   return optimizer.load(state, prefix);
 }
 
+void add_ranks(Ranks& ranks, std::map<std::string, double>& sums) {
+  if (ranks.size() == 1) return;
+  std::string names;
+  for (const auto& [name, value] : sums) names += name + "\n";
+  for (const std::string& text : gather_texts(ranks, names)) {
+    for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1) sums[text.substr(at, text.find('\n', at) - at)];
+  }
+  std::vector<double> values;
+  for (const auto& [name, value] : sums) values.push_back(value);
+  ranks.all_reduce(values);
+  auto value = values.begin();
+  for (auto& [name, sum] : sums) sum = *value++;
+}
+
 Status load_mix(const CheckpointState& state, PretrainMix& mix) {
   const auto found = state.texts.find("mix");
   if (found == state.texts.end()) return Err("the checkpoint lacks the state of the pretraining text");
@@ -72,10 +86,12 @@ Result<std::vector<TokenSequence>> read_encoded(const StageContext& context, con
   return encoded;
 }
 
-Status write_model_folder(const Model& model, const Tokenizer& tokenizer, const std::string& folder) {
-  TRY_STATUS(make_folders(folder));
-  TRY_STATUS(tokenizer.save(folder));
-  return save_model(model, folder);
+Status write_model_folder(Ranks& ranks, const Model& model, const Tokenizer& tokenizer, const std::string& folder) {
+  return on_first(ranks, [&]() -> Status {
+    TRY_STATUS(make_folders(folder));
+    TRY_STATUS(tokenizer.save(folder));
+    return save_model(model, folder);
+  });
 }
 
 }  // namespace loquat

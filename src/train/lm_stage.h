@@ -37,6 +37,9 @@ void save_training(CheckpointState& state, const Model& model, const Optimizer& 
 Status load_training(const CheckpointState& state, Model& model, Optimizer& optimizer,
                      const std::string& prefix = "model");
 
+// From this rank's sums to those of all, by name: a name that some ranks lack is 0 there.
+void add_ranks(Ranks& ranks, std::map<std::string, double>& sums);
+
 // Restores a mix from state.texts["mix"].
 Status load_mix(const CheckpointState& state, PretrainMix& mix);
 
@@ -45,7 +48,7 @@ Status load_mix(const CheckpointState& state, PretrainMix& mix);
 Result<std::vector<TokenSequence>> read_encoded(const StageContext& context, const ChatTemplate& chat,
                                                 const std::string& path, int64_t positions, bool leave_out_too_long);
 
-// config.json, model.safetensors, tokenizer.json, tokenizer_config.json.
-Status write_model_folder(const Model& model, const Tokenizer& tokenizer, const std::string& folder);
+// config.json, model.safetensors, tokenizer.json, tokenizer_config.json. Rank 0 writes; all ranks call it.
+Status write_model_folder(Ranks& ranks, const Model& model, const Tokenizer& tokenizer, const std::string& folder);
 
 }  // namespace loquat

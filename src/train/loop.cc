@@ -109,10 +109,29 @@ bool is_finite(const CheckpointState& state) {
   return true;
 }
 
+// Rank 0's state, to all.
+void share(Ranks& ranks, CheckpointState& state) {
+  if (ranks.size() == 1) return;
+  json small = {{"step", state.step}, {"texts", state.texts}, {"sizes", json::object()}};
+  for (const auto& [name, values] : state.tensors) small["sizes"][name] = values.size();
+  small = json::parse(gather_texts(ranks, ranks.first() ? small.dump() : "")[0]);
+  state.step = small["step"];
+  state.texts = small["texts"].get<std::map<std::string, std::string>>();
+  for (const auto& [name, size] : small["sizes"].items()) {
+    std::vector<float>& values = state.tensors[name];
+    values.resize(size.get<size_t>());
+    ranks.broadcast(values.data(), static_cast<int64_t>(values.size() * sizeof(float)), 0);
+  }
+}
+
 class Runner {
  public:
   Runner(const StageContext& context, const StageIdentity& identity, Stage& stage)
-      : context_(context), identity_(identity), stage_(stage), checkpoints_(context.work + "/checkpoint") {}
+      : context_(context),
+        identity_(identity),
+        stage_(stage),
+        ranks_(*context.ranks),
+        checkpoints_(context.work + "/checkpoint") {}
 
   Result<StageReport> run() {
     start_ = std::chrono::steady_clock::now();
@@ -132,7 +151,7 @@ class Runner {
 
   Status begin() {
     std::string passed_over;
-    TRY(const CheckpointState state, checkpoints_.load_newest(&passed_over));
+    TRY(const CheckpointState state, newest(&passed_over));
     if (!passed_over.empty()) note(context_, passed_over);
     if (state.step >= 0) {
       TRY_STATUS(restore(state));
@@ -143,6 +162,17 @@ class Runner {
       TRY_STATUS(save());  // what a guard rolls back to before the first checkpoint
     }
     return open_metrics();
+  }
+
+  // Rank 0 reads it and all get it: the others need not see its folder.
+  Result<CheckpointState> newest(std::string* note) {
+    CheckpointState state;
+    TRY_STATUS(on_first(ranks_, [&]() -> Status {
+      TRY(state, checkpoints_.load_newest(note));
+      return {};
+    }));
+    share(ranks_, state);
+    return state;
   }
 
   Status restore(const CheckpointState& state) {
@@ -168,16 +198,22 @@ class Runner {
   Result<bool> save_if_finite() {
     CheckpointState state;
     TRY_STATUS(stage_.save(state));
-    if (!is_finite(state)) return false;
+    bool finite = is_finite(state);
+    ranks_.broadcast(&finite, sizeof finite, 0);
+    if (!finite) return false;
+    TRY_STATUS(on_first(ranks_, [&] { return write_checkpoint(state); }));
+    saved_step_ = step_;
+    return true;
+  }
+
+  Status write_checkpoint(CheckpointState& state) {
     state.step = step_;
     json guards = json::array();
     for (const GuardEvent& e : guards_) guards.push_back(guard_json(e));
     state.texts["run"] = json{{"hash", identity_.hash}, {"tokens", tokens_},       {"seconds", seconds()},
                               {"lr_scale", lr_scale_},  {"rollbacks", rollbacks_}, {"guards", guards}}
                              .dump();
-    TRY_STATUS(checkpoints_.save(state));
-    saved_step_ = step_;
-    return true;
+    return checkpoints_.save(state);
   }
 
   Status save() {
@@ -186,8 +222,12 @@ class Runner {
     return {};
   }
 
-  // Lines of steps that the checkpoint does not know are cut off: these steps run again.
   Status open_metrics() {
+    return on_first(ranks_, [&] { return cut_metrics(); });
+  }
+
+  // Lines of steps that the checkpoint does not know are cut off: these steps run again.
+  Status cut_metrics() {
     const std::string path = context_.work + "/metrics.jsonl";
     if (metrics_ != nullptr) std::fclose(metrics_);
     metrics_ = nullptr;
@@ -226,7 +266,7 @@ class Runner {
   Status steps() {
     int64_t steps_here = 0;
     while (step_ < total_) {
-      if (context_.stop != nullptr && context_.stop->load()) {
+      if (stop_asked()) {
         return Err("{}: stopped after step {} of {}; the same command goes on from its last checkpoint", identity_.name,
                    step_, total_);
       }
@@ -247,7 +287,7 @@ class Runner {
       tokens_ += result.tokens;
       result.metrics["tokens"] = static_cast<double>(tokens_);
       result.metrics["tokens_per_second"] = took > 0 ? static_cast<double>(result.tokens) / took : 0;
-      TRY_STATUS(write_metrics(result.metrics));
+      TRY_STATUS(on_first(ranks_, [&] { return write_metrics(result.metrics); }));
       report_progress(result.metrics);
       const bool last = step_ == total_;  // its weights are looked at too: a model is written from them
       if (last || (step_ - saved_step_ >= context_.checkpoint_every && !result.suspicious)) {
@@ -259,6 +299,13 @@ class Runner {
       }
     }
     return {};
+  }
+
+  // On any rank: all stop after the same step.
+  bool stop_asked() const {
+    double asked = context_.stop != nullptr && context_.stop->load() ? 1 : 0;
+    ranks_.all_reduce({&asked, 1});
+    return asked > 0;
   }
 
   static std::optional<GuardTrip> not_finite(const StepResult& result) {
@@ -274,7 +321,7 @@ class Runner {
   // Goes back to the last good checkpoint; true where the stage ends there.
   Result<bool> act(const GuardTrip& trip) {
     GuardEvent event{identity_.name, trip.guard, step_, trip.value, trip.limit, "", trip.message};
-    TRY(const CheckpointState state, checkpoints_.load_newest(nullptr));
+    TRY(const CheckpointState state, newest(nullptr));
     const int64_t rollbacks = rollbacks_;
     std::vector<GuardEvent> events = guards_;
     const double scale = lr_scale_;
@@ -321,17 +368,23 @@ class Runner {
     report.guards = guards_;
     TRY_STATUS(stage_.finish(context_.out, report));
     report.seconds = seconds();
+    TRY_STATUS(on_first(ranks_, [&] { return write_report(report); }));
+    return report;
+  }
+
+  Status write_report(const StageReport& report) {
     const json time = {{"hash", identity_.hash}, {"seconds", report.seconds}};
     TRY_STATUS(write_file(time_file(context_), time.dump() + "\n"));
     const json j = {{"stage", identity_.name}, {"hash", identity_.hash}, {"report", report_json(report)}};
     TRY_STATUS(write_file(context_.out + "/stage.json", j.dump(2) + "\n"));
     checkpoints_.remove();
-    return report;
+    return {};
   }
 
   const StageContext& context_;
   const StageIdentity& identity_;
   Stage& stage_;
+  Ranks& ranks_;
   CheckpointFolder checkpoints_;
   std::FILE* metrics_ = nullptr;
   std::chrono::steady_clock::time_point start_;
@@ -344,6 +397,7 @@ class Runner {
 }  // namespace
 
 void note(const StageContext& context, const std::string& line) {
+  if (!context.ranks->first()) return;
   if (context.on_note) {
     context.on_note(line);
   } else {
@@ -433,16 +487,35 @@ Result<StageReport> run_stage(const StageContext& context, const StageIdentity& 
   CHECK(context.kernels != nullptr && !context.out.empty() && !context.work.empty(),
         "the stage's context is not filled");
   CHECK(context.checkpoint_every >= 1, "checkpoint_every is {}", context.checkpoint_every);
-  TRY(const std::optional<StageReport> stored, finished_report(context, identity.hash));
-  if (stored) {
-    CheckpointFolder(context.work + "/checkpoint").remove();
-    return *stored;
-  }
-  TRY(const std::unique_ptr<Stage> stage, make());
-  TRY_STATUS(make_folders(context.out));
-  TRY_STATUS(make_folders(context.work));
-  TRY_STATUS(make_folders(context.work + "/checkpoint"));
-  return Runner(context, identity, *stage).run();
+  Ranks& ranks = *context.ranks;
+  TRY_STATUS(agree(ranks, {}, identity.hash));
+  std::optional<StageReport> stored;
+  TRY_STATUS(on_first(ranks, [&]() -> Status {
+    TRY(stored, finished_report(context, identity.hash));
+    if (stored) CheckpointFolder(context.work + "/checkpoint").remove();
+    return {};
+  }));
+  bool finished = stored.has_value();
+  ranks.broadcast(&finished, sizeof finished, 0);
+  if (finished) return stored ? *stored : StageReport{.stage = identity.name};
+  if (ranks.size() > 1 && !context.kernels->host_memory)
+    return Err("{}: several processes on graphics cards are not supported; start one", identity.name);
+  auto stage = make();
+  TRY_STATUS(agree(ranks, stage.ok() ? Status() : Err("{}", stage.error())));
+  TRY_STATUS(on_first(ranks, [&]() -> Status {
+    for (const std::string& folder : {context.out, context.work, context.work + "/checkpoint"})
+      TRY_STATUS(make_folders(folder));
+    return {};
+  }));
+  return Runner(context, identity, **stage).run();
+}
+
+Status only_alone(const StageContext& context, const std::string& stage) {
+  if (context.ranks->size() == 1) return {};
+  return Err(
+      "{}: runs in one process, since it samples as it learns; {} were started (pretrain, sft, reward, dpo, kto "
+      "and orpo run in several)",
+      stage, context.ranks->size());
 }
 
 }  // namespace loquat

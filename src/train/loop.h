@@ -17,6 +17,7 @@
 
 #include "base/result.h"
 #include "kernels/kernels.h"
+#include "ranks/ranks.h"
 #include "store/checkpoint.h"
 #include "train/guards.h"
 
@@ -43,6 +44,8 @@ struct StageContext {
   std::string out;   // the model folder that is written at the end
   std::string work;  // checkpoint/, metrics.jsonl, time.json
   const Kernels* kernels = nullptr;
+  // Who trains together; `out` and `work` are rank 0's alone. Each of a step's items is computed by one of them.
+  Ranks* ranks = &one_process();
   DType compute = DType::kBF16;
   uint64_t seed = 0;
   int64_t checkpoint_every = 50;  // steps (PPO: iterations)
@@ -65,7 +68,7 @@ struct StageReport {
   std::vector<GuardEvent> guards;
 };
 
-// A line for people, as the context wants it.
+// A line for people, as the context wants it; rank 0's.
 void note(const StageContext& context, const std::string& line);
 // Says how many prompts of a file were left out, if any, since their last turn fills the context.
 void note_too_long(const StageContext& context, const std::string& path, int64_t prompts, int64_t positions);
@@ -79,8 +82,8 @@ class StageHash {
   StageHash(const std::string& stage, const StageContext& context);
   void add(const std::string& name, const std::string& text);
   Status add_file(const std::string& path);
-  // Data paths (data/source.h): the bytes of their files and what is set beside them, not where they lie. A weight is an
-  // error but in a mixture: elsewhere nobody would look at it.
+  // Data paths (data/source.h): the bytes of their files and what is set beside them, not where they lie. A weight is
+  // an error but in a mixture: elsewhere nobody would look at it.
   Status add_files(const std::vector<std::string>& paths);
   Status add_mixture(const std::vector<std::string>& paths);
   Status add_model(const std::string& folder);  // config, weights, tokenizer, reward.json
@@ -103,9 +106,10 @@ class Stage {
  public:
   virtual ~Stage() = default;
   virtual int64_t total_steps() const = 0;
+  // All ranks call each of these, and get the same results but where it is said otherwise.
   // Step number `step`, from 0; learning rates are multiplied by lr_scale (1, and less after a roll-back).
   virtual Result<StepResult> step(int64_t step, double lr_scale) = 0;
-  virtual Status save(CheckpointState& state) const = 0;
+  virtual Status save(CheckpointState& state) const = 0;  // the whole on rank 0; the others' need not be
   virtual Status load(const CheckpointState& state) = 0;
   // Writes the model folder and the report's figures.
   virtual Status finish(const std::string& out, StageReport& report) = 0;
@@ -116,6 +120,9 @@ struct StageIdentity {
   std::string hash;
   int64_t max_rollbacks = 3;
 };
+
+// An error where several ranks would run a stage that only one process can.
+Status only_alone(const StageContext& context, const std::string& stage);
 
 // Runs the stage that `make` gives, from its newest checkpoint, to its end. An out folder already finished with the
 // same hash returns its report at once (make is not called); one finished with another hash is an error, as is

@@ -156,12 +156,13 @@ Status OnPolicy::load(const CheckpointState& state) {
 Status OnPolicy::finish(const std::string& out, StageReport& report) const {
   for (const auto& [name, mean] : means_) report.figures[name] = mean.value();
   report.figures["first_reward"] = first_reward_;
-  return write_model_folder(*policy_, *tokenizer_, out);
+  return write_model_folder(*context_.ranks, *policy_, *tokenizer_, out);
 }
 
 Result<StageReport> run_on_policy(
     const StageContext& given, const OnPolicyOptions& options, const OnPolicyRun& run,
     const std::function<Result<std::unique_ptr<Stage>>(const StageContext& context)>& make) {
+  TRY_STATUS(only_alone(given, run.name));
   // The sampler's log-probabilities are those of the first update, bit for bit: dropout would part them.
   if (options.lora.rank > 0 && options.lora.dropout > 0)
     return Err("{}: lora_dropout = {}: expected 0, since it samples from the policy that it trains", run.name,

@@ -17,8 +17,8 @@ bool suits_muon(const Param& p) {
 
 }  // namespace
 
-Optimizer::Optimizer(Model& model, const OptimizerOptions& options)
-    : model_(model), options_(options), scratch_(model.kernels()) {
+Optimizer::Optimizer(Model& model, const OptimizerOptions& options, Ranks& ranks)
+    : model_(model), options_(options), ranks_(ranks), scratch_(model.kernels()) {
   CHECK(options.kind == "adamw" || options.kind == "muon", "no optimizer is called {}", options.kind);
   CHECK(!model.grads().empty(), "the optimizer's model was made without gradients");
   const float* base = model.values().data();
@@ -41,21 +41,43 @@ Optimizer::Optimizer(Model& model, const OptimizerOptions& options)
   });
   CHECK(options.moments == "f32" || options.moments == "bf16", "no moments are called {}", options.moments);
   const DType dtype = options.moments == "bf16" ? DType::kBF16 : DType::kF32;
-  m_ = Moments(model.kernels(), static_cast<int64_t>(model.values().size()), dtype);
-  v_ = Moments(model.kernels(), static_cast<int64_t>(model.values().size()), dtype);
+  cut();
+  const int64_t first = cuts_[ranks.rank()], count = own_moments();
+  m_ = Moments(model.kernels(), first, count, dtype);
+  v_ = Moments(model.kernels(), first, count, dtype);
 }
 
-Moments::Moments(const Kernels& kernels, int64_t count, DType dtype)
-    : kernels_(&kernels), count_(count), dtype_(dtype), memory_(kernels, count * bytes_of(dtype)) {
+// The weights' cuts between ranks, equal parts but that no matrix of Muon's is cut; and this rank's runs.
+void Optimizer::cut() {
+  cuts_ = equal_cuts(static_cast<int64_t>(model_.values().size()), ranks_.size());
+  for (int64_t& at : cuts_) {
+    for (const Run& run : runs_) {
+      const int64_t end = run.begin + run.size;
+      if (run.rows > 0 && run.begin < at && at < end) at = at - run.begin < end - at ? run.begin : end;
+    }
+  }
+  const int64_t first = cuts_[ranks_.rank()], last = cuts_[ranks_.rank() + 1];
+  std::vector<Run> own;
+  for (Run run : runs_) {
+    const int64_t end = std::min(run.begin + run.size, last);
+    run.begin = std::max(run.begin, first);
+    run.size = end - run.begin;
+    if (run.size > 0) own.push_back(run);
+  }
+  runs_ = std::move(own);
+}
+
+Moments::Moments(const Kernels& kernels, int64_t first, int64_t count, DType dtype)
+    : kernels_(&kernels), first_(first), count_(count), dtype_(dtype), memory_(kernels, count * bytes_of(dtype)) {
   memory_.clear_to_zero();
 }
 
 Mat Moments::row(int64_t begin, int64_t count) const {
-  return {memory_.data() + begin * bytes_of(dtype_), 1, count, count, dtype_};
+  return {memory_.data() + (begin - first_) * bytes_of(dtype_), 1, count, count, dtype_};
 }
 
 float* Moments::open(int64_t begin, int64_t count, Arena& scratch) const {
-  if (dtype_ == DType::kF32) return memory_.floats() + begin;
+  if (dtype_ == DType::kF32) return memory_.floats() + (begin - first_);
   float* wide = scratch.take_floats(count);
   kernels_->convert(mat(wide, 1, count), row(begin, count));
   return wide;
@@ -75,13 +97,14 @@ std::vector<float> Moments::to_host() const {
   return out;
 }
 
-Status Moments::load(const CheckpointState& state, const std::string& name) {
-  if (dtype_ == DType::kF32) return load_tensor(state, name, *kernels_, memory_);
-  TRY(const std::span<const float> values, find_tensor(state, name, static_cast<size_t>(count_)));
+void Moments::load(std::span<const float> values) {
+  if (dtype_ == DType::kF32) {
+    kernels_->upload(memory_.data(), values.data(), memory_.bytes());
+    return;
+  }
   std::vector<BF16> narrow(values.size());
   std::transform(values.begin(), values.end(), narrow.begin(), [](float x) { return to_bf16(x); });  // exactly
   kernels_->upload(memory_.data(), narrow.data(), memory_.bytes());
-  return {};
 }
 
 uint64_t Optimizer::seed_of(const char* moment) const {
@@ -106,7 +129,10 @@ void Optimizer::adamw(const Run& run, const AdamWStep& step) {
 double Optimizer::step(double lr) {
   const auto grads = model_.grads();
   const Kernels& kernels = model_.kernels();
-  const double norm = std::sqrt(kernels.sum_of_squares(grads.data(), static_cast<int64_t>(grads.size())));
+  ranks_.reduce_scatter(grads.data(), cuts_);
+  double squares = kernels.sum_of_squares(grads.data() + cuts_[ranks_.rank()], own_moments());
+  ranks_.all_reduce({&squares, 1});
+  const double norm = std::sqrt(squares);
   if (!std::isfinite(norm)) {
     model_.zero_grads();
     return norm;
@@ -129,6 +155,7 @@ double Optimizer::step(double lr) {
     adam.weight_decay = run.decay ? static_cast<float>(options_.weight_decay) : 0.0f;
     adamw(run, adam);
   }
+  ranks_.all_gather(model_.values().data(), cuts_);
   model_.refresh();
   model_.zero_grads();
   return norm;
@@ -179,14 +206,23 @@ void newton_schulz(const Kernels& kernels, float* x, int64_t rows, int64_t cols,
 }
 
 void Optimizer::save(CheckpointState& state, const std::string& prefix) const {
-  state.tensors[prefix + ".m"] = m_.to_host();
-  state.tensors[prefix + ".v"] = v_.to_host();
+  for (const auto& [name, moments] : {std::pair(".m", &m_), std::pair(".v", &v_)}) {
+    std::vector<float> own = moments->to_host();
+    if (ranks_.size() > 1) {
+      std::vector<float> whole(ranks_.first() ? model_.values().size() : 0);
+      ranks_.gather(own.data(), cuts_, whole.data());
+      own = std::move(whole);
+    }
+    state.tensors[prefix + name] = std::move(own);
+  }
   state.texts[prefix + ".steps"] = std::to_string(steps_);
 }
 
 Status Optimizer::load(const CheckpointState& state, const std::string& prefix) {
-  TRY_STATUS(m_.load(state, prefix + ".m"));
-  TRY_STATUS(v_.load(state, prefix + ".v"));
+  for (const auto& [name, moments] : {std::pair(".m", &m_), std::pair(".v", &v_)}) {
+    TRY(const std::span<const float> values, find_tensor(state, prefix + name, model_.values().size()));
+    moments->load(values.subspan(static_cast<size_t>(cuts_[ranks_.rank()]), static_cast<size_t>(own_moments())));
+  }
   const auto steps = state.texts.find(prefix + ".steps");
   if (steps == state.texts.end()) return Err("the checkpoint lacks {}.steps", prefix);
   steps_ = std::atoll(steps->second.c_str());

@@ -69,8 +69,10 @@ void ReplyPass::each_micro(std::span<const Reply* const> replies, size_t group, 
     for (size_t j = i; j < i + group; ++j) tokens += static_cast<int64_t>(replies[j]->tokens.size());
     lengths.push_back(tokens);
   }
+  const auto [first, last] = part_of(lengths, ranks_);
   std::vector<PromptedReply> packed;
-  for (const auto& [begin, end] : cut_by_tokens(lengths, budget_)) {
+  for (const auto& [from, to] : cut_by_tokens(std::span(lengths).subspan(first, last - first), budget_)) {
+    const size_t begin = first + from, end = first + to;
     packed.clear();
     for (size_t i = begin * group; i < end * group; ++i) packed.push_back({replies[i]->tokens, replies[i]->prompt});
     micro_.clear();
@@ -86,11 +88,12 @@ double ReplyPass::sum_of(std::span<const float> logprob, size_t reply) const {
 }
 
 std::vector<double> ReplyPass::log_probs(std::span<const Reply* const> replies) {
-  std::vector<double> sums;
+  std::vector<double> sums(replies.size());
   each_micro(replies, 1, [&](size_t begin, size_t end) {
     const auto now = model_.log_probs(model_.forward(micro_.batch), micro_.rows, micro_.targets);
-    for (size_t i = begin; i < end; ++i) sums.push_back(sum_of(now.logprob, i - begin));
+    for (size_t i = begin; i < end; ++i) sums[i] = sum_of(now.logprob, i - begin);
   });
+  ranks_.all_reduce(sums);  // each is one rank's: the others hold zeros
   return sums;
 }
 
@@ -117,7 +120,9 @@ int64_t ReplyPass::train(std::span<const Reply* const> replies, size_t group, ui
     model_.backward(micro_.batch, model_.log_probs_backward(hidden, micro_.rows, micro_.targets, 1, now, slopes_));
     tokens += micro_.batch.rows();
   });
-  return tokens;
+  auto all = static_cast<double>(tokens);
+  ranks_.all_reduce({&all, 1});
+  return static_cast<int64_t>(all);
 }
 
 // --- the stage -----------------------------------------------------------------------------------
@@ -136,6 +141,15 @@ void PreferenceFigures::write(std::map<std::string, double>& m) const {
   if (chosen > 0 && rejected > 0) m["rewards/margins"] = chosen_reward / chosen - rejected_reward / rejected;
 }
 
+void PreferenceFigures::add_ranks(Ranks& ranks) {
+  double* const fields[] = {&loss,   &items,    &chosen_reward, &rejected_reward, &chosen_logp, &rejected_logp,
+                            &chosen, &rejected, &right};
+  std::vector<double> sums;
+  for (const double* field : fields) sums.push_back(*field);
+  ranks.all_reduce(sums);
+  for (size_t i = 0; i < sums.size(); ++i) *fields[i] = sums[i];
+}
+
 Status PreferenceStage::load_policy(const std::string& folder) {
   TRY(models_, StageModels::make(*context_.kernels, context_.compute, context_.seed, lora_));
   LoadOptions load = models_.load_options();
@@ -143,7 +157,8 @@ Status PreferenceStage::load_policy(const std::string& folder) {
   TRY(model_, load_model(folder, *context_.kernels, load));
   TRY(Tokenizer tokenizer, Tokenizer::load(folder));
   tokenizer_ = std::make_unique<Tokenizer>(std::move(tokenizer));
-  pass_ = std::make_unique<ReplyPass>(*model_, training_.micro_tokens, training_.recompute, lora_.dropout);
+  pass_ =
+      std::make_unique<ReplyPass>(*model_, training_.micro_tokens, training_.recompute, *context_.ranks, lora_.dropout);
   return {};
 }
 
@@ -159,7 +174,7 @@ Result<std::unique_ptr<Model>> PreferenceStage::load_reference(const std::string
 void PreferenceStage::start(size_t items, int64_t batch, const std::string& stream) {
   batches_ = EpochBatches(items, batch, context_.seed, stream);
   schedule_ = training_.make_schedule(total_steps());
-  optimizer_ = std::make_unique<Optimizer>(*model_, training_.optimizer_options());
+  optimizer_ = std::make_unique<Optimizer>(*model_, training_.optimizer_options(), *context_.ranks);
 }
 
 Result<StepResult> PreferenceStage::step(int64_t step, double lr_scale) {
@@ -199,7 +214,7 @@ Status PreferenceStage::finish(const std::string& out, StageReport& report) {
     if (const auto margin = metrics.find("rewards/margins"); margin != metrics.end())
       report.figures["valid_margin"] = margin->second;
   }
-  return write_model_folder(*model_, *tokenizer_, out);
+  return write_model_folder(*context_.ranks, *model_, *tokenizer_, out);
 }
 
 // --- pairs ---------------------------------------------------------------------------------------
@@ -233,7 +248,8 @@ Status PairStage::read(const PreferenceFiles& files) {
 
 void PairStage::precompute_reference(Model& reference) {
   for (std::vector<ReplyPair>* pairs : {&train_, &valid_}) {
-    const std::vector<double> sums = ReplyPass(reference, training_.micro_tokens, false).log_probs(replies_of(*pairs));
+    ReplyPass pass(reference, training_.micro_tokens, false, *context_.ranks);
+    const std::vector<double> sums = pass.log_probs(replies_of(*pairs));
     for (size_t i = 0; i < pairs->size(); ++i) {
       (*pairs)[i].chosen.reference = sums[2 * i];
       (*pairs)[i].rejected.reference = sums[2 * i + 1];
@@ -254,6 +270,8 @@ PreferenceFigures PairStage::train_on(std::span<const size_t> items, uint64_t dr
         slopes[0] = pair.chosen_slope / n;
         slopes[1] = pair.rejected_slope / n;
       });
+  figures.add_ranks(*context_.ranks);
+  add_ranks(*context_.ranks, result.metrics);
   return figures;
 }
 

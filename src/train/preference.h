@@ -46,15 +46,20 @@ bool held_out(const Messages& prompt, const PreferenceFiles& files, uint64_t see
 Status read_pairs(const StageContext& context, const ChatTemplate& chat, int64_t positions,
                   const PreferenceFiles& files, std::vector<ReplyPair>& train, std::vector<ReplyPair>& valid);
 
+// Of the replies that it is given each rank takes its part.
 class ReplyPass {
  public:
-  ReplyPass(Model& model, int64_t micro_tokens, bool recompute, double lora_dropout = 0)
-      : model_(model), budget_(micro_tokens), recompute_(recompute), lora_dropout_(static_cast<float>(lora_dropout)) {}
+  ReplyPass(Model& model, int64_t micro_tokens, bool recompute, Ranks& ranks, double lora_dropout = 0)
+      : model_(model),
+        budget_(micro_tokens),
+        recompute_(recompute),
+        ranks_(ranks),
+        lora_dropout_(static_cast<float>(lora_dropout)) {}
   // Σ log P of each reply's tokens.
   std::vector<double> log_probs(std::span<const Reply* const> replies);
-  // Replies come in groups of `group` that are computed together. f(i, sums, slopes) gets group i's sums and writes the
-  // loss's slope by each; the gradients are added to the model's. dropout_seed: another for every call. Returns the
-  // tokens that went through the model.
+  // Replies come in groups of `group` that are computed together. f(i, sums, slopes) gets group i's sums, if it is this
+  // rank's, and writes the loss's slope by each; the gradients are added to the model's. dropout_seed: another for
+  // every call. Returns the tokens that went through the model, on all ranks.
   using Slopes = std::function<void(size_t group, std::span<const double> sums, std::span<double> slopes)>;
   int64_t train(std::span<const Reply* const> replies, size_t group, uint64_t dropout_seed, const Slopes& f);
 
@@ -66,6 +71,7 @@ class ReplyPass {
   Model& model_;
   int64_t budget_;
   bool recompute_;
+  Ranks& ranks_;
   float lora_dropout_;
   LmBatch micro_;
   std::vector<float> slopes_;
@@ -80,6 +86,7 @@ struct PreferenceFigures {
   double right = 0;                               // items on the right side
 
   void write(std::map<std::string, double>& metrics) const;
+  void add_ranks(Ranks& ranks);  // from this rank's items to those of all
 };
 
 // Model, optimizer, order, schedule, checkpoint and report of a stage that goes over judged items in epochs. No
@@ -101,7 +108,8 @@ class PreferenceStage : public Stage {
   Result<std::unique_ptr<Model>> load_reference(const std::string& folder) const;
   void start(size_t items, int64_t batch, const std::string& stream);
 
-  // Adds the gradients of the mean loss of these items; metrics beside those of the figures go into `result`.
+  // Adds the gradients of the mean loss of these items, this rank's part of them; the figures and the metrics that go
+  // into `result` are of all.
   virtual PreferenceFigures train_on(std::span<const size_t> items, uint64_t dropout_seed, StepResult& result) = 0;
   // Of the held-out items; none: items = 0. More figures of the stage go into `report`.
   virtual PreferenceFigures validate(StageReport& report) = 0;

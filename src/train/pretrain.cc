@@ -44,8 +44,9 @@ class PretrainStage : public Stage {
       total_ = std::max<int64_t>(1, std::llround(windows / static_cast<double>(windows_per_step_)));
     }
     schedule_ = options_.training.make_schedule(total_);
-    optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
-    pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
+    optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options(), *context_.ranks);
+    pass_ =
+        std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute, *context_.ranks);
     return {};
   }
 
@@ -67,7 +68,7 @@ class PretrainStage : public Stage {
     const bool evaluates = options_.eval_every > 0 && (step + 1) % options_.eval_every == 0;
     if (evaluates && !valid_.empty()) {
       result.metrics["valid_bits_per_byte"] =
-          bits_per_byte(*model_, *tokenizer_, valid_, length_, options_.training.micro_tokens);
+          bits_per_byte(*model_, *tokenizer_, valid_, length_, options_.training.micro_tokens, *context_.ranks);
     }
     return result;
   }
@@ -95,9 +96,9 @@ class PretrainStage : public Stage {
       const LmSum sum = pass_->evaluate(pointers(windows));
       report.figures["valid_loss"] = -sum.logprob / static_cast<double>(std::max<int64_t>(1, sum.targets));
       report.figures["valid_bits_per_byte"] =
-          bits_per_byte(*model_, *tokenizer_, valid_, length_, options_.training.micro_tokens);
+          bits_per_byte(*model_, *tokenizer_, valid_, length_, options_.training.micro_tokens, *context_.ranks);
     }
-    return write_model_folder(*model_, *tokenizer_, out);
+    return write_model_folder(*context_.ranks, *model_, *tokenizer_, out);
   }
 
  private:

@@ -114,7 +114,7 @@ class RejectionStage : public Stage {
     report.figures["ended"] = sums_.ended / sums_.replies;
     report.figures["chosen"] = static_cast<double>(kept(chosen_).size());
     report.figures["loss"] = means_["loss"].value();
-    return write_model_folder(*model_, *tokenizer_, out);
+    return write_model_folder(*context_.ranks, *model_, *tokenizer_, out);
   }
 
  private:
@@ -275,6 +275,7 @@ Result<StageReport> run_rejection(const StageContext& context, const RejectionOp
   TRY_STATUS(need_model("rejection", "policy", options.policy));
   TRY_STATUS(need_model("rejection", "reward", options.reward));
   TRY_STATUS(need_data("rejection", "prompts", options.prompts));
+  TRY_STATUS(only_alone(context, "rejection"));
   StageHash hash("rejection", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.policy));

@@ -73,11 +73,12 @@ class RewardStage : public Stage {
                    options_.pretrain_fraction, options_.base);
       TRY(mix_, PretrainMix::make(*tokenizer_, options_.pretrain_texts, options_.pretrain_fraction, 0,
                                   model_->config().max_positions, mix64(context_.seed ^ hash64("reward.mix"))));
-      pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
+      pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute,
+                                       *context_.ranks);
     }
     batches_ = EpochBatches(train_.size(), options_.batch, context_.seed, "reward.order");
     schedule_ = options_.training.make_schedule(total_steps());
-    optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
+    optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options(), *context_.ranks);
     return {};
   }
 
@@ -90,13 +91,13 @@ class RewardStage : public Stage {
     StepResult result;
     const auto weight = static_cast<float>(1.0 / static_cast<double>(batch_.size()));
     const uint64_t seed = mix64(context_.seed ^ hash64("reward.dropout") ^ mix64(static_cast<uint64_t>(step)));
-    each_micro(batch_, [&](size_t micro, size_t begin, size_t end) {
+    each_micro(own_part(), [&](size_t micro, size_t begin, size_t end) {
       ForwardOptions forward;
       forward.keep_for_backward = true;
       forward.recompute = options_.training.recompute;
       forward.dropout = static_cast<float>(options_.dropout);
       forward.lora_dropout = static_cast<float>(options_.lora.dropout);
-      forward.dropout_seed = mix64(seed ^ mix64(micro));
+      forward.dropout_seed = mix64(seed ^ mix64((static_cast<uint64_t>(context_.ranks->rank()) << 32) + micro));
       const Mat hidden = model_->forward(packed_, forward);
       const std::vector<float> scores = head_.scores(*model_, hidden, packed_);
       dscores_.clear();
@@ -107,6 +108,7 @@ class RewardStage : public Stage {
       model_->backward(packed_, head_.backward(*model_, hidden, centred_, dscores_));
       result.tokens += packed_.rows();
     });
+    add_ranks(sum, result.tokens);
     int64_t read = 0;  // of all sequences, whether their prompt went through the model once or for each of them
     for (const RankedElement* element : batch_) {
       for (const auto& s : element->sequences) read += static_cast<int64_t>(s.size());
@@ -160,9 +162,11 @@ class RewardStage : public Stage {
     report.figures["reward_bias"] = -mean;
     report.figures["reward_std"] = std::sqrt(square / static_cast<double>(rewards.size()));
     model_ = std::move(plain.model);
-    TRY_STATUS(make_folders(out));
-    TRY_STATUS(save_reward_json(out, -mean, 1, options_.likelihood));
-    return write_model_folder(*model_, *tokenizer_, out);
+    TRY_STATUS(on_first(*context_.ranks, [&]() -> Status {
+      TRY_STATUS(make_folders(out));
+      return save_reward_json(out, -mean, 1, options_.likelihood);
+    }));
+    return write_model_folder(*context_.ranks, *model_, *tokenizer_, out);
   }
 
  private:
@@ -229,6 +233,24 @@ class RewardStage : public Stage {
       (held_out ? valid_ : kept).push_back(std::move(element));
     }
     train_ = std::move(kept);
+  }
+
+  // The prompts of batch_ that this rank takes.
+  const std::vector<const RankedElement*>& own_part() {
+    std::vector<int64_t> lengths;
+    for (const RankedElement* e : batch_) lengths.push_back(e->tokens());
+    const auto [begin, end] = part_of(lengths, *context_.ranks);
+    own_.assign(batch_.begin() + static_cast<std::ptrdiff_t>(begin), batch_.begin() + static_cast<std::ptrdiff_t>(end));
+    return own_;
+  }
+
+  // From this rank's sums to those of all.
+  void add_ranks(PairSum& sum, int64_t& tokens) {
+    double sums[] = {sum.loss, static_cast<double>(sum.pairs), static_cast<double>(sum.right),
+                     static_cast<double>(tokens)};
+    context_.ranks->all_reduce(sums);
+    sum = {sums[0], static_cast<int64_t>(sums[1]), static_cast<int64_t>(sums[2])};
+    tokens = static_cast<int64_t>(sums[3]);
   }
 
   // Whole prompts together, since a pair's gradient needs both scores.
@@ -318,7 +340,7 @@ class RewardStage : public Stage {
   std::unique_ptr<Optimizer> optimizer_;
   std::vector<RankedElement> train_, valid_;
   std::vector<std::vector<int32_t>> demonstrations_;
-  std::vector<const RankedElement*> batch_;
+  std::vector<const RankedElement*> batch_, own_;
   const std::vector<const RankedElement*>* elements_ = nullptr;
   EpochBatches batches_;
   std::unique_ptr<PretrainMix> mix_;

@@ -38,8 +38,9 @@ class SftStage : public Stage {
     }
     batches_ = MixedBatches(source_of_, weights_, options_.batch, context_.seed, "sft.order");
     schedule_ = options_.training.make_schedule(total_steps());
-    optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options());
-    pass_ = std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute);
+    optimizer_ = std::make_unique<Optimizer>(*model_, options_.training.optimizer_options(), *context_.ranks);
+    pass_ =
+        std::make_unique<LmPass>(*model_, options_.training.micro_tokens, options_.training.recompute, *context_.ranks);
     pass_->set_lora_dropout(options_.lora.dropout);
     valid_losses_.assign(static_cast<size_t>(options_.epochs), 0.0f);
     return {};
@@ -103,7 +104,7 @@ class SftStage : public Stage {
     if (options_.select == "valid" && !best_weights_.empty()) {
       model_->set_values(best_weights_);
     }
-    return write_model_folder(*model_, *tokenizer_, out);
+    return write_model_folder(*context_.ranks, *model_, *tokenizer_, out);
   }
 
  private:
@@ -176,7 +177,7 @@ class SftStage : public Stage {
       }
     }
     if (!options_.keep_candidates) return {};
-    return write_model_folder(*model_, *tokenizer_, candidate_folder(context_.work, epoch + 1));
+    return write_model_folder(*context_.ranks, *model_, *tokenizer_, candidate_folder(context_.work, epoch + 1));
   }
 
   const StageContext& context_;

@@ -1,0 +1,15 @@
+# Several processes: mpi.cc where CMake finds MPI, else absent.cc.
+set(LOQUAT_WITH_MPI AUTO CACHE STRING "Training in several processes by MPI: AUTO, ON or OFF")
+set_property(CACHE LOQUAT_WITH_MPI PROPERTY STRINGS AUTO ON OFF)
+set(MPI_CXX_SKIP_MPICXX ON)  # the C interface alone
+if(LOQUAT_WITH_MPI STREQUAL "ON")
+  find_package(MPI REQUIRED COMPONENTS CXX)
+elseif(LOQUAT_WITH_MPI STREQUAL "AUTO")
+  find_package(MPI QUIET COMPONENTS CXX)
+endif()
+if(NOT LOQUAT_WITH_MPI STREQUAL "OFF" AND MPI_CXX_FOUND)
+  target_link_libraries(${target} PRIVATE MPI::MPI_CXX)
+  loquat_choose(ON mpi.cc absent.cc)
+else()
+  loquat_choose(OFF mpi.cc absent.cc)
+endif()
