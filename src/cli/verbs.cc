@@ -87,8 +87,8 @@ Status check_verb(CLI::App& app, int argc, const char* const* argv) {
       if (verbs.back() == word) next = one;
     }
     if (next == nullptr) {
-      return Err("{}{}: expected one of {} ({} --help tells of each)", i < argc ? "found '" + word + "' after " : "",
-                 line, fmt::join(verbs, ", "), line);
+      return Err("{}expected one of {} ({} --help tells of each)", i < argc ? "found '" + word + "', " : "",
+                 fmt::join(verbs, ", "), line);
     }
     at = next;
     line += " " + word;
