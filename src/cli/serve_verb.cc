@@ -95,7 +95,7 @@ void add_engine_options(CLI::App& verb, ServeArguments& arguments) {
   serve::BaseEngineOptions& model = arguments.options.models.model;
   verb.add_flag("--fp32", arguments.fp32, "Compute in float32");
   add_weights_option(verb, arguments.weights);
-  verb.add_option("--parallel", model.parallel, "Replies of a model computed together")
+  verb.add_option("--parallel", model.parallel, "Replies of a model, and of the adapters over it, computed together")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   verb.add_option("--queue", model.waiting, "Further replies that wait in line; more get status 429")
