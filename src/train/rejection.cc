@@ -272,10 +272,10 @@ Result<RejectionOptions> RejectionOptions::read(Settings& settings) {
 }
 
 Result<StageReport> run_rejection(const StageContext& context, const RejectionOptions& options) {
+  TRY_STATUS(only_alone(context, "rejection"));
   TRY_STATUS(need_model("rejection", "policy", options.policy));
   TRY_STATUS(need_model("rejection", "reward", options.reward));
   TRY_STATUS(need_data("rejection", "prompts", options.prompts));
-  TRY_STATUS(only_alone(context, "rejection"));
   StageHash hash("rejection", context);
   hash.add("options", canonical_options(options));
   TRY_STATUS(hash.add_model(options.policy));

@@ -293,7 +293,7 @@ TEST(Reward, LongPromptsLoseTheirFirstTurnsAndFullOnesAreLeftOut) {
   std::string notes;
   context.on_note = [&](const std::string& line) { notes += line; };
   EXPECT_EQ(must(run_reward(context, options)).figures.at("prompts"), 2);
-  EXPECT_NE(notes.find("long-prompts.jsonl: 1 prompts are left out"), std::string::npos) << notes;
+  EXPECT_NE(notes.find("long-prompts.jsonl: 1 prompt is left out"), std::string::npos) << notes;
 }
 
 TEST(Reward, NothingToRankIsAnError) {

@@ -174,7 +174,7 @@ TEST(Sft, AnEmptyMaskNamesTheExample) {
   std::string notes;
   context.on_note = [&](const std::string& line) { notes += line; };
   must(run_sft(context, options));
-  EXPECT_NE(notes.find("empty-mask.jsonl: 1 prompts are left out"), std::string::npos) << notes;
+  EXPECT_NE(notes.find("empty-mask.jsonl: 1 prompt is left out"), std::string::npos) << notes;
 }
 
 TEST(Sft, AConversationThatIsTooLongLosesItsFirstTurns) {

@@ -50,9 +50,9 @@ async function makeProject(rui, kind) {
   wanted.id = /\/studio\/([^/]+)\/prompts/.exec(page.url())[1];
   if (!wanted.prompts) return;
   await page.getByLabel("Prompts", {exact: true}).fill(wanted.prompts);
-  const n = wanted.prompts.split("\n").length;
-  await page.getByRole("button", {name: `Add ${n} prompts`}).click();
-  await page.getByText(`${n} prompts added`).waitFor();
+  const n = wanted.prompts.split("\n").length, prompts = n === 1 ? "prompt" : "prompts";
+  await page.getByRole("button", {name: `Add ${n} ${prompts}`}).click();
+  await page.getByText(`${n} ${prompts} added`).waitFor();
 }
 const labelsOf = async (rui, kind) => (await rui.get(`/projects/${KINDS[kind].id}/labels`)).labels;
 
@@ -113,7 +113,7 @@ export async function studio(world) {
       await tab("demonstration", "prompts");
       await rui.page.locator("input[type=file]").setInputFiles({name: "p.jsonl", mimeType: "application/json", buffer: Buffer.from(
         ["Say hello.", "Say goodbye.", "说谢谢。", "Say hello."].map(content => JSON.stringify({messages: [{role: "user", content}]})).join("\n") + "\n{oops\n")});
-      await rui.page.getByRole("button", {name: /^Add \d prompts/}).click();
+      await rui.page.getByRole("button", {name: /^Add \d prompts?/}).click();
       await rui.page.getByText("3 prompts added").waitFor();
       await rui.page.getByText("1 was here already.").waitFor();
       await tab("ranking", "gold");
