@@ -141,7 +141,9 @@ TEST_P(PartsTest, PartialRope) {
     expect_close(x, expected, tolerance(), "x");
     for (int64_t t = 0; t < 33; ++t) {
       for (int64_t c = 0; c < 3 * d; ++c) {
-        if (c % d >= r) ASSERT_EQ(x.at(t, c), before.at(t, c));
+        if (c % d >= r) {
+          ASSERT_EQ(x.at(t, c), before.at(t, c));
+        }
       }
     }
   }
