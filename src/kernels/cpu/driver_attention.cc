@@ -63,7 +63,7 @@ AttentionTask task_of(const Call& call, const AttentionSegment& s, int64_t kv_he
                        .prefix_v = rows_at(s.prefix_v),
                        .prefix = s.prefix_len,
                        .pages = s.pages,
-                       .page_shift = std::countr_zero(static_cast<uint64_t>(s.page_len)),
+                       .page_shift = s.pages ? std::countr_zero(static_cast<uint64_t>(s.page_len)) : 0,
                        .page_stride = s.page_stride,
                        .rows = end - begin,
                        .first = s.kv_len - s.q_len + begin,
