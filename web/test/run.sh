@@ -29,7 +29,8 @@ flock -u 9
 
 if [ "${1:-}" = --real ]; then
   [ -n "${LOQUAT:-}" ] || skip "\$LOQUAT names no program"
-  node test/real/run.mjs
+  shift
+  node test/real/run.mjs "$@"
   exit
 fi
 npx tsc --noEmit

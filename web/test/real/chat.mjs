@@ -298,7 +298,8 @@ export async function chat(world) {
       await page.getByText("Not sent:").waitFor();
       await page.reload().catch(() => {}); // the page itself cannot be had now
       await server.start();
-      await page.goto(`${server.url}/`);
+      // Not at the first go where the browser is still on its way to its own page of errors.
+      await until(() => page.goto(`${server.url}/`).then(() => true, () => false), "the page is there again", LONG);
       await page.locator(".conversation-scroll a", {hasText: "Will you live?"}).click();
       await page.getByText("Not sent:").waitFor();
       await page.getByRole("button", {name: "Send again"}).click();
