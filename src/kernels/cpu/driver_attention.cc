@@ -104,20 +104,17 @@ struct Piece {
 };
 
 // A part per key-value head of a segment; a long segment's queries are cut where there would be too few parts. A single
-// query's keys are read once for as many heads as leave a part for every thread: head by head a row is read in pieces,
-// at half the bandwidth.
+// query's keys are read once for all heads, unless there are too few parts.
 const std::vector<Piece>& cut_attention(std::span<const AttentionSegment> segments, int64_t kv_heads, bool few) {
   static thread_local std::vector<Piece> pieces;
   pieces.clear();
   const int64_t wanted = 2 * thread_count(), sequences = static_cast<int64_t>(segments.size());
   const int64_t most = sequences * kv_heads < wanted ? kLongQueries : 1 << 20;
-  const int64_t at_once = few ? std::max<int64_t>(1, kv_heads / thread_count()) : kv_heads;
   for (size_t s = 0; s < segments.size(); ++s) {
-    const int64_t queries = segments[s].q_len, heads = queries == 1 ? at_once : 1;
+    const int64_t queries = segments[s].q_len, heads = queries == 1 && !few ? kv_heads : 1;
     for (int64_t g = 0; g < kv_heads; g += heads) {
       for (int64_t begin = 0; begin < queries; begin += most)
-        pieces.push_back(
-            {static_cast<int64_t>(s), g, std::min(heads, kv_heads - g), begin, std::min(begin + most, queries)});
+        pieces.push_back({static_cast<int64_t>(s), g, heads, begin, std::min(begin + most, queries)});
     }
   }
   return pieces;
@@ -141,8 +138,10 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
   for (const AttentionSegment& s : segments) check_segment(s);
   const Call call = {out, q, shape, lse};
   const Decode* steps = inner.attention->decode;
-  const bool few = static_cast<int64_t>(segments.size()) < 2 * thread_count();
-  if (steps != nullptr && few && shape.kv_heads % thread_count() != 0 && thread_count() > 1 &&
+  const int64_t sequences = static_cast<int64_t>(segments.size());
+  // With fewer heads than threads each cache is cut. Otherwise not: a head's keys and values stay with one thread,
+  // which two threads do in less time (docs/performance.md).
+  if (steps != nullptr && sequences * shape.kv_heads < thread_count() &&
       std::all_of(segments.begin(), segments.end(), is_decoding)) {
     for (const AttentionSegment& s : segments) {
       const AttentionTask t = task_of(call, s, 0, shape.kv_heads, 0, 1);
@@ -150,7 +149,7 @@ void attention(const Inner& inner, Mat out, Mat q, std::span<const AttentionSegm
     }
     return;
   }
-  const std::vector<Piece>& pieces = cut_attention(segments, shape.kv_heads, few);
+  const std::vector<Piece>& pieces = cut_attention(segments, shape.kv_heads, sequences < 2 * thread_count());
   const int64_t count = static_cast<int64_t>(pieces.size());
   parallel_blocks(count, std::clamp<int64_t>(count / (8 * thread_count()), 1, 16), [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
