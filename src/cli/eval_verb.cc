@@ -11,6 +11,7 @@
 #include "cli/verbs.h"
 #include "data/dataset.h"
 #include "infer/chat_engine.h"
+#include "kernels/quantize.h"
 #include "recipe/measure.h"
 
 namespace loquat {

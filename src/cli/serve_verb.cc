@@ -12,6 +12,7 @@
 
 #include "app/run_server.h"
 #include "cli/verbs.h"
+#include "kernels/quantize.h"
 
 namespace loquat {
 namespace {

@@ -38,10 +38,6 @@ int bad_input(const std::string& message) {
   return 2;
 }
 
-WeightType weight_type(const std::string& name) {
-  return name == "int8" ? WeightType::kInt8 : name == "int4" ? WeightType::kInt4 : WeightType::kCompute;
-}
-
 void add_database_option(CLI::App& verb, std::string& database) {
   const char* given = std::getenv("LOQUAT_DATABASE");
   database = given != nullptr && *given != '\0' ? given : "loquat.db";

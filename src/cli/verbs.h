@@ -33,8 +33,8 @@ void add_quantize_verb(CLI::App& app, int& exit_code);
 void add_merge_verb(CLI::App& app, int& exit_code);
 void add_models_verb(CLI::App& app, int& exit_code);
 
-// --weights: bf16 (as the folder has them, or those of --precision), int8 or int4.
-WeightType weight_type(const std::string& name);
+// --weights, for weight_type (kernels/quantize.h): bf16 (as the folder has them, or those of --precision), int8 or
+// int4.
 CLI::Option* add_weights_option(CLI::App& verb, std::string& name);
 
 // --database: of keys, people and what they write; $LOQUAT_DATABASE, else loquat.db here, where it is not given.

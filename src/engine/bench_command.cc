@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "base/threads.h"
+#include "kernels/quantize.h"
 #include "measure/bench.h"
 #include "measure/shapes.h"
 
@@ -50,9 +51,7 @@ int run_bench(const BenchArguments& arguments) {
     const auto config = measure::named_model(arguments.params);
     if (!config.ok()) return bad_input(config.error());
   }
-  const WeightType weights = arguments.weights == "int8"   ? WeightType::kInt8
-                             : arguments.weights == "int4" ? WeightType::kInt4
-                                                           : WeightType::kCompute;
+  const WeightType weights = weight_type(arguments.weights);
   const bool trains = arguments.benchmark == "train" || arguments.benchmark == "ppo";
   if (arguments.lora > 0 && !trains) return bad_input("--lora is for the benchmarks train and ppo");
   if (weights != WeightType::kCompute && arguments.benchmark != "decode" && arguments.benchmark != "prefill" &&

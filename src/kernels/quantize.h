@@ -8,10 +8,16 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "kernels/kernels.h"
 
 namespace loquat {
+
+// "int8", "int4"; any other name ("bf16") is the type that is computed in.
+constexpr WeightType weight_type(std::string_view name) {
+  return name == "int8" ? WeightType::kInt8 : name == "int4" ? WeightType::kInt4 : WeightType::kCompute;
+}
 
 // Values of a group: along k, the last one of a row may be shorter.
 constexpr int64_t group_length(WeightType type) {

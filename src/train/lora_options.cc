@@ -1,6 +1,8 @@
 // Options of adapters, and what they say of loading (lora_options.h).
 #include "train/lora_options.h"
 
+#include "kernels/quantize.h"
+
 namespace loquat {
 
 Result<LoraConfig> LoraOptions::config() const {
@@ -29,10 +31,7 @@ Result<StageModels> StageModels::make(const Kernels& kernels, DType compute, uin
     return models;
   }
   models.load_.lora_seed = hash64("lora", seed);
-  const WeightType weights = options.base_weights == "int8"   ? WeightType::kInt8
-                             : options.base_weights == "int4" ? WeightType::kInt4
-                                                              : WeightType::kCompute;
-  models.pool_ = std::make_unique<BasePool>(kernels, compute, weights, true);
+  models.pool_ = std::make_unique<BasePool>(kernels, compute, weight_type(options.base_weights), true);
   return models;
 }
 
