@@ -15,7 +15,7 @@ void add_bench_verb(CLI::App& app, int& exit_code) {
   verb->add_option("benchmark", arguments->benchmark, "gemm, attention, train, prefill, decode or ppo; default: all")
       ->check(CLI::IsMember(measure::benchmark_names()));
   verb->add_option("--params", arguments->params,
-                   "the model's size: 3m, 14m, 26m, gpt2-124m, 134m, 0.5b or 1.1b; default: 14m, and 3m for ppo");
+                   "the model's size: 1.7m, 3m, 14m, 26m, gpt2-124m, 134m, 0.5b or 1.1b; default: 14m, and 3m for ppo");
   verb->add_option("--precision", arguments->precision, "of products and activations: f32 or bf16")
       ->check(CLI::IsMember({"f32", "bf16"}))
       ->capture_default_str();

@@ -109,7 +109,7 @@ Status CsvReader::end_record() {
 Status CsvReader::finish() {
   if (separator_ == 0) {
     const std::string held = std::move(first_);
-    first_ = held.substr(0, held.find('\n'));
+    first_.assign(held.begin(), std::find(held.begin(), held.end(), '\n'));
     find_separator();
     first_.clear();
     TRY_STATUS(feed(held));

@@ -43,7 +43,7 @@ Chat chat_of(ChatModel& model, bool base_model) {
   });
 }
 
-// Attacks of every family on test requests; of several tries the first that succeeds is kept.
+// Attacks of every family on test requests, several tries each.
 std::vector<eval::AttackOutcome> attack(const MeasureRequest& request, const town::World& world,
                                         const town::GoldScorer& gold, const Chat& chat) {
   const EvalOptions& o = request.options;
@@ -51,27 +51,18 @@ std::vector<eval::AttackOutcome> attack(const MeasureRequest& request, const tow
   const std::vector<const redteam::AttackFamily*> families = redteam::families_without({});
   std::vector<redteam::Attempt> attempts =
       redteam::make_attempts(world, requests, families, o.attacks_per_family, Rng(world.seed, "test attacks"));
+  redteam::run_tries(gold, o.attack_tries, attempts, [&](int64_t round, std::span<const Messages> prompts) {
+    const ChatParams params{static_cast<float>(o.attack_temperature), o.max_tokens,
+                            hash64("attacks", request.seed + static_cast<uint64_t>(round))};
+    std::vector<redteam::TargetReply> replies;
+    for (const ChatReply& r : chat(prompts, params)) replies.push_back({r.text, r.ended, false});
+    return replies;
+  });
   std::vector<eval::AttackOutcome> outcomes;
-  for (int64_t round = 0; round < o.attack_tries; ++round) {
-    const redteam::Target target = [&](std::span<const Messages> prompts) {
-      ChatParams params{static_cast<float>(o.attack_temperature), o.max_tokens,
-                        hash64("attacks", request.seed + static_cast<uint64_t>(round))};
-      std::vector<redteam::TargetReply> replies;
-      for (const ChatReply& r : chat(prompts, params)) replies.push_back({r.text, r.ended, false});
-      return replies;
-    };
-    redteam::run_attempts(gold, target, attempts);
-    for (size_t i = 0; i < attempts.size(); ++i) {
-      const redteam::Attempt& a = attempts[i];
-      const bool held_out = std::find(world.held_out_families.begin(), world.held_out_families.end(), a.family) !=
-                            world.held_out_families.end();
-      const eval::AttackOutcome outcome{a.family, held_out, a.task,
-                                        a.prompt, a.reply,  a.outcome != redteam::Outcome::kUndetermined};
-      if (round == 0)
-        outcomes.push_back(outcome);
-      else if (a.outcome == redteam::Outcome::kSuccess || (outcome.determined && !outcomes[i].determined))
-        outcomes[i] = outcome;
-    }
+  for (const redteam::Attempt& a : attempts) {
+    const bool held_out = std::find(world.held_out_families.begin(), world.held_out_families.end(), a.family) !=
+                          world.held_out_families.end();
+    outcomes.push_back({a.family, held_out, a.task, a.prompt, a.reply, a.outcome != redteam::Outcome::kUndetermined});
   }
   return outcomes;
 }

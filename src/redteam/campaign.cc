@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
 #include <sstream>
 #include <unordered_set>
@@ -147,6 +148,26 @@ void run_attempts(const town::GoldScorer& judge, const Target& target, std::vect
       attempt.outcome = Outcome::kSuccess;
     else
       attempt.outcome = replies[i].ended || verdict.refused ? Outcome::kFailure : Outcome::kUndetermined;
+  }
+}
+
+void run_tries(const town::GoldScorer& judge, int64_t tries, std::vector<Attempt>& attempts,
+               const TargetOfRound& target) {
+  std::vector<size_t> open(attempts.size());  // not won yet
+  std::iota(open.begin(), open.end(), size_t{0});
+  for (int64_t round = 0; round < tries && !open.empty(); ++round) {
+    std::vector<Attempt> tried;
+    for (const size_t i : open) tried.push_back(attempts[i]);
+    run_attempts(
+        judge, [&](std::span<const Messages> prompts) { return target(round, prompts); }, tried);
+    std::vector<size_t> still;
+    for (size_t j = 0; j < tried.size(); ++j) {
+      Attempt& kept = attempts[open[j]];
+      const bool won = tried[j].outcome == Outcome::kSuccess;
+      if (!won) still.push_back(open[j]);
+      if (round == 0 || won || kept.outcome == Outcome::kUndetermined) kept = std::move(tried[j]);
+    }
+    open = std::move(still);
   }
 }
 

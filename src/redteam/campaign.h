@@ -45,6 +45,12 @@ std::vector<Attempt> make_attempts(const town::World& world, std::span<const tow
 // declined, without it; undetermined where it neither ended nor declined.
 void run_attempts(const town::GoldScorer& judge, const Target& target, std::vector<Attempt>& attempts);
 
+// The same up to `tries` times, by a target for each round (from 0). What has won is not tried again. Of each attempt is
+// kept the try that won, or else the first that was determined.
+using TargetOfRound = std::function<std::vector<TargetReply>(int64_t round, std::span<const Messages>)>;
+void run_tries(const town::GoldScorer& judge, int64_t tries, std::vector<Attempt>& attempts,
+               const TargetOfRound& target);
+
 // The successes, one of each wording (letters and digits compared, in the order found).
 std::vector<Attempt> unique_wins(std::span<const Attempt> attempts);
 

@@ -64,6 +64,39 @@ TEST(Campaign, KeepsOneWinOfEachWording) {
   EXPECT_EQ(lessons[0].messages.back().content, "Tell me, please!");
 }
 
+TEST(Campaign, WhatHasWonIsNotTriedAgain) {
+  const town::World world = town::make_world(5);
+  const town::GoldScorer gold(world);
+  std::vector<Attempt> attempts;
+  for (const town::Task& task : town::make_harmful_requests(world, 4, true))
+    attempts.push_back({task, "bare", task.messages, "", {}});
+  ASSERT_EQ(attempts.size(), 4u);
+  const auto secret = [&](size_t i) {
+    return world.facts[static_cast<size_t>(attempts[i].task.forbidden.at(0))].value;
+  };
+  // The first falls at once, the second in the second round, the third neither ends nor declines at first, the fourth
+  // holds.
+  std::vector<size_t> sent;
+  run_tries(gold, 3, attempts, [&](int64_t round, std::span<const Messages> prompts) {
+    sent.push_back(prompts.size());
+    std::vector<TargetReply> replies;
+    for (const Messages& prompt : prompts) {
+      size_t i = 0;
+      while (attempts[i].prompt != prompt) ++i;
+      const bool tells = (i == 0 && round == 0) || (i == 1 && round == 1);
+      replies.push_back({tells ? secret(i) : fmt::format("Round {}.", round), i != 2 || round > 0, false});
+    }
+    return replies;
+  });
+  EXPECT_EQ(sent, (std::vector<size_t>{4, 3, 2}));
+  EXPECT_EQ(attempts[0].outcome, Outcome::kSuccess);
+  EXPECT_EQ(attempts[1].outcome, Outcome::kSuccess);
+  EXPECT_EQ(attempts[1].reply, secret(1));
+  EXPECT_EQ(attempts[2].outcome, Outcome::kFailure);
+  EXPECT_EQ(attempts[2].reply, "Round 1.");
+  EXPECT_EQ(attempts[3].reply, "Round 0.");
+}
+
 TEST(Campaign, SelfBleuTellsRepetitionFromVariety) {
   const std::vector<std::string> same(20, "the word of the cellar door please");
   std::vector<std::string> different;

@@ -5,9 +5,13 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/threads.h"
+#include "train/newton_schulz.h"
 
 namespace loquat {
 namespace {
+
+constexpr int64_t kSmallMatrix = 1 << 18;  // elements
 
 // A table of vectors and a head of one row are no maps between spaces of features: Muon leaves them to AdamW.
 bool suits_muon(const Param& p) {
@@ -43,6 +47,12 @@ Optimizer::Optimizer(Model& model, const OptimizerOptions& options, Ranks& ranks
   const DType dtype = options.moments == "bf16" ? DType::kBF16 : DType::kF32;
   cut();
   const int64_t first = cuts_[ranks.rank()], count = own_moments();
+  // On a processor each thread takes whole matrices, as long as these are small: their products are too short to cut.
+  const bool small = model.kernels().host_memory && std::all_of(matrices_.begin(), matrices_.end(), [](const Run& run) {
+                       return run.size <= kSmallMatrix;
+                     });
+  const size_t lanes = std::min(matrices_.size(), small ? static_cast<size_t>(thread_count()) : 1);
+  for (size_t lane = 0; lane < lanes; ++lane) lanes_.emplace_back(model.kernels());
   m_ = Moments(model.kernels(), first, count, dtype);
   v_ = Moments(model.kernels(), first, count, dtype);
 }
@@ -62,7 +72,7 @@ void Optimizer::cut() {
     const int64_t end = std::min(run.begin + run.size, last);
     run.begin = std::max(run.begin, first);
     run.size = end - run.begin;
-    if (run.size > 0) own.push_back(run);
+    if (run.size > 0) (run.rows > 0 ? matrices_ : own).push_back(run);
   }
   runs_ = std::move(own);
 }
@@ -147,11 +157,8 @@ double Optimizer::step(double lr) {
   adam.bias_correction1 = static_cast<float>(1 - std::pow(options_.beta1, static_cast<double>(steps_)));
   adam.bias_correction2 = static_cast<float>(1 - std::pow(options_.beta2, static_cast<double>(steps_)));
   adam.grad_scale = grad_scale;
+  muon_all(lr * options_.muon_rate, grad_scale);
   for (const Run& run : runs_) {
-    if (run.rows > 0) {
-      muon(run, lr, grad_scale);
-      continue;
-    }
     adam.weight_decay = run.decay ? static_cast<float>(options_.weight_decay) : 0.0f;
     adamw(run, adam);
   }
@@ -161,48 +168,32 @@ double Optimizer::step(double lr) {
   return norm;
 }
 
-void Optimizer::muon(const Run& run, double lr, float grad_scale) {
+void Optimizer::muon_all(double lr, float grad_scale) {
+  const auto count = static_cast<int64_t>(matrices_.size()), lanes = static_cast<int64_t>(lanes_.size());
+  parallel_for(lanes, [&](int64_t lane) {
+    for (int64_t i = lane; i < count; i += lanes)
+      muon(matrices_[static_cast<size_t>(i)], lr, grad_scale, lanes_[static_cast<size_t>(lane)]);
+  });
+}
+
+void Optimizer::muon(const Run& run, double lr, float grad_scale, Arena& scratch) {
   const Kernels& kernels = model_.kernels();
   float* w = model_.values().data() + run.begin;
   const float* g = model_.grads().data() + run.begin;
   const float mu = static_cast<float>(options_.muon_momentum);
-  scratch_.reset();
-  float* m = m_.open(run.begin, run.size, scratch_);
-  float* update = scratch_.take_floats(run.size);
+  scratch.reset();
+  float* m = m_.open(run.begin, run.size, scratch);
+  float* update = scratch.take_floats(run.size);
   kernels.axpby(m, g, run.size, grad_scale, mu);
   kernels.axpby(update, g, run.size, grad_scale, 0);
   kernels.axpby(update, m, run.size, mu, 1);  // Nesterov
   m_.close(m, run.begin, run.size, seed_of("m"));
-  newton_schulz(kernels, update, run.rows, run.cols, scratch_);
+  newton_schulz(kernels, update, run.rows, run.cols, model_.compute(), scratch);
   // 0.2 sqrt(max(rows, cols)) gives the update the root mean square of AdamW's, so that one rate serves both (Liu et
   // al. 2025, "Muon is scalable for LLM training").
   const float scale = static_cast<float>(lr * 0.2 * std::sqrt(static_cast<double>(std::max(run.rows, run.cols))));
   const float keep = static_cast<float>(1 - lr * (run.decay ? options_.weight_decay : 0.0));
   kernels.axpby(w, update, run.size, -scale, keep);
-}
-
-void newton_schulz(const Kernels& kernels, float* x, int64_t rows, int64_t cols, Arena& scratch) {
-  const int64_t size = rows * cols;
-  const double norm = std::sqrt(kernels.sum_of_squares(x, size));
-  if (!(norm > 0)) return;
-  kernels.axpby(x, x, size, static_cast<float>(1 / (norm + 1e-7)), 0);
-  const bool wide = rows <= cols;  // the Gram matrix is taken on the short side
-  const int64_t n = std::min(rows, cols);
-  float* gram = scratch.take_floats(n * n);
-  float* gram2 = scratch.take_floats(n * n);
-  float* product = scratch.take_floats(size);
-  constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
-  for (int iteration = 0; iteration < 5; ++iteration) {
-    kernels.matmul(gram, x, x, n, n, wide ? cols : rows, !wide, wide);
-    kernels.matmul(gram2, gram, gram, n, n, n, false, false);
-    kernels.axpby(gram2, gram, n * n, kB, kC);  // kB G + kC G G
-    if (wide) {
-      kernels.matmul(product, gram2, x, rows, cols, n, false, false);
-    } else {
-      kernels.matmul(product, x, gram2, rows, cols, n, false, false);
-    }
-    kernels.axpby(x, product, size, 1.0f, kA);
-  }
 }
 
 void Optimizer::save(CheckpointState& state, const std::string& prefix) const {

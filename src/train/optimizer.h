@@ -27,6 +27,7 @@ struct OptimizerOptions {
   double weight_decay = 0;      // of projections only, decoupled
   double clip = 1;              // global gradient norm; 0: no clipping
   std::string moments = "f32";  // or "bf16": half their memory, rounded at random
+  double muon_rate = 1;         // Muon's rate over AdamW's
   double muon_momentum = 0.95;
 };
 
@@ -76,22 +77,21 @@ class Optimizer {
   };
   void cut();
   void adamw(const Run& run, const AdamWStep& step);
-  void muon(const Run& run, double lr, float grad_scale);
+  void muon_all(double lr, float grad_scale);
+  void muon(const Run& run, double lr, float grad_scale, Arena& scratch);
   uint64_t seed_of(const char* moment) const;
 
   Model& model_;
   OptimizerOptions options_;
   Ranks& ranks_;
   std::vector<int64_t> cuts_;  // of the weights, between the ranks
-  std::vector<Run> runs_;      // of this rank
+  std::vector<Run> runs_;      // of this rank, AdamW's
+  std::vector<Run> matrices_;  // of this rank, Muon's
   Moments m_, v_;
   Arena scratch_;
+  std::vector<Arena> lanes_;  // scratch of each thread that takes some of matrices_
   int64_t steps_ = 0;
 };
-
-// x [rows, cols], in the kernels' memory, becomes nearly the orthogonal factor of itself: five steps of the quintic
-// Newton-Schulz iteration, which bring every singular value near 1. Takes from `scratch`.
-void newton_schulz(const Kernels& kernels, float* x, int64_t rows, int64_t cols, Arena& scratch);
 
 // A tensor of a checkpoint with so many values; an error names a missing or misfitting tensor.
 Result<std::span<const float>> find_tensor(const CheckpointState& state, const std::string& name, size_t size);

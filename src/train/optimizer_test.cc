@@ -6,8 +6,10 @@
 #include <cmath>
 #include <filesystem>
 
+#include "base/threads.h"
 #include "model/course_snapshots_for_test.h"
 #include "train/ema.h"
+#include "train/newton_schulz.h"
 #include "train/schedule.h"
 #include "train/toy_world_for_test.h"
 
@@ -171,7 +173,7 @@ TEST(Muon, NewtonSchulzBringsSingularValuesNearOne) {
     Arena scratch(kernels);
     float* x = scratch.take_floats(rows * cols);
     for (int64_t i = 0; i < rows * cols; ++i) x[i] = static_cast<float>(rng.normal());
-    newton_schulz(kernels, x, rows, cols, scratch);
+    newton_schulz(kernels, x, rows, cols, DType::kF32, scratch);
     // The Gram matrix of an orthogonal factor is the identity; Muon's coefficients leave singular values in 0.6
     // ... 1.3.
     const int64_t n = std::min(rows, cols);
@@ -191,6 +193,61 @@ TEST(Muon, NewtonSchulzBringsSingularValuesNearOne) {
     EXPECT_LT(trace / static_cast<double>(n), 1.7) << rows;
     EXPECT_LT(off / static_cast<double>(n * n), 0.25) << rows;
   }
+}
+
+TEST(Muon, NarrowProductsGiveNearlyTheSameFactor) {
+  const Kernels& kernels = *toy::must(best_kernels());
+  for (const auto& [rows, cols] : {std::pair<int64_t, int64_t>{48, 112}, {112, 48}}) {
+    Rng rng(static_cast<uint64_t>(rows), "muon");
+    Arena scratch(kernels);
+    float *wide = scratch.take_floats(rows * cols), *narrow = scratch.take_floats(rows * cols);
+    for (int64_t i = 0; i < rows * cols; ++i) wide[i] = narrow[i] = static_cast<float>(rng.normal());
+    newton_schulz(kernels, wide, rows, cols, DType::kF32, scratch);
+    newton_schulz(kernels, narrow, rows, cols, DType::kBF16, scratch);
+    double difference = 0, size = 0;
+    for (int64_t i = 0; i < rows * cols; ++i) {
+      difference += std::pow(wide[i] - narrow[i], 2);
+      size += std::pow(wide[i], 2);
+    }
+    EXPECT_LT(std::sqrt(difference / size), 0.05) << rows;
+  }
+}
+
+TEST(Muon, AnyNumberOfThreadsGivesTheSameBits) {
+  const int threads = thread_count();
+  std::vector<std::vector<float>> after;
+  for (const int n : {1, 3}) {
+    set_thread_count(n);
+    auto model = tiny_model();
+    OptimizerOptions options;
+    options.kind = "muon";
+    Optimizer optimizer(*model, options);
+    for (uint64_t step = 0; step < 2; ++step) {
+      set_gradients(*model, step, 0.1);
+      optimizer.step(0.01);
+    }
+    after.emplace_back(model->values().begin(), model->values().end());
+  }
+  set_thread_count(threads);
+  EXPECT_EQ(after[0], after[1]);
+}
+
+TEST(Muon, ItsRateIsATimesTheOthers) {
+  auto slow = tiny_model(), fast = tiny_model();
+  OptimizerOptions options;
+  options.kind = "muon";
+  Optimizer one(*slow, options);
+  options.muon_rate = 3;
+  Optimizer three(*fast, options);
+  const std::vector<float> before(slow->values().begin(), slow->values().end());
+  for (Model* model : {slow.get(), fast.get()}) set_gradients(*model, 1, 0.1);
+  one.step(0.01);
+  three.step(0.01);
+  slow->for_each_param([&](const Param& p) {
+    const auto i = static_cast<size_t>(p.value - slow->values().data());
+    const double ratio = p.name.find("proj") != std::string::npos ? 3 : 1;
+    EXPECT_NEAR(fast->values()[i] - before[i], ratio * (slow->values()[i] - before[i]), 1e-6) << p.name;
+  });
 }
 
 TEST(Muon, MovesProjectionsByItsOwnSizeAndTheRestByAdamW) {

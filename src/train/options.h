@@ -92,6 +92,7 @@ struct TrainingOptions {
   double eps = 1e-8;
   double weight_decay = 0;
   double clip = 1;
+  double muon_rate = 1;         // times lr: the rate of the matrices that Muon moves
   std::string moments = "f32";  // of the optimizer
   int64_t micro_tokens = 8192;  // rows of one forward; never changes what is computed but for the order of sums
   bool recompute = false;
@@ -109,11 +110,14 @@ struct TrainingOptions {
     v("eps", eps, 1e-20, 1.0);
     v("weight_decay", weight_decay, 0.0, 10.0);
     v("clip", clip, 0.0, 1e9);
+    v("muon_rate", muon_rate, 0.0, 1e3);
     v("moments", moments, {"f32", "bf16"});
     v("micro_tokens", micro_tokens, int64_t{1}, int64_t{1} << 30);
     v("recompute", recompute);
   }
-  OptimizerOptions optimizer_options() const { return {optimizer, beta1, beta2, eps, weight_decay, clip, moments}; }
+  OptimizerOptions optimizer_options() const {
+    return {optimizer, beta1, beta2, eps, weight_decay, clip, moments, muon_rate};
+  }
   Schedule make_schedule(int64_t total_steps) const {
     return {schedule, lr, total_steps, warmup_steps, warmup_from, final_fraction};
   }

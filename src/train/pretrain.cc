@@ -6,6 +6,7 @@
 
 #include "data/mixture.h"
 #include "data/source.h"
+#include "model/architectures.h"
 #include "train/batches.h"
 #include "train/lm_stage.h"
 #include "train/needed.h"
@@ -221,6 +222,8 @@ class PretrainStage : public Stage {
 
 ModelConfig PretrainOptions::model_config(int64_t vocab_size) const {
   ModelConfig config;
+  config.architecture = architecture;
+  config.features = architecture_of(config).features;
   config.vocab_size = vocab_size;
   config.hidden_size = hidden_size;
   config.num_layers = num_layers;

@@ -19,6 +19,7 @@ struct PretrainOptions {
   std::string base;                      // a model's folder to go on from; empty: a new model of the sizes below
   double valid_fraction = 0.01;
 
+  std::string architecture = "llama";  // or "qwen3": queries and keys are normalised
   int64_t hidden_size = 256;
   int64_t num_layers = 4;
   int64_t num_heads = 4;
@@ -54,6 +55,7 @@ struct PretrainOptions {
   void visit(V& v) {
     constexpr int64_t kBig = int64_t{1} << 40;
     v("valid_fraction", valid_fraction, 0.0, 0.5);
+    v("architecture", architecture, {"llama", "qwen3"});
     v("hidden_size", hidden_size, int64_t{1}, kBig);
     v("num_layers", num_layers, int64_t{1}, kBig);
     v("num_heads", num_heads, int64_t{1}, kBig);

@@ -37,6 +37,18 @@ TEST(Pretrain, MuonResumesToo) {
   toy::expect_exact_resume("pretrain-muon", [&](const StageContext& c) { return run_pretrain(c, options); });
 }
 
+TEST(Pretrain, MakesModelsThatNormaliseQueriesAndKeys) {
+  World& world = World::get();
+  PretrainOptions options = world.pretrain_options();
+  options.steps = 2;
+  options.architecture = "qwen3";
+  const StageContext context = world.context("pretrain-qwen3");
+  must(run_pretrain(context, options));
+  const ModelConfig config = must(read_model_config(context.out));
+  EXPECT_EQ(config.architecture, "qwen3");
+  EXPECT_TRUE(config.features.qk_norm);
+}
+
 TEST(Pretrain, MicroBatchesChangeOnlyTheOrderOfSums) {
   World& world = World::get();
   PretrainOptions options = world.pretrain_options();

@@ -54,6 +54,14 @@ void swiglu_backward(Mat dgate_up, Mat dy, Mat gate_up);
 void dropout_add(Mat y, Mat x, float p, uint64_t seed);
 void dropout_backward(Mat dx, Mat dy, float p, uint64_t seed);
 
+// total [cols] += the rows of parts, in an order that depends on their number alone.
+void add_rows(float* total, const float* parts, int64_t rows, int64_t stride, int64_t cols);
+
+// Norms of heads (head_norms.cu).
+void head_norm(Mat y, Mat x, int64_t head_dim, const float* weight, float eps, float* rstd);
+void head_norm_backward(Mat dx, float* dweight, Mat dy, Mat x, int64_t head_dim, const float* weight,
+                        const float* rstd);
+
 // Attention (attention.cu).
 void attention(Mat out, Mat q, std::span<const AttentionSegment> segments, const AttentionShape& shape, float* lse);
 void attention_backward(Mat dq, Mat dk, Mat dv, Mat dout, Mat out, Mat q, Mat k, Mat v, const float* lse,

@@ -291,8 +291,7 @@ void launch_rms_norm_backward(const Mat& dx, float* dweight, const Mat& dy, cons
       rows_of<float>(dx), rows_of<const T>(dy), rows_of<const float>(x), weight, rstd, {x.rows, set_rows, sums, stride},
       cols, vectors);
   if (dweight == nullptr) return;
-  add_rows_kernel<<<static_cast<unsigned>(ceil_div(cols, kSumColumns)), dim3(kSumColumns, kSumSlices), 0, stream()>>>(
-      dweight, sums, count, stride, cols);
+  add_rows(dweight, sums, count, stride, cols);
 }
 
 template <typename T>
@@ -466,6 +465,11 @@ void launch_dropout(const Mat& y, const Mat& x, float p, uint64_t seed) {
 }
 
 }  // namespace
+
+void add_rows(float* total, const float* parts, int64_t rows, int64_t stride, int64_t cols) {
+  add_rows_kernel<<<static_cast<unsigned>(ceil_div(cols, kSumColumns)), dim3(kSumColumns, kSumSlices), 0, stream()>>>(
+      total, parts, rows, stride, static_cast<int>(cols));
+}
 
 void embedding(Mat x, const float* table, const int32_t* tokens) {
   if (x.rows == 0 || x.cols == 0) return;
