@@ -52,7 +52,11 @@ std::string random_token() {
 }
 
 std::string random_id() {
-  return base64url(random_bytes(16));
+  std::string id;
+  do {
+    id = base64url(random_bytes(16));
+  } while (id.front() == '-');
+  return id;
 }
 
 std::string token_hash(std::string_view token) {

@@ -6,8 +6,9 @@
 
 namespace loquat::people {
 
-std::string random_token();                              // 256 bits, 43 characters of base64url
-std::string random_id();                                 // 128 bits, 22 characters of base64url
+std::string random_token();  // 256 bits, 43 characters of base64url
+// 128 bits but for a fraction, 22 characters of base64url; no hyphen first, which a command line takes for an option.
+std::string random_id();
 std::string token_hash(std::string_view token);          // 64 hex digits; tokens are random, so that no key is needed
 bool looks_like_token(std::string_view text);            // of random_token's form
 bool same_text(std::string_view a, std::string_view b);  // in a time that does not tell where they differ

@@ -92,6 +92,7 @@ TEST(Secrets, AreRandomAndOfOneForm) {
     EXPECT_TRUE(seen.insert(token).second);
   }
   EXPECT_EQ(random_id().size(), 22u);
+  for (int i = 0; i < 1000; ++i) EXPECT_NE(random_id().front(), '-');
   EXPECT_EQ(token_hash("a").size(), 64u);
   EXPECT_NE(token_hash("a"), token_hash("b"));
   const std::string token = random_token();
