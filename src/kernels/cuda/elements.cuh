@@ -39,6 +39,12 @@ inline bool in_vectors(const Mat& m, int width) {
   return aligned(m.data, bytes) && (m.rows <= 1 || m.stride * bytes_of(m.dtype) % bytes == 0);
 }
 
+// Over a whole warp, for each of its lanes.
+__device__ inline float warp_sum(float value) {
+  for (int step = 16; step > 0; step /= 2) value = __fadd_rn(value, __shfl_xor_sync(kAllLanes, value, step));
+  return value;
+}
+
 // --- groups --------------------------------------------------------------------------------------
 
 __device__ inline float widen(float x) {

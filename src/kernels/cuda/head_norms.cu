@@ -26,11 +26,6 @@ Heads heads_of(const Mat& x, int64_t head_dim) {
   return {x.rows * in_row, static_cast<int>(in_row), static_cast<int>(head_dim)};
 }
 
-__device__ inline float warp_sum(float value) {
-  for (int step = 16; step > 0; step /= 2) value = __fadd_rn(value, __shfl_xor_sync(kAllLanes, value, step));
-  return value;
-}
-
 __device__ inline int64_t own_warp() {
   return static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;
 }

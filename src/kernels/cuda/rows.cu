@@ -145,7 +145,7 @@ constexpr int64_t kFewestSetRows = 4;
 // The sum over a row's threads, for each of them; all threads of the block take part. `parts` is used by whole blocks
 // of more than one warp a row, and may be used again once every thread has passed another such sum.
 __device__ inline float row_sum(float value, float (&parts)[kMostWarps]) {
-  for (int step = 16; step > 0; step /= 2) value = __fadd_rn(value, __shfl_xor_sync(kAllLanes, value, step));
+  value = warp_sum(value);
   const int warps = static_cast<int>(blockDim.x / 32);
   if (warps == 1) return value;
   float* of_row = parts + threadIdx.y * warps;
