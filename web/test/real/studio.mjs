@@ -302,7 +302,7 @@ export async function studio(world) {
       const golden = (await labelsOf(rui, "ranking")).filter(l => l.gold).map(l => l.name);
       check(people.every(p => (p.gold !== null) === golden.includes(p.name)), `the gold question counts: ${JSON.stringify(people)}`);
       await tab("ranking", "disagreements");
-      const item = page.getByRole("article").filter({hasText: "When does the ferry leave?"});
+      const item = page.getByRole("article", {name: "When does the ferry leave?"});
       await item.getByRole("button", {name: "Decide"}).click();
       await item.getByRole("button", {name: "Max's"}).click();
       await item.getByRole("combobox", {name: "Rank of answer B"}).selectOption("1");
