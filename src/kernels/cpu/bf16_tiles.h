@@ -24,27 +24,31 @@ static inline int64_t panel_bytes(int64_t k, bool bf16) {
 // One tile of a panel: pairs (k, k + 1) of 16 columns, zeros outside [n, k].
 static inline void pack_tile(const float* w, int64_t row_stride, int64_t col_stride, int64_t columns, int64_t depth,
                              uint16_t* out) {
-  float block[kDepth][kTile] = {};
-  if (col_stride == 1 && columns == kTile && depth == kDepth) {
-    Vec low[16], high[16];
+  const bool whole = columns == kTile && depth == kDepth;
+  if (whole && col_stride == 1) {
+    __m512i tile[16];
+#pragma GCC unroll 16
     for (int i = 0; i < 16; ++i) {
-      low[i] = load(w + i * row_stride);
-      high[i] = load(w + i * row_stride + 16);
+      const float* row = w + i * row_stride;
+      tile[i] = _mm512_inserti64x4(_mm512_castsi256_si512(narrow(load(row))), narrow(load(row + kTile)), 1);
     }
-    transpose(low);
-    transpose(high);
-    for (int i = 0; i < 16; ++i) {
-      store(block[i], low[i]);
-      store(block[16 + i], high[i]);
+    transpose_epi32(tile);
+#pragma GCC unroll 16
+    for (int r = 0; r < 16; ++r) _mm512_storeu_si512(out + r * kPanelRow, tile[r]);
+    return;
+  }
+  float block[kDepth][kTile];
+  if (!whole || row_stride != 1) {
+    for (int64_t j = 0; j < kDepth; ++j) {
+      for (int64_t i = 0; i < kTile; ++i)
+        block[j][i] = j < depth && i < columns ? w[i * row_stride + j * col_stride] : 0.0f;
     }
-  } else {
-    for (int64_t j = 0; j < depth; ++j) {
-      for (int64_t i = 0; i < columns; ++i) block[j][i] = w[i * row_stride + j * col_stride];
-    }
+    w = block[0];
+    col_stride = kTile;
   }
   for (int64_t r = 0; r < kTile; ++r) {
-    const __m512i even = _mm512_cvtepu16_epi32(narrow(load(block[2 * r])));
-    const __m512i odd = _mm512_cvtepu16_epi32(narrow(load(block[2 * r + 1])));
+    const __m512i even = _mm512_cvtepu16_epi32(narrow(load(w + 2 * r * col_stride)));
+    const __m512i odd = _mm512_cvtepu16_epi32(narrow(load(w + (2 * r + 1) * col_stride)));
     _mm512_storeu_si512(out + r * kPanelRow, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
   }
 }
@@ -85,19 +89,27 @@ template <bool kTurned>
 static void pack_tokens(const uint16_t* x, int64_t stride, int64_t tokens, int64_t columns, uint16_t* out,
                         int64_t tile_step, int64_t row_step) {
   for (int64_t c = 0; c < columns; c += 32, out += 2 * tile_step) {
-    __m512i low[16], high[16];
-    for (int r = 0; r < 16; ++r) {
+    const auto pair = [&](int64_t r, __m512i* low, __m512i* high) {
       const uint16_t* even = 2 * r < tokens ? x + 2 * r * stride + c : nullptr;
       const uint16_t* odd = 2 * r + 1 < tokens ? x + (2 * r + 1) * stride + c : nullptr;
-      pair_rows(even, odd, columns - c, &low[r], &high[r]);
-    }
+      pair_rows(even, odd, columns - c, low, high);
+    };
+    const auto put = [&](int64_t r, __m512i low, __m512i high) {
+      _mm512_store_si512(out + r * row_step, low);
+      _mm512_store_si512(out + tile_step + r * row_step, high);
+    };
     if constexpr (kTurned) {
+      __m512i low[16], high[16];
+      for (int r = 0; r < 16; ++r) pair(r, &low[r], &high[r]);
       transpose_epi32(low);
       transpose_epi32(high);
-    }
-    for (int r = 0; r < 16; ++r) {
-      _mm512_store_si512(out + r * row_step, low[r]);
-      _mm512_store_si512(out + tile_step + r * row_step, high[r]);
+      for (int r = 0; r < 16; ++r) put(r, low[r], high[r]);
+    } else {
+      for (int r = 0; r < 16; ++r) {
+        __m512i low, high;
+        pair(r, &low, &high);
+        put(r, low, high);
+      }
     }
   }
 }
@@ -138,6 +150,7 @@ LOQUAT_INLINE void turned_pairs(__m512i (&tile)[16], const View& x, int64_t row,
   const int64_t width = cols - c;
   const __mmask32 mask = width >= 32 ? 0xffffffffu : (1u << width) - 1;
   const uint16_t* in = static_cast<const uint16_t*>(x.data) + row * x.stride + c;
+#pragma GCC unroll 16
   for (int i = 0; i < 16; ++i) tile[i] = _mm512_maskz_loadu_epi16(row + i < rows ? mask : 0, in + i * x.stride);
   transpose_epi32(tile);
 }
@@ -149,6 +162,7 @@ static inline void pack_rows(Element* out, View w, int64_t rows, int64_t n, int6
       for (int64_t half = 0; half < 2; ++half) {
         __m512i tile[16];
         turned_pairs(tile, w, j + half * kTile, rows, c, cols);
+#pragma GCC unroll 16
         for (int r = 0; r < 16; ++r) _mm512_store_si512(out + half * kDepth + r * kPanelRow, tile[r]);
       }
     }

@@ -32,10 +32,11 @@ struct DotPairs {
 };
 using Step = DotPairs;
 
-// c [rows, kPanel] (rows `c_stride` apart) = a [rows, depth] times one panel. Meanwhile `next` (null: none), as large
-// as the panel, is brought nearer, a little with every step: all at once the requests would wait for each other.
-static void panel_product(float* c, int64_t c_stride, const uint16_t* a, int64_t a_stride, int64_t rows,
-                          const uint16_t* panel, int64_t depth, const uint16_t* next) {
+// put(row, sums) gets a [rows, depth] times one panel, some rows at a time. Meanwhile `next` (null: none), as large as
+// the panel, is brought nearer, a little with every step: all at once the requests would wait for each other.
+template <typename Put>
+LOQUAT_INLINE void panel_product(const uint16_t* a, int64_t a_stride, int64_t rows, const uint16_t* panel,
+                                 int64_t depth, const uint16_t* next, Put&& put) {
   const int64_t tiles = (rows + kTileRows - 1) / kTileRows;
   const int64_t ahead = next == nullptr ? 0 : (2 * kTileHalves / tiles + 31) / 32 * 32;  // elements by step
   for (int64_t row = 0; row < rows; row += kTileRows) {
@@ -49,9 +50,41 @@ static void panel_product(float* c, int64_t c_stride, const uint16_t* a, int64_t
         next += ahead;
         add_products<DotPairs, R, 2>(sums, left, a_stride, 2, right, kDepth, kPanelRow, kTile);
       }
-      store_sums(c + row * c_stride, c_stride, sums);
+      put(row, sums);
     });
   }
+}
+
+// y's rows from `row` on, columns [0, cols) of a panel, = or += the sums.
+template <bool kAdd, typename T, int R>
+LOQUAT_INLINE void put_sums(T* y, int64_t stride, int64_t cols, const Vec (&sums)[R][2]) {
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+    T* out = y + r * stride;
+    if (cols >= kPanel) {
+#pragma GCC unroll 2
+      for (int w = 0; w < 2; ++w) store(out + w * kLanes, kAdd ? load(out + w * kLanes) + sums[r][w] : sums[r][w]);
+    } else {
+      for (int w = 0; w < 2 && cols > w * kLanes; ++w) {
+        const int64_t n = cols - w * kLanes < kLanes ? cols - w * kLanes : kLanes;
+        store_part(out + w * kLanes, kAdd ? load_part(out + w * kLanes, n) + sums[r][w] : sums[r][w], n);
+      }
+    }
+  }
+}
+
+template <bool kAdd>
+static void product_of(View y, const uint16_t* in, int64_t stride, int64_t rows, const uint16_t* panels, int64_t n,
+                       int64_t depth, int64_t begin, int64_t end) {
+  with_type(y, [&](auto* out) {
+    for (int64_t p = begin; p < end; ++p) {
+      const uint16_t* panel = panels + p * depth * kPanel;
+      const uint16_t* next = rows > 1 && p + 1 < end ? panel + depth * kPanel : nullptr;
+      panel_product(in, stride, rows, panel, depth, next, [&](int64_t row, const auto& sums) {
+        put_sums<kAdd>(out + row * y.stride + p * kPanel, y.stride, n - p * kPanel, sums);
+      });
+    }
+  });
 }
 
 static void product(View y, View x, int64_t rows, const void* packed, int64_t n, int64_t k, int64_t begin, int64_t end,
@@ -61,14 +94,10 @@ static void product(View y, View x, int64_t rows, const void* packed, int64_t n,
   int64_t stride;
   const bool apart = x.stride % 1024 == 0;  // twelve rows 2 KiB apart would not fit the first cache's places
   const uint16_t* in = product_rows(x, rows, k, apart, &stride);
+  const auto* panels = static_cast<const uint16_t*>(packed);
   const int64_t depth = round_up(k, kDepth);
-  float* c = static_cast<float*>(scratch(kInnerB, static_cast<size_t>(rows * kPanel * 4)));
-  for (int64_t p = begin; p < end; ++p) {
-    const uint16_t* panel = static_cast<const uint16_t*>(packed) + p * depth * kPanel;
-    panel_product(c, kPanel, in, stride, rows, panel, depth,
-                  rows > 1 && p + 1 < end ? panel + depth * kPanel : nullptr);
-    store_block(y, 0, p * kPanel, c, kPanel, rows, n - p * kPanel < kPanel ? n - p * kPanel : kPanel, add);
-  }
+  add ? product_of<true>(y, in, stride, rows, panels, n, depth, begin, end)
+      : product_of<false>(y, in, stride, rows, panels, n, depth, begin, end);
 }
 
 static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64_t tokens, int64_t n, int64_t k) {
@@ -99,13 +128,15 @@ static void weight_gradient(float* dw, int64_t dw_stride, View dy, View x, int64
 static void block_product(float* c, int64_t c_stride, const Element* a, int64_t a_stride, int64_t rows,
                           const Element* packed, int64_t packed_depth, int64_t n, int64_t depth) {
   for (int64_t j = 0; j < n; j += kPanel) {
-    panel_product(c + j, c_stride, a, a_stride, rows, packed + j * packed_depth, depth, nullptr);
+    panel_product(a, a_stride, rows, packed + j * packed_depth, depth, nullptr,
+                  [&](int64_t row, const auto& sums) { store_sums(c + row * c_stride + j, c_stride, sums); });
   }
 }
 
 LOQUAT_INLINE void key_tile(__m512bh (&tile)[16], const View& x, int64_t row, int64_t rows, int64_t c, int64_t cols) {
   __m512i pairs[16];
   turned_pairs(pairs, x, row, rows, c, cols);
+#pragma GCC unroll 16
   for (int i = 0; i < 16; ++i) tile[i] = (__m512bh)pairs[i];
 }
 

@@ -121,16 +121,19 @@ LOQUAT_INLINE float max_lanes(Vec x) {
 // In place: lane j of r[i] and lane i of r[j] change places.
 LOQUAT_INLINE void transpose(Vec r[kLanes]) {
   __m256 t[8], u[8];
+#pragma GCC unroll 8
   for (int i = 0; i < 8; i += 2) {
     t[i] = _mm256_unpacklo_ps(r[i].v, r[i + 1].v);
     t[i + 1] = _mm256_unpackhi_ps(r[i].v, r[i + 1].v);
   }
+#pragma GCC unroll 8
   for (int i = 0; i < 8; i += 4) {
     u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
     u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
     u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
     u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
   }
+#pragma GCC unroll 8
   for (int i = 0; i < 4; ++i) {
     r[i].v = _mm256_permute2f128_ps(u[i], u[4 + i], 0x20);
     r[4 + i].v = _mm256_permute2f128_ps(u[i], u[4 + i], 0x31);

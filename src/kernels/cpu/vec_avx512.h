@@ -120,12 +120,15 @@ LOQUAT_INLINE float max_lanes(Vec x) {
   return _mm512_reduce_max_ps(x.v);
 }
 
+// Unrolled, so that all of it stays in registers.
 LOQUAT_INLINE void transpose_epi32(__m512i r[16]) {
   __m512i t[16];
+#pragma GCC unroll 16
   for (int i = 0; i < 16; i += 2) {
     t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
     t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
   }
+#pragma GCC unroll 16
   for (int i = 0; i < 16; i += 4) {
     r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
     r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
@@ -133,12 +136,14 @@ LOQUAT_INLINE void transpose_epi32(__m512i r[16]) {
     r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
   }
   // r[4 g + c], 128-bit lane l: column 4 l + c of rows 4 g ... 4 g + 3.
+#pragma GCC unroll 16
   for (int c = 0; c < 4; ++c) {
     t[c] = _mm512_shuffle_i32x4(r[c], r[4 + c], 0x88);      // lanes 0, 2 of groups 0, 1
     t[4 + c] = _mm512_shuffle_i32x4(r[c], r[4 + c], 0xdd);  // lanes 1, 3
     t[8 + c] = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0x88);
     t[12 + c] = _mm512_shuffle_i32x4(r[8 + c], r[12 + c], 0xdd);
   }
+#pragma GCC unroll 16
   for (int c = 0; c < 4; ++c) {
     r[c] = _mm512_shuffle_i32x4(t[c], t[8 + c], 0x88);
     r[8 + c] = _mm512_shuffle_i32x4(t[c], t[8 + c], 0xdd);
@@ -149,7 +154,9 @@ LOQUAT_INLINE void transpose_epi32(__m512i r[16]) {
 // In place: lane j of r[i] and lane i of r[j] change places.
 LOQUAT_INLINE void transpose(Vec r[kLanes]) {
   __m512i t[16];
+#pragma GCC unroll 16
   for (int i = 0; i < 16; ++i) t[i] = _mm512_castps_si512(r[i].v);
   transpose_epi32(t);
+#pragma GCC unroll 16
   for (int i = 0; i < 16; ++i) r[i].v = _mm512_castsi512_ps(t[i]);
 }
