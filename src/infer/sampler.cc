@@ -13,18 +13,17 @@
 namespace loquat {
 namespace {
 
-constexpr int64_t kLanes = 16;
 constexpr int64_t kBlock = 64;
 
-// Vectors of the compiler's own kind: whatever the instruction set, each element gets the same additions and
-// multiplications.
-constexpr int64_t kWidth = 4;
+// Vectors of the compiler's own kind, for the widest instructions that the machine has: a function for each.
+constexpr int64_t kWidth = 16;
+#define LOQUAT_FOR_EACH_ISA __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 typedef float Floats __attribute__((vector_size(kWidth * 4)));
 typedef int32_t Ints __attribute__((vector_size(kWidth * 4)));
 
 // x = exp(x) for x <= 0 (or a rounding above), relative error below 3e-7: 2^n by its exponent bits, the rest by a
 // polynomial.
-inline void exp_negative(Floats& x) {
+__attribute__((always_inline)) inline void exp_negative(Floats& x) {
   const Ints counts = x > -87.0f;  // false for NaN too, which must not reach the conversion
   x = counts ? x : Floats{} - 87.0f;
   const Floats n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;  // rounded to an integer
@@ -48,29 +47,35 @@ int32_t argmax(std::span<const float> logits) {
   return static_cast<int32_t>(best);
 }
 
-// weights[i] = exp(logits[i] / temperature - lse): the softmax's probabilities, up to rounding.
-void probabilities(const float* logits, int64_t n, float inv_temperature, float lse, float* weights) {
-  const auto piece = [&](int64_t i, size_t bytes) {
-    Floats x = {};
-    std::memcpy(&x, logits + i, bytes);
-    x = x * inv_temperature - lse;
-    exp_negative(x);
-    std::memcpy(weights + i, &x, bytes);
-  };
-  int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) piece(i, sizeof(Floats));
-  if (i < n) piece(i, (n - i) * sizeof(float));
+// The first `bytes` of a vector.
+__attribute__((always_inline)) inline void weigh(const float* logits, size_t bytes, float inv_temperature, float lse,
+                                                 float* weights) {
+  Floats x = {};
+  std::memcpy(&x, logits, bytes);
+  x = x * inv_temperature - lse;
+  exp_negative(x);
+  std::memcpy(weights, &x, bytes);
 }
 
-double sum_of(const float* weights, int64_t n) {
-  float lanes[kLanes] = {};
+// weights[i] = exp(logits[i] / temperature - lse): the softmax's probabilities, up to rounding.
+LOQUAT_FOR_EACH_ISA void probabilities(const float* logits, int64_t n, float inv_temperature, float lse,
+                                       float* weights) {
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int64_t j = 0; j < kLanes; ++j) lanes[j] += weights[i + j];
+  for (; i + kWidth <= n; i += kWidth) weigh(logits + i, sizeof(Floats), inv_temperature, lse, weights + i);
+  if (i < n) weigh(logits + i, static_cast<size_t>(n - i) * sizeof(float), inv_temperature, lse, weights + i);
+}
+
+LOQUAT_FOR_EACH_ISA double sum_of(const float* weights, int64_t n) {
+  Floats lanes = {};
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    Floats x;
+    std::memcpy(&x, weights + i, sizeof(x));
+    lanes += x;
   }
   double sum = 0;
   for (; i < n; ++i) sum += static_cast<double>(weights[i]);
-  for (float lane : lanes) sum += static_cast<double>(lane);
+  for (int64_t j = 0; j < kWidth; ++j) sum += static_cast<double>(lanes[j]);
   return sum;
 }
 

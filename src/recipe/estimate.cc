@@ -156,7 +156,7 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
   s["tokenizer"] = n.documents / 8e6;
   s["base"] = base_tokens / speeds.train;
   s["sft"] = sft_tokens(plan.sft, n.demonstrations) / speeds.train;
-  s["reference"] = sft_tokens(plan.reference, n.demonstrations) / speeds.train;
+  s["reference"] = plan.reference_is_sft ? 0 : sft_tokens(plan.reference, n.demonstrations) / speeds.train;
   const double k = 0.5 * static_cast<double>(plan.comparisons.replies_low + plan.comparisons.replies_high);
   const double replies = static_cast<double>(plan.town.comparison_prompts) * k +
                          static_cast<double>(plan.comparisons.test_prompts * plan.comparisons.test_replies);
@@ -191,7 +191,8 @@ std::map<std::string, double> estimate_seconds(const RecipePlan& plan, const Spe
                          families * static_cast<double>(plan.eval.attacks_per_family * plan.eval.attack_tries);
     // Replies are read by the gold scorer too, and the base model's few-shot prompts are long.
     std::vector<std::string> models = plan.direct.names();
-    models.insert(models.end(), {"base", "sft", "reference", "ppo", "adversarial"});
+    models.insert(models.end(), {"base", "reference", "ppo", "adversarial"});
+    if (!plan.reference_is_sft) models.push_back("sft");  // else the reference's measures are its own
     for (const std::string& model : models)
       s["eval_" + model] = (model == "base" ? 3.6 : 1.8) * tests * n.reply / speeds.generate;
     const AdversarialOptions& a = plan.adversarial;

@@ -175,6 +175,7 @@ Result<RecipePlan> read_plan(const std::string& file, const std::string& scale, 
   section = settings.section("sft");
   TRY(plan.sft, SftOptions::read(section));
   section = settings.section("reference");
+  plan.reference_is_sft = section.choice("from", "base", {"base", "sft"}) == "sft";
   TRY(plan.reference, SftOptions::read(section));
   TRY_STATUS(read_comparisons(settings.section("comparisons"), plan.comparisons));
   TRY_STATUS(read_contrasts(settings.section("contrasts"), plan.contrasts));

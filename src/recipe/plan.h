@@ -102,6 +102,7 @@ struct RecipePlan {
   FileData files;
   PretrainOptions base;
   SftOptions sft, reference;
+  bool reference_is_sft = false;  // the SFT model of the last epoch: `reference` is not used
   ComparisonOptions comparisons;
   ContrastPlan contrasts;
   RewardOptions reward;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "infer/chat_engine.h"
+#include "model/adapter_folder.h"
 #include "store/files.h"
 #include "train/reward.h"
 
@@ -92,14 +93,28 @@ std::vector<std::string> demonstration_files(const Run& run) {
   return {run.folder.data("demonstrations.jsonl")};
 }
 
-std::vector<std::string> sft_candidates(const Run& run) {
+Result<std::vector<std::string>> sft_candidates(const Run& run) {
   std::vector<std::string> folders;
   for (int64_t epoch = 1; epoch <= run.plan.sft.epochs; ++epoch) {
     const std::string folder = candidate_folder(run.folder.stage("sft"), epoch);
     if (file_exists(folder + "/model.safetensors") || file_exists(folder + "/adapter_model.safetensors"))
       folders.push_back(folder);
   }
+  if (folders.empty()) return Err("{}: no SFT candidates; run the sft stage again", run.folder.stage("sft"));
   return folders;
+}
+
+Status copy_model(const std::string& from, const std::string& to) {
+  if (is_adapter_folder(from)) return copy_adapter_folder(from, to);
+  // The weights last: a folder with model.safetensors is a whole one.
+  TRY_STATUS(make_folders(to));
+  for (const char* name :
+       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"}) {
+    if (!file_exists(from + "/" + name)) continue;
+    TRY(const std::string bytes, read_file(from + "/" + name));
+    TRY_STATUS(write_file(to + "/" + name, bytes));
+  }
+  return {};
 }
 
 }  // namespace loquat::recipe

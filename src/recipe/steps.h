@@ -97,6 +97,8 @@ Result<std::vector<double>> reward_scores(Run& run, const std::string& folder, s
 void take(StageRecord& record, const StageReport& report);
 void put(StageRecord& record, const std::string& name, const Interval& value);
 std::vector<std::string> demonstration_files(const Run& run);
-std::vector<std::string> sft_candidates(const Run& run);  // folders, in the order of their epochs
+// Folders, in the order of their epochs; an error where there are none.
+Result<std::vector<std::string>> sft_candidates(const Run& run);
+Status copy_model(const std::string& from, const std::string& to);  // or an adapter
 
 }  // namespace loquat::recipe

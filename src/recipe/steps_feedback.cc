@@ -10,7 +10,6 @@
 #include "data/encode.h"
 #include "data/town/labelers.h"
 #include "eval/pairs.h"
-#include "model/adapter_folder.h"
 #include "recipe/steps.h"
 #include "store/files.h"
 
@@ -55,8 +54,7 @@ Status sample_task_replies(Run& run, const std::string& model, std::span<const t
 // Every candidate answers its share of the tasks, so that the comparisons show replies of several ages.
 Status sample_from_candidates(Run& run, const std::vector<town::Task>& tasks, int64_t low, int64_t high,
                               std::string_view stream, std::vector<Sampled>& out) {
-  const std::vector<std::string> candidates = sft_candidates(run);
-  if (candidates.empty()) return Err("{}: no SFT candidates; run the sft stage again", run.folder.stage("sft"));
+  TRY(const std::vector<std::string> candidates, sft_candidates(run));
   for (size_t c = 0; c < candidates.size(); ++c) {
     const size_t begin = tasks.size() * c / candidates.size(), end = tasks.size() * (c + 1) / candidates.size();
     TRY_STATUS(sample_task_replies(run, candidates[c], std::span(tasks).subspan(begin, end - begin), low, high,
@@ -201,8 +199,7 @@ Result<std::vector<Messages>> prompts_with_room(Run& run, std::vector<Messages> 
 }  // namespace
 
 Status select_sft(Run& run, StageRecord& record) {
-  const std::vector<std::string> candidates = sft_candidates(run);
-  if (candidates.empty()) return Err("{}: no SFT candidates; run the sft stage again", run.folder.stage("sft"));
+  TRY(const std::vector<std::string> candidates, sft_candidates(run));
   std::vector<Messages> prompts;
   if (run.plan.world == "town") {
     for (const town::Task& task : town::make_training_tasks(run.world(), run.plan.select.prompts, "select"))
@@ -227,16 +224,7 @@ Status select_sft(Run& run, StageRecord& record) {
     run.board.update(static_cast<int64_t>(c + 1), static_cast<int64_t>(candidates.size()), 0, "");
   }
   record.figures["chosen_epoch"] = static_cast<double>(best + 1);
-  if (is_adapter_folder(candidates[best])) return copy_adapter_folder(candidates[best], run.folder.model("sft"));
-  // The weights last: a folder with model.safetensors is a whole one.
-  TRY_STATUS(make_folders(run.folder.model("sft")));
-  for (const char* name :
-       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"}) {
-    if (!file_exists(candidates[best] + "/" + name)) continue;
-    TRY(const std::string bytes, read_file(candidates[best] + "/" + name));
-    TRY_STATUS(write_file(run.folder.model("sft") + "/" + name, bytes));
-  }
-  return {};
+  return copy_model(candidates[best], run.folder.model("sft"));
 }
 
 }  // namespace loquat::recipe

@@ -42,6 +42,18 @@ Status measure(Run& run, StageRecord& record, const std::string& name) {
   return {};
 }
 
+// The SFT model's, where it is the reference, which has been measured with the same prompts and random numbers.
+Status take_reference_measures(Run& run, StageRecord& record) {
+  TRY_STATUS(make_folders(run.folder.eval("sft")));
+  for (const char* name : {"/replies.jsonl", "/measures.json"}) {
+    TRY(const std::string bytes, read_file(run.folder.eval("reference") + name));
+    TRY_STATUS(write_file(run.folder.eval("sft") + name, bytes));
+  }
+  TRY(const StageRecord measured, run.folder.record("eval_reference"));
+  record.figures = measured.figures;
+  return {};
+}
+
 Json interval_of(const std::map<std::string, double>& figures, const std::string& name) {
   const auto value = figures.find(name + ".value");
   if (value == figures.end() || figures.at(name + ".n") == 0) return nullptr;  // nothing to count
@@ -71,6 +83,11 @@ Status measure_base(Run& run, StageRecord& record) {
   return measure(run, record, "base");
 }
 Status measure_sft(Run& run, StageRecord& record) {
+  if (run.plan.reference_is_sft) {
+    TRY(const StageRecord select, run.folder.record("select"));
+    const bool last = select.figures.at("chosen_epoch") == static_cast<double>(run.plan.sft.epochs);
+    if (last) return take_reference_measures(run, record);
+  }
   return measure(run, record, "sft");
 }
 Status measure_reference(Run& run, StageRecord& record) {

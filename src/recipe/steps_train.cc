@@ -191,6 +191,10 @@ Status finetune_sft(Run& run, StageRecord& record) {
 }
 
 Status finetune_reference(Run& run, StageRecord& record) {
+  if (run.plan.reference_is_sft) {
+    TRY(const std::vector<std::string> candidates, sft_candidates(run));
+    return copy_model(candidates.back(), run.folder.model("reference"));
+  }
   SftOptions options = run.plan.reference;
   options.base = run.folder.model("base");
   options.demonstrations = demonstration_files(run);
