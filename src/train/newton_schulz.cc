@@ -7,18 +7,6 @@
 namespace loquat {
 namespace {
 
-// Step i takes every singular value s to a s + b s³ + c s⁵: of such polynomials the one that comes nearest to 1 on all
-// of the interval to which the steps before it lead; the first one's is [0.003, 1]. (Each by Remez' algorithm.)
-struct Quintic {
-  float a, b, c;
-};
-constexpr Quintic kSteps[] = {
-    {8.3837f, -24.7659f, 18.3571f},
-    {4.0434f, -3.0114f, 0.5695f},
-    {3.5056f, -2.6267f, 0.5257f},
-    {2.4901f, -1.8343f, 0.4368f},
-};
-
 // A matrix in the compute type, as the rows of a product, and packed as its weight where it is one.
 class Operand {
  public:
@@ -31,12 +19,8 @@ class Operand {
     if (as == As::kWeightBothWays) weight_.backward = backward_ = scratch.take_floats(floats);
   }
   void set(float* values) {
-    set_rows(values);
-    if (forward_ != nullptr) set_weight(values);
-  }
-  void set_rows(float* values) { kernels_.convert(rows_, mat(values, rows_.rows, rows_.cols)); }
-  void set_weight(const float* values) {
-    kernels_.pack(values, weight_.n, weight_.k, weight_.dtype, forward_, backward_);
+    kernels_.convert(rows_, mat(values, rows_.rows, rows_.cols));
+    if (forward_ != nullptr) kernels_.pack(values, weight_.n, weight_.k, weight_.dtype, forward_, backward_);
   }
   Mat rows() const { return rows_; }
   const PackedWeight& weight() const { return weight_; }
@@ -62,7 +46,8 @@ void newton_schulz(const Kernels& kernels, float* x, int64_t rows, int64_t cols,
   using As = Operand::As;
   Operand factor(kernels, rows, cols, dtype, wide ? As::kWeightBothWays : As::kRows, scratch);
   Operand middle(kernels, n, n, dtype, As::kWeight, scratch);
-  for (const auto& [a, b, c] : kSteps) {
+  constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f;
+  for (int iteration = 0; iteration < 5; ++iteration) {
     factor.set(x);
     if (wide) {
       kernels.linear(gram, factor.rows(), factor.weight(), false);
@@ -72,13 +57,12 @@ void newton_schulz(const Kernels& kernels, float* x, int64_t rows, int64_t cols,
     }
     middle.set(gram.f32());
     kernels.linear(square, middle.rows(), middle.weight(), false);  // G is symmetric
-    kernels.axpby(square.f32(), gram.f32(), n * n, b, c);
-    kernels.axpby(x, x, size, a, 0);
+    kernels.axpby(square.f32(), gram.f32(), n * n, kB, kC);
+    middle.set(square.f32());
+    kernels.axpby(x, x, size, kA, 0);
     if (wide) {
-      middle.set_rows(square.f32());
       kernels.linear_backward_input(whole, middle.rows(), factor.weight(), true);
     } else {
-      middle.set_weight(square.f32());
       kernels.linear(whole, factor.rows(), middle.weight(), true);
     }
   }
