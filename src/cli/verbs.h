@@ -7,7 +7,6 @@
 #include <string>
 
 #include "base/result.h"
-#include "kernels/kernels.h"
 
 namespace CLI {
 class App;

@@ -5,7 +5,6 @@
 
 #include "base/threads.h"
 #include "kernels/quantize.h"
-#include "measure/bench.h"
 #include "measure/shapes.h"
 
 namespace loquat {
@@ -14,18 +13,11 @@ namespace {
 Status run_benchmarks(const BenchArguments& arguments, measure::Measurements& run) {
   for (const std::string& name : measure::benchmark_names()) {
     if (!arguments.benchmark.empty() && name != arguments.benchmark) continue;
-    measure::BenchOptions options;
-    options.params = arguments.params.empty() ? measure::default_params(name) : arguments.params;
+    measure::BenchOptions options = arguments.options;
+    if (options.params.empty()) options.params = measure::default_params(name);
     TRY(options.config, measure::named_model(options.params));
     options.compute = run.compute;
     options.weights = run.weights;
-    options.batch = arguments.batch;
-    options.prompt = arguments.prompt;
-    options.seconds = arguments.seconds;
-    options.seed = arguments.seed;
-    options.moments = arguments.moments;
-    options.recompute = arguments.recompute;
-    options.lora = arguments.lora;
     const size_t first = run.lines.size();
     TRY_STATUS(measure::run_benchmark(name, options, run));
     if (arguments.json) continue;
@@ -37,36 +29,26 @@ Status run_benchmarks(const BenchArguments& arguments, measure::Measurements& ru
   return {};
 }
 
-int bad_input(const std::string& message) {
-  std::fprintf(stderr, "loquat: %s\n", message.c_str());
-  return 2;
-}
-
 }  // namespace
 
-int run_bench(const BenchArguments& arguments) {
+Status run_bench(const BenchArguments& arguments) {
   if (arguments.threads > 0) set_thread_count(arguments.threads);
   // A wrong name is said before anything is measured.
-  if (!arguments.params.empty()) {
-    const auto config = measure::named_model(arguments.params);
-    if (!config.ok()) return bad_input(config.error());
-  }
+  if (const std::string& params = arguments.options.params; !params.empty()) TRY_STATUS(measure::named_model(params));
   const WeightType weights = weight_type(arguments.weights);
   const bool trains = arguments.benchmark == "train" || arguments.benchmark == "ppo";
-  if (arguments.lora > 0 && !trains) return bad_input("--lora is for the benchmarks train and ppo");
+  if (arguments.options.lora > 0 && !trains) return Err("--lora is for the benchmarks train and ppo");
   if (weights != WeightType::kCompute && arguments.benchmark != "decode" && arguments.benchmark != "prefill" &&
-      !(trains && arguments.lora > 0))
-    return bad_input("--weights is for the benchmarks decode and prefill, and with --lora for train and ppo");
-  const auto kernels = best_kernels();
-  if (!kernels.ok()) return bad_input(kernels.error());
-  if (weights != WeightType::kCompute && !(*kernels)->quantized_weights)
-    return bad_input(fmt::format("the {} kernels have no quantised weights", (*kernels)->name));
-  measure::Measurements run(**kernels, arguments.precision == "f32" ? DType::kF32 : DType::kBF16, arguments.seconds,
-                            weights);
-  const Status status = run_benchmarks(arguments, run);
-  if (!status.ok()) return bad_input(status.error());
+      !(trains && arguments.options.lora > 0))
+    return Err("--weights is for the benchmarks decode and prefill, and with --lora for train and ppo");
+  TRY(const Kernels* const kernels, best_kernels());
+  if (weights != WeightType::kCompute && !kernels->quantized_weights)
+    return Err("the {} kernels have no quantised weights", kernels->name);
+  measure::Measurements run(*kernels, arguments.precision == "f32" ? DType::kF32 : DType::kBF16,
+                            arguments.options.seconds, weights);
+  TRY_STATUS(run_benchmarks(arguments, run));
   std::printf("%s", arguments.json ? (to_json(run) + "\n").c_str() : probe_text(run).c_str());
-  return 0;
+  return {};
 }
 
 }  // namespace loquat

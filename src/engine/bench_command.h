@@ -2,28 +2,23 @@
 // program `loquat` and for `loquat-engine`, which read its arguments in their own ways.
 #pragma once
 
-#include <cstdint>
 #include <string>
+
+#include "base/result.h"
+#include "measure/bench.h"
 
 namespace loquat {
 
 struct BenchArguments {
   std::string benchmark;  // empty: all
-  std::string params;     // empty: each one's own
   std::string precision = "bf16";
   std::string weights = "bf16";
-  int64_t batch = 0;
-  int64_t prompt = 0;
-  double seconds = 2;
-  int threads = 0;
-  uint64_t seed = 1;
-  std::string moments = "f32";
-  bool recompute = false;
-  int64_t lora = 0;
+  int threads = 0;  // 0: as many as there are cores
   bool json = false;
+  measure::BenchOptions options;  // params empty: each benchmark's own; those that the texts above say are set by them
 };
 
-// Prints what it measures; the exit status.
-int run_bench(const BenchArguments& arguments);
+// Prints what it measures. An error is of the arguments.
+Status run_bench(const BenchArguments& arguments);
 
 }  // namespace loquat

@@ -93,12 +93,13 @@ bool one_of(const std::string& value, std::initializer_list<const char*> names) 
 
 int bench(int argc, char** argv) {
   BenchArguments a;
+  measure::BenchOptions& o = a.options;
   Flags flags;
-  flags.values = {{"--params", text(a.params)},   {"--precision", text(a.precision)}, {"--weights", text(a.weights)},
-                  {"--moments", text(a.moments)}, {"--lora", number(a.lora)},         {"--batch", number(a.batch)},
-                  {"--prompt", number(a.prompt)}, {"--seconds", number(a.seconds)},   {"--threads", number(a.threads)},
-                  {"--seed", number(a.seed)}};
-  flags.switches = {{"--recompute", &a.recompute}, {"--json", &a.json}};
+  flags.values = {{"--params", text(o.params)},   {"--precision", text(a.precision)}, {"--weights", text(a.weights)},
+                  {"--moments", text(o.moments)}, {"--lora", number(o.lora)},         {"--batch", number(o.batch)},
+                  {"--prompt", number(o.prompt)}, {"--seconds", number(o.seconds)},   {"--threads", number(a.threads)},
+                  {"--seed", number(o.seed)}};
+  flags.switches = {{"--recompute", &o.recompute}, {"--json", &a.json}};
   flags.plain = text(a.benchmark);
   const Status read = flags.read(argc, argv);
   if (!read.ok()) return fail(read.error());
@@ -106,10 +107,11 @@ int bench(int argc, char** argv) {
   if (!a.benchmark.empty() && std::find(names.begin(), names.end(), a.benchmark) == names.end())
     return fail("no benchmark is called " + a.benchmark);
   if (!one_of(a.precision, {"f32", "bf16"}) || !one_of(a.weights, {"bf16", "int8", "int4"}) ||
-      !one_of(a.moments, {"f32", "bf16"}) || a.lora < 0 || a.batch < 0 || a.prompt < 0 || a.threads < 0 ||
-      !(a.seconds > 0))
+      !one_of(o.moments, {"f32", "bf16"}) || o.lora < 0 || o.batch < 0 || o.prompt < 0 || a.threads < 0 ||
+      !(o.seconds > 0))
     return fail("an option has a value that it cannot have; `loquat-engine` alone names them");
-  return run_bench(a);
+  const Status done = run_bench(a);
+  return done.ok() ? 0 : fail(done.error());
 }
 
 int stage(const StageCommand& command, int argc, char** argv) {

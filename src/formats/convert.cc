@@ -94,6 +94,11 @@ std::optional<std::string> template_problem(const std::string& folder) {
 
 Result<ConvertReport> convert_model(const std::string& from, const std::string& to, const ConvertOptions& options) {
   const bool to_gguf = to.ends_with(".gguf");
+  // A folder's name may have a point in it ("Qwen2.5-0.5B"), but these ask for a file.
+  for (const char* file : {".safetensors", ".bin", ".pt", ".pth", ".onnx", ".ggml"}) {
+    if (to.ends_with(file))
+      return Err("{}: no {} file is written; expected a folder, or a file that ends in .gguf", to, file);
+  }
   std::error_code ignored;
   if (fs::weakly_canonical(from, ignored) == fs::weakly_canonical(to, ignored))
     return Err("{}: expected another place than the source", to);

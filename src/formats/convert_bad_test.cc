@@ -195,7 +195,9 @@ TEST(ConvertBad, Targets) {
   EXPECT_THAT(error_of(folder / "hf", folder / "hf/../hf"), HasSubstr("expected another place"));
   EXPECT_THAT(error_of(folder / "hf", folder / "out", "q8_0"), HasSubstr("a folder holds f32, f16 or bf16"));
   EXPECT_THAT(error_of(folder / "hf", folder / "out", "int3"), HasSubstr("found 'int3'"));
+  EXPECT_THAT(error_of(folder / "hf", folder / "out.safetensors"), HasSubstr("no .safetensors file is written"));
   EXPECT_EQ(error_of(folder / "hf", folder / "out"), "converted");
+  EXPECT_EQ(error_of(folder / "hf", folder / "out-0.5B"), "converted");
   EXPECT_THAT(error_of(folder / "hf", folder / "out"), HasSubstr("a model is there already"));
 }
 

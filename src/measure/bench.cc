@@ -17,7 +17,7 @@ struct Benchmark {
 
 constexpr Benchmark kBenchmarks[] = {
     {"gemm", "14m", bench_gemm},       {"attention", "14m", bench_attention}, {"train", "14m", bench_train},
-    {"prefill", "14m", bench_prefill}, {"decode", "14m", bench_decode},       {"ppo", "3m", bench_ppo},
+    {"prefill", "14m", bench_prefill}, {"decode", "14m", bench_decode},       {"ppo", "1.5m", bench_ppo},
 };
 
 const Benchmark* find_benchmark(const std::string& name) {

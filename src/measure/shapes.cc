@@ -14,8 +14,7 @@ struct Shape {
 };
 
 constexpr Shape kShapes[] = {
-    {"1.7m", 6, 128, 4, 4, 32, 320, 4096, 256, true},   // recipes/town.toml, but for its norms of queries and keys
-    {"3m", 6, 192, 6, 6, 32, 384, 4096, 256, true},     // what it was before
+    {"1.5m", 6, 128, 4, 4, 32, 320, 3072, 256, true},   // recipes/town.toml, but for its norms of queries and keys
     {"14m", 6, 384, 6, 6, 64, 1024, 8192, 512, true},   // a GPT-2 of 6 layers, for comparison with other programs
     {"26m", 8, 512, 8, 4, 64, 1280, 8192, 1024, true},  // between the two
     {"gpt2-124m", 12, 768, 12, 12, 64, 2048, 50257, 1024, true},  // GPT-2's smallest

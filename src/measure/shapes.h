@@ -9,7 +9,7 @@
 
 namespace loquat::measure {
 
-// 1.7m (the town's model), 3m, 14m, 26m, 134m, 0.5b, 1.1b, gpt2-124m.
+// 1.5m (the town's model), 14m, 26m, 134m, 0.5b, 1.1b, gpt2-124m.
 std::vector<std::string> model_names();
 // Another name is an error that lists these.
 Result<ModelConfig> named_model(const std::string& name);
