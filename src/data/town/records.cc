@@ -154,7 +154,7 @@ Result<Task> task_from_json(std::string_view line) {
 
 TownScale town_scale(const std::string& scale) {
   if (scale == "smoke") return {10'000, 60'000, 6'000, 300, 200, 400, 60, 40};
-  const TownScale quick{700'000, 4'300'000, 60'000, 12'000, 12'000, 31'000, 1'000, 400};
+  const TownScale quick{700'000, 5'000'000, 60'000, 12'000, 12'000, 31'000, 1'000, 400};
   if (scale != "full") return quick;
   return {800'000,
           15'000'000,
