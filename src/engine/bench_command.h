@@ -15,7 +15,7 @@ struct BenchArguments {
   std::string weights = "bf16";
   int threads = 0;  // 0: as many as there are cores
   bool json = false;
-  measure::BenchOptions options;  // params empty: each benchmark's own; those that the texts above say are set by them
+  measure::BenchOptions options;  // params empty: each benchmark's own; config, compute and weights: set by run_bench
 };
 
 // Prints what it measures. An error is of the arguments.
